@@ -1,0 +1,105 @@
+/** Words of 32 bits in a submission entry. */
+export const ENTRY_WORDS = 16
+
+const ENTRY_SHIFT = 4
+/** Word of an entry that holds opcode, flags and priority; its second byte is the IOSQE flags. */
+const FLAGS_SHIFT = 8
+
+/** Where the queue's parts stand: word indices into the shared mapping, and the entries themselves. */
+export interface SubmissionLayout {
+  /** The mapping that holds head, tail and flags, as words. */
+  readonly shared: Int32Array
+  /** The entries, 16 words each. */
+  readonly words: Int32Array
+  readonly headIndex: number
+  readonly tailIndex: number
+  readonly flagsIndex: number
+  /** Entries; a power of two. */
+  readonly capacity: number
+}
+
+/**
+ * The queue that user space fills and the kernel drains.
+ *
+ * We own the tail, the kernel owns the head. An entry is ours from `next()` until `publish()` moves the
+ * tail past it; after that only its completion gives back what it points to.
+ *
+ * @see io_uring(7)
+ */
+export class SubmissionQueue {
+  /** The entries, {@link ENTRY_WORDS} words each. Empty once the ring is closed. */
+  readonly words: Int32Array
+  /** Entries the queue can hold. */
+  readonly capacity: number
+  readonly #shared: Int32Array
+  readonly #mask: number
+  readonly #headIndex: number
+  readonly #tailIndex: number
+  readonly #flagsIndex: number
+  #tail: number
+  #published: number
+  #last = -1
+
+  constructor(layout: SubmissionLayout) {
+    this.words = layout.words
+    this.capacity = layout.capacity
+    this.#shared = layout.shared
+    this.#mask = layout.capacity - 1
+    this.#headIndex = layout.headIndex
+    this.#tailIndex = layout.tailIndex
+    this.#flagsIndex = layout.flagsIndex
+    this.#tail = layout.shared[layout.tailIndex]
+    this.#published = this.#tail
+  }
+
+  /** Entries that can still be taken before the kernel must drain some. */
+  get space(): number {
+    return this.capacity - ((this.#tail - Atomics.load(this.#shared, this.#headIndex)) | 0)
+  }
+
+  /** Entries taken since the last `publish()`. */
+  get unpublished(): number {
+    return (this.#tail - this.#published) | 0
+  }
+
+  /** Entries published that the kernel has not consumed yet. */
+  get unconsumed(): number {
+    return (this.#published - Atomics.load(this.#shared, this.#headIndex)) | 0
+  }
+
+  /** The kernel's word to us: `IORING_SQ.NEED_WAKEUP`, `CQ_OVERFLOW`, `TASKRUN`. */
+  get flags(): number {
+    return Atomics.load(this.#shared, this.#flagsIndex)
+  }
+
+  /**
+   * Takes the next entry. Its words still hold what was there before.
+   *
+   * @returns the entry's first index into `words`, or -1 when the queue is full
+   */
+  next(): number {
+    if (this.space <= 0) return -1
+    this.#last = (this.#tail & this.#mask) << ENTRY_SHIFT
+    this.#tail = (this.#tail + 1) | 0
+    return this.#last
+  }
+
+  /**
+   * Whether `count` entries can be taken now. Ask before the first entry of a chain: a chain ends where a
+   * submission ends, so one that does not fit whole must wait.
+   */
+  reserve(count: number): boolean {
+    return this.space >= count
+  }
+
+  /** Adds `IOSQE` flags (link, drain, fixed file, …) to the entry that was taken last. */
+  mark(flags: number): void {
+    if (this.#last >= 0) this.words[this.#last] |= flags << FLAGS_SHIFT
+  }
+
+  /** Lets the kernel see every entry taken so far. */
+  publish(): void {
+    Atomics.store(this.#shared, this.#tailIndex, this.#tail)
+    this.#published = this.#tail
+  }
+}
