@@ -151,17 +151,8 @@ export const IORING_RW_ATTR_FLAG = {
   PI: 1 << 0,
 } as const
 
-/** Flags of the futex operations: the size and kind of the word, as futex2 spells them. */
-export const FUTEX2 = {
-  SIZE_U8: 0,
-  SIZE_U16: 1,
-  SIZE_U32: 2,
-  SIZE_U64: 3,
-  NUMA: 4,
-  MPOL: 8,
-  /** The word is not shared with other processes. */
-  PRIVATE: 128,
+/** Commands of URING_CMD on a block device. */
+export const BLOCK_URING_CMD = {
+  /** Discards a range. */
+  DISCARD: 0x1200,
 } as const
-
-/** Matches every waiter of a futex. */
-export const FUTEX_BITSET_MATCH_ANY = 0xffffffff

@@ -109,7 +109,7 @@ export const FEATURE_SINCE: Readonly<Record<keyof typeof IORING_FEAT, string>> =
   NATIVE_WORKERS: '5.12',
   RSRC_TAGS: '5.13',
   CQE_SKIP: '5.17',
-  LINKED_FILE: '5.17',
+  LINKED_FILE: '5.18',
   REG_REG_RING: '6.3',
   RECVSEND_BUNDLE: '6.10',
   MIN_TIMEOUT: '6.12',

@@ -1,9 +1,12 @@
+import { IOSQE } from '../kernel/index.js'
+
 /** Words of 32 bits in a submission entry. */
 export const ENTRY_WORDS = 16
 
-const ENTRY_SHIFT = 4
 /** Word of an entry that holds opcode, flags and priority; its second byte is the IOSQE flags. */
 const FLAGS_SHIFT = 8
+
+const RETIRED = { headIndex: 0, tailIndex: 0, flagsIndex: 0, capacity: 0, entryShift: 4 }
 
 /** Where the queue's parts stand: word indices into the shared mapping, and the entries themselves. */
 export interface SubmissionLayout {
@@ -16,6 +19,8 @@ export interface SubmissionLayout {
   readonly flagsIndex: number
   /** Entries; a power of two. */
   readonly capacity: number
+  /** log2 of an entry's words: 4 for 64 bytes, 5 for the 128 bytes of `IORING_SETUP.SQE128`. */
+  readonly entryShift: number
 }
 
 /**
@@ -28,19 +33,30 @@ export interface SubmissionLayout {
  */
 export class SubmissionQueue {
   /** The entries, {@link ENTRY_WORDS} words each. Empty once the ring is closed. */
-  readonly words: Int32Array
+  words!: Int32Array
   /** Entries the queue can hold. */
-  readonly capacity: number
-  readonly #shared: Int32Array
-  readonly #mask: number
-  readonly #headIndex: number
-  readonly #tailIndex: number
-  readonly #flagsIndex: number
-  #tail: number
-  #published: number
+  capacity!: number
+  #shared!: Int32Array
+  #mask!: number
+  #shift!: number
+  #headIndex!: number
+  #tailIndex!: number
+  #flagsIndex!: number
+  /** The kernel's head as we last saw it. It only moves on, so this one is safe, if pessimistic. */
+  #head!: number
+  #tail!: number
+  #published!: number
   #last = -1
+  #silent = 0
 
   constructor(layout: SubmissionLayout) {
+    this.relocate(layout)
+    this.#tail = layout.shared[layout.tailIndex]
+    this.#published = this.#tail
+  }
+
+  /** Moves to where the kernel has resized the queue to; every entry taken must have been published. */
+  relocate(layout: SubmissionLayout): void {
     this.words = layout.words
     this.capacity = layout.capacity
     this.#shared = layout.shared
@@ -48,13 +64,15 @@ export class SubmissionQueue {
     this.#headIndex = layout.headIndex
     this.#tailIndex = layout.tailIndex
     this.#flagsIndex = layout.flagsIndex
-    this.#tail = layout.shared[layout.tailIndex]
-    this.#published = this.#tail
+    this.#shift = layout.entryShift
+    this.#head = layout.shared[layout.headIndex]
+    this.#last = -1
   }
 
   /** Entries that can still be taken before the kernel must drain some. */
   get space(): number {
-    return this.capacity - ((this.#tail - Atomics.load(this.#shared, this.#headIndex)) | 0)
+    this.#head = Atomics.load(this.#shared, this.#headIndex)
+    return this.capacity - ((this.#tail - this.#head) | 0)
   }
 
   /** Entries taken since the last `publish()`. */
@@ -78,8 +96,8 @@ export class SubmissionQueue {
    * @returns the entry's first index into `words`, or -1 when the queue is full
    */
   next(): number {
-    if (this.space <= 0) return -1
-    this.#last = (this.#tail & this.#mask) << ENTRY_SHIFT
+    if (((this.#tail - this.#head) | 0) >= this.capacity && this.space <= 0) return -1
+    this.#last = (this.#tail & this.#mask) << this.#shift
     this.#tail = (this.#tail + 1) | 0
     return this.#last
   }
@@ -92,9 +110,33 @@ export class SubmissionQueue {
     return this.space >= count
   }
 
+  /** The index into `words` of the entry that was taken last, or -1 before the first. */
+  get last(): number {
+    return this.#last
+  }
+
   /** Adds `IOSQE` flags (link, drain, fixed file, …) to the entry that was taken last. */
   mark(flags: number): void {
-    if (this.#last >= 0) this.words[this.#last] |= flags << FLAGS_SHIFT
+    if (this.#last < 0) return
+    this.words[this.#last] |= flags << FLAGS_SHIFT
+    if ((flags & IOSQE.CQE_SKIP_SUCCESS) !== 0) this.#silent++
+  }
+
+  /**
+   * Entries marked `CQE_SKIP_SUCCESS` since the last call. Their success is never heard of, so they do not count
+   * as in flight.
+   */
+  takeSilent(): number {
+    const silent = this.#silent
+    this.#silent = 0
+    return silent
+  }
+
+  /** Forgets the mapping: the queue is full for ever. */
+  retire(): void {
+    this.relocate({ ...RETIRED, words: new Int32Array(0), shared: new Int32Array(1) })
+    this.#tail = 0
+    this.#published = 0
   }
 
   /** Lets the kernel see every entry taken so far. */

@@ -1,0 +1,71 @@
+import type { SubmissionQueue } from '../submission-queue.js'
+
+/** What a system call moves at most; the kernel refuses or cuts what is longer. */
+export const MAX_TRANSFER = 0x7ffff000
+
+/** Where an entry's first word holds its priority, which also carries flags of some operations. */
+export const PRIORITY_SHIFT = 16
+
+const PER_HIGH_WORD = 2 ** -32
+
+/**
+ * Takes the next entry and writes all of its 16 words: what the caller does not name is zero, so nothing of
+ * the entry's previous use survives.
+ *
+ * 64-bit values come as numbers and are stored as two words: the low one by the typed array's own modulo
+ * 2^32, the high one by division. That is exact for safe integers of either sign. Small enough for V8 to
+ * inline, so that no address is boxed on its way here.
+ *
+ * @param head operation, `IOSQE` flags and priority
+ * @returns the entry's first index into `words`, or -1 when the queue is full
+ */
+export function fill(
+  queue: SubmissionQueue,
+  head: number,
+  fd: number,
+  offset: number,
+  address: number,
+  length: number,
+  flags: number,
+  userData: number,
+): number {
+  const entry = queue.next()
+  if (entry < 0) return -1
+  const words = queue.words
+  words[entry] = head
+  words[entry + 1] = fd
+  words[entry + 2] = offset
+  words[entry + 3] = Math.floor(offset * PER_HIGH_WORD)
+  words[entry + 4] = address
+  words[entry + 5] = Math.floor(address * PER_HIGH_WORD)
+  words[entry + 6] = length
+  words[entry + 7] = flags
+  words[entry + 8] = userData
+  words[entry + 9] = Math.floor(userData * PER_HIGH_WORD)
+  words[entry + 10] = 0
+  words[entry + 11] = 0
+  words[entry + 12] = 0
+  words[entry + 13] = 0
+  words[entry + 14] = 0
+  words[entry + 15] = 0
+  return entry
+}
+
+/** Stores a 64-bit value as two words, the low one at `index`. */
+export function storeWide(words: Int32Array, index: number, value: number): void {
+  words[index] = value
+  words[index + 1] = Math.floor(value * PER_HIGH_WORD)
+}
+
+/**
+ * A file slot as an entry spells it: one more than the index, since zero means an ordinary descriptor, but
+ * `IORING_FILE_INDEX_ALLOC` as it is.
+ */
+export function slotWord(slot: number): number {
+  return slot === 0xffffffff ? -1 : slot + 1
+}
+
+/** The length of a transfer, cut to {@link MAX_TRANSFER}. */
+export function transferLength(length: number): number {
+  return length < MAX_TRANSFER ? length : MAX_TRANSFER
+}
