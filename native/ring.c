@@ -1,0 +1,255 @@
+/*
+ * io_uring_enter(2), once a batch, and the guard of a ring whose thread ends.
+ *
+ *   ring(control, queues) -> { enter(), close(), move(queues) }
+ *
+ * `control` is the memory through which TypeScript speaks to enter() without passing a single argument; `queues`
+ * tells the guard where the completion queue is. When a worker or the process ends, nobody reaps any more, but
+ * the kernel may still be writing into buffers that are about to be freed: the guard cancels everything, waits
+ * until nothing is in flight, and closes the descriptor.
+ */
+#include "sluice.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The layout that src/ring/control.ts knows as well. */
+struct control {
+  int32_t to_submit;
+  int32_t min_complete;
+  uint32_t flags;
+  int32_t result;
+  uint32_t submitted; /* entries published so far, wrapping */
+  int32_t enter_fd; /* the descriptor, or its index when the ring is registered with itself */
+  int32_t fd;
+  uint32_t ended; /* of those, the ones whose last completion has been reaped */
+  struct {
+    uint64_t sigmask;
+    uint32_t sigmask_size;
+    uint32_t min_wait_usec;
+    uint64_t timespec;
+  } argument;
+  uint64_t pad;
+  int64_t seconds;
+  int64_t nanoseconds;
+};
+
+/* The layout of the second argument: addresses as doubles. */
+enum { QUEUE_SQ_HEAD, QUEUE_SQ_TAIL, QUEUE_CQ_HEAD, QUEUE_CQ_TAIL, QUEUE_CQES, QUEUE_CQ_MASK, QUEUE_CQE_SIZE, QUEUE_WORDS };
+
+struct completion {
+  uint64_t user_data;
+  int32_t result;
+  uint32_t flags;
+};
+
+enum {
+  ENTER_GETEVENTS = 1 << 0,
+  ENTER_EXT_ARG = 1 << 3,
+  COMPLETION_MORE = 1 << 1,
+  ENTER_REGISTERED_RING = 1 << 4,
+  UNREGISTER_RING_FDS = 21,
+  REGISTER_SYNC_CANCEL = 24,
+  CANCEL_ALL = 1 << 0,
+  CANCEL_ANY = 1 << 2,
+  GUARD_SECONDS = 10
+};
+
+struct ring {
+  napi_env env;
+  napi_ref control_ref;
+  struct control *control;
+  uint32_t *sq_head, *sq_tail, *cq_head, *cq_tail;
+  uint8_t *completions;
+  uint32_t mask;
+  uint32_t completion_size;
+  bool open;
+};
+
+static long enter_kernel(const struct control *control, uint32_t submit, uint32_t wait, uint32_t flags) {
+  bool extended = (flags & ENTER_EXT_ARG) != 0;
+  long result = syscall(SYS_io_uring_enter, control->enter_fd, submit, wait, flags,
+                        extended ? (const void *)&control->argument : NULL, extended ? sizeof control->argument : 0);
+  return result == -1 ? -errno : result;
+}
+
+static napi_value enter(napi_env env, napi_callback_info info) {
+  struct ring *ring = NULL;
+  if (napi_get_cb_info(env, info, NULL, NULL, NULL, (void **)&ring) != napi_ok) return sluice_failed(env);
+  struct control *control = ring->control;
+  if (!ring->open) {
+    control->result = -EBADF;
+    return NULL;
+  }
+  control->result = (int32_t)enter_kernel(control, control->to_submit, control->min_complete, control->flags);
+  return NULL;
+}
+
+static int32_t in_flight(const struct control *control) {
+  return (int32_t)(control->submitted - control->ended);
+}
+
+/* What was published but never consumed will not start. */
+static void drop_entries(struct ring *ring) {
+  uint32_t head = __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
+  ring->control->submitted -= *ring->sq_tail - head;
+  __atomic_store_n(ring->sq_tail, head, __ATOMIC_RELEASE);
+}
+
+/* Counts and drops what has completed; a completion that announces more does not end its request. */
+static void drop_completions(struct ring *ring) {
+  uint32_t head = *ring->cq_head;
+  uint32_t tail = __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE);
+  for (; head != tail; head++) {
+    const struct completion *completion =
+        (const void *)(ring->completions + (size_t)(head & ring->mask) * ring->completion_size);
+    if ((completion->flags & COMPLETION_MORE) == 0) ring->control->ended++;
+  }
+  __atomic_store_n(ring->cq_head, head, __ATOMIC_RELEASE);
+}
+
+static void cancel_everything(struct ring *ring) {
+  struct {
+    uint64_t address;
+    int32_t fd;
+    uint32_t flags;
+    int64_t seconds, nanoseconds;
+    uint8_t opcode, pad[7];
+    uint64_t pad2[3];
+  } cancel = {.fd = -1, .flags = CANCEL_ALL | CANCEL_ANY, .seconds = 0, .nanoseconds = 100 * 1000 * 1000};
+  syscall(SYS_io_uring_register, ring->control->fd, REGISTER_SYNC_CANCEL, &cancel, 1);
+}
+
+/* The descriptor is registered with this thread as well: that reference must go too, or the ring stays. */
+static void unregister_self(const struct control *control) {
+  if (control->enter_fd == control->fd) return;
+  struct {
+    uint32_t offset, reserved;
+    uint64_t data;
+  } update = {.offset = (uint32_t)control->enter_fd};
+  syscall(SYS_io_uring_register, control->fd, UNREGISTER_RING_FDS, &update, 1);
+}
+
+/*
+ * Cancels everything, waits until nothing is in flight, closes the descriptor; answers how many requests are in
+ * flight still. `force` closes even then: the thread ends and nobody could come back.
+ */
+static int32_t close_ring(struct ring *ring, bool force) {
+  struct control *control = ring->control;
+  if (!ring->open) return 0;
+  drop_entries(ring);
+  struct timespec start, now;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  now = start;
+  drop_completions(ring);
+  while (in_flight(control) > 0 && now.tv_sec - start.tv_sec < GUARD_SECONDS) {
+    cancel_everything(ring);
+    struct timespec slice = {.tv_nsec = 50 * 1000 * 1000};
+    control->argument.sigmask = 0;
+    control->argument.sigmask_size = 0;
+    control->argument.min_wait_usec = 0;
+    control->argument.timespec = (uint64_t)(uintptr_t)&slice;
+    enter_kernel(control, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG | (control->flags & ENTER_REGISTERED_RING));
+    drop_completions(ring);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  }
+  if (in_flight(control) > 0 && !force) return in_flight(control);
+  ring->open = false;
+  unregister_self(control);
+  close(control->fd);
+  return 0;
+}
+
+static void thread_ends(void *data) {
+  close_ring(data, true);
+}
+
+static void forget(struct ring *ring) {
+  if (ring->control_ref == NULL) return;
+  napi_delete_reference(ring->env, ring->control_ref);
+  ring->control_ref = NULL;
+}
+
+static napi_value end(napi_env env, napi_callback_info info) {
+  struct ring *ring = NULL;
+  if (napi_get_cb_info(env, info, NULL, NULL, NULL, (void **)&ring) != napi_ok) return sluice_failed(env);
+  int32_t left = close_ring(ring, false);
+  if (left == 0) napi_remove_env_cleanup_hook(env, thread_ends, ring);
+  return sluice_number(env, left);
+}
+
+/* The object that holds both functions is collected: a ring nobody can reach is closed with the guard's care. */
+static void handle_gone(napi_env env, void *data, void *hint) {
+  (void)hint;
+  struct ring *ring = data;
+  if (ring->open) {
+    napi_remove_env_cleanup_hook(env, thread_ends, ring);
+    close_ring(ring, true);
+  }
+  forget(ring);
+  free(ring);
+}
+
+static bool set_queues(napi_env env, struct ring *ring, napi_value queues) {
+  int64_t address;
+  if (!sluice_address(env, queues, &address)) return false;
+  const double *words = (const void *)(intptr_t)address;
+  ring->sq_head = (uint32_t *)(uintptr_t)words[QUEUE_SQ_HEAD];
+  ring->sq_tail = (uint32_t *)(uintptr_t)words[QUEUE_SQ_TAIL];
+  ring->cq_head = (uint32_t *)(uintptr_t)words[QUEUE_CQ_HEAD];
+  ring->cq_tail = (uint32_t *)(uintptr_t)words[QUEUE_CQ_TAIL];
+  ring->completions = (uint8_t *)(uintptr_t)words[QUEUE_CQES];
+  ring->mask = (uint32_t)words[QUEUE_CQ_MASK];
+  ring->completion_size = (uint32_t)words[QUEUE_CQE_SIZE];
+  return true;
+}
+
+/* move(queues): the ring has been resized and its queues stand elsewhere. */
+static napi_value move(napi_env env, napi_callback_info info) {
+  napi_value queues;
+  size_t argc = 1;
+  struct ring *ring = NULL;
+  TRY(env, napi_get_cb_info(env, info, &argc, &queues, NULL, (void **)&ring));
+  if (!set_queues(env, ring, queues)) return sluice_failed(env);
+  return NULL;
+}
+
+static napi_status add_method(napi_env env, napi_value handle, const char *name, napi_callback method, void *data) {
+  napi_value function;
+  napi_status status = napi_create_function(env, name, NAPI_AUTO_LENGTH, method, data, &function);
+  return status == napi_ok ? napi_set_named_property(env, handle, name, function) : status;
+}
+
+static napi_value open_ring(napi_env env, napi_callback_info info) {
+  napi_value argv[2], handle;
+  size_t argc = 2;
+  int64_t control;
+  TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  if (!sluice_address(env, argv[0], &control)) return sluice_failed(env);
+
+  struct ring *ring = calloc(1, sizeof *ring);
+  if (ring == NULL) return sluice_number(env, -ENOMEM);
+  ring->env = env;
+  ring->control = (void *)(intptr_t)control;
+  if (!set_queues(env, ring, argv[1])) {
+    free(ring);
+    return sluice_failed(env);
+  }
+  TRY(env, napi_create_object(env, &handle));
+  TRY(env, napi_wrap(env, handle, ring, handle_gone, NULL, NULL)); /* owns it from here on */
+  TRY(env, napi_create_reference(env, argv[0], 1, &ring->control_ref));
+  TRY(env, add_method(env, handle, "enter", enter, ring));
+  TRY(env, add_method(env, handle, "close", end, ring));
+  TRY(env, add_method(env, handle, "move", move, ring));
+  TRY(env, napi_add_env_cleanup_hook(env, thread_ends, ring));
+  ring->open = true;
+  return handle;
+}
+
+void sluice_ring_exports(napi_env env, napi_value exports) {
+  sluice_export(env, exports, "ring", open_ring);
+}

@@ -1,0 +1,97 @@
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { SluiceError } from './errors.js'
+
+/** A number, or memory whose address the kernel is given. */
+export type SyscallArgument = number | ArrayBufferView | ArrayBufferLike
+
+/** A mapping's, watch's or pool's handle in the addon; opaque, freed when it is collected. */
+export type NativeHandle = { readonly __native: never }
+
+/** What native/ring.c gives for a ring: `enter` speaks through the control words it was opened with. */
+export interface NativeRing {
+  enter(): void
+  /** Cancels, waits until nothing is in flight, closes. @returns how many requests are in flight still */
+  close(): number
+  move(queues: Float64Array): void
+}
+
+/** The addon's face. A number where a handle was hoped for is -errno. */
+export interface Native {
+  syscall(number: number, ...args: SyscallArgument[]): number
+  addressOf(buffer: SyscallArgument): number
+  map(
+    address: number,
+    length: number,
+    protection: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ): [ArrayBuffer, NativeHandle] | number
+  detach(handle: NativeHandle, buffer: ArrayBuffer): number
+  unmap(handle: NativeHandle, buffer: ArrayBuffer): number
+  ring(control: ArrayBufferView, queues: Float64Array): NativeRing | number
+  watch(fd: number, callback: (events: number) => void): NativeHandle | number
+  watchStart(handle: NativeHandle, events: number): number
+  watchStop(handle: NativeHandle): void
+  watchRef(handle: NativeHandle): void
+  watchUnref(handle: NativeHandle): void
+  watchClose(handle: NativeHandle): void
+  pool(
+    threads: number,
+    capacity: number,
+    jobs: ArrayBufferView,
+    completions: ArrayBufferView,
+    control: ArrayBufferView,
+    eventfd: number,
+  ): NativeHandle | number
+  poolSubmit(handle: NativeHandle, count: number): void
+  poolClose(handle: NativeHandle): void
+  run(jobs: ArrayBufferView, count: number): void
+}
+
+const FIX: Record<string, string> = {
+  MODULE_NOT_FOUND: 'reinstall the package, or run "npm run build" in a checkout (it needs a C compiler)',
+  ERR_DLOPEN_FAILED: 'the binary does not fit this system; run "npm run build" in a checkout to build it here',
+}
+
+let loaded: Native | SluiceError | undefined
+
+function binaryPath(): string {
+  return (
+    process.env.SLUICE_NATIVE ??
+    fileURLToPath(new URL(`../../prebuilds/${process.platform}-${process.arch}/sluice.node`, import.meta.url))
+  )
+}
+
+function load(): Native | SluiceError {
+  if (process.platform !== 'linux') {
+    return new SluiceError('ERR_SLUICE_UNSUPPORTED', `Sluice needs Linux; this is ${process.platform}`)
+  }
+  const path = binaryPath()
+  try {
+    return createRequire(import.meta.url)(path) as Native
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? ''
+    const fix = FIX[code] ?? 'see the cause'
+    return new SluiceError('ERR_SLUICE_NATIVE', `The native binary ${path} cannot be loaded: ${fix}`, { cause })
+  }
+}
+
+/**
+ * The addon, loaded at first use, once for each thread.
+ *
+ * @throws SluiceError `ERR_SLUICE_NATIVE` where the binary is missing or does not load, with the fix in its
+ *   message; `ERR_SLUICE_UNSUPPORTED` on another system than Linux
+ */
+export function native(): Native {
+  loaded ??= load()
+  if (loaded instanceof Error) throw loaded
+  return loaded
+}
+
+/** Whether this system can run Sluice at all: Linux, with a native binary that loads. */
+export function isSupported(): boolean {
+  loaded ??= load()
+  return !(loaded instanceof Error)
+}

@@ -1,0 +1,126 @@
+/** Fields that statx(2) is asked for. */
+export const STATX = {
+  BASIC_STATS: 0x7ff,
+  BTIME: 0x800,
+  MNT_ID: 0x1000,
+  DIOALIGN: 0x2000,
+  SUBVOL: 0x8000,
+  WRITE_ATOMIC: 0x10000,
+  DIO_READ_ALIGN: 0x20000,
+} as const
+
+/** Attributes in a statx answer. */
+export const STATX_ATTR = { COMPRESSED: 0x4, IMMUTABLE: 0x10, APPEND: 0x20, ENCRYPTED: 0x800, VERITY: 0x100000, WRITE_ATOMIC: 0x400000, DAX: 0x200000 } as const
+
+/** Bytes of struct statx. */
+export const STATX_SIZE = 256
+
+const HIGH = 2 ** 32
+
+/** A statx answer, read where it lies. Times are BigInt nanoseconds since 1970. @see statx(2) */
+export class StatxView {
+  readonly buffer: ArrayBuffer
+  readonly #view: DataView
+
+  /** @param buffer {@link STATX_SIZE} bytes, which the kernel fills */
+  constructor(buffer = new ArrayBuffer(STATX_SIZE)) {
+    this.buffer = buffer
+    this.#view = new DataView(buffer)
+  }
+
+  #u32(at: number): number {
+    return this.#view.getUint32(at, true)
+  }
+
+  #u64(at: number): number {
+    return this.#view.getUint32(at + 4, true) * HIGH + this.#view.getUint32(at, true)
+  }
+
+  #time(at: number): bigint {
+    return this.#view.getBigInt64(at, true) * 1_000_000_000n + BigInt(this.#u32(at + 8))
+  }
+
+  #device(at: number): number {
+    // As glibc's makedev(3) packs them, which is what Node reports.
+    const major = this.#u32(at)
+    const minor = this.#u32(at + 4)
+    return (major & 0xfff) * 256 + (minor & 0xff) + (minor >>> 8) * 2 ** 20 + (major >>> 12) * 2 ** 44
+  }
+
+  /** Which of {@link STATX}'s fields were answered. */
+  get mask(): number {
+    return this.#u32(0)
+  }
+  get blockSize(): number {
+    return this.#u32(4)
+  }
+  /** Bits of {@link STATX_ATTR}, the low 32. */
+  get attributes(): number {
+    return this.#u32(8)
+  }
+  get links(): number {
+    return this.#u32(16)
+  }
+  get uid(): number {
+    return this.#u32(20)
+  }
+  get gid(): number {
+    return this.#u32(24)
+  }
+  get mode(): number {
+    return this.#view.getUint16(28, true)
+  }
+  get inode(): number {
+    return this.#u64(32)
+  }
+  get size(): number {
+    return this.#u64(40)
+  }
+  /** Blocks of 512 bytes. */
+  get blocks(): number {
+    return this.#u64(48)
+  }
+  /** Which attributes this file system knows. */
+  get attributesMask(): number {
+    return this.#u32(56)
+  }
+  get accessTime(): bigint {
+    return this.#time(64)
+  }
+  get birthTime(): bigint {
+    return this.#time(80)
+  }
+  get changeTime(): bigint {
+    return this.#time(96)
+  }
+  get modifyTime(): bigint {
+    return this.#time(112)
+  }
+  get specialDevice(): number {
+    return this.#device(128)
+  }
+  get device(): number {
+    return this.#device(136)
+  }
+  get deviceMajor(): number {
+    return this.#u32(136)
+  }
+  get deviceMinor(): number {
+    return this.#u32(140)
+  }
+  /** Alignment of memory for Direct I/O in bytes; 0 where it is not offered. */
+  get directMemoryAlign(): number {
+    return this.#u32(152)
+  }
+  /** Alignment of offset and length for Direct I/O in bytes; 0 where it is not offered. */
+  get directOffsetAlign(): number {
+    return this.#u32(156)
+  }
+  /** Bytes of the smallest and largest atomic write; 0 where it is not offered. */
+  get atomicWriteMin(): number {
+    return this.#u32(168)
+  }
+  get atomicWriteMax(): number {
+    return this.#u32(172)
+  }
+}

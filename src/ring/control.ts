@@ -1,0 +1,46 @@
+import { addressOf, IO_URING_GETEVENTS_ARG } from '../kernel/index.js'
+
+/** Words of the control block, as native/ring.c lays it out. */
+export const CONTROL = { TO_SUBMIT: 0, MIN_COMPLETE: 1, FLAGS: 2, RESULT: 3, SUBMITTED: 4, ENTER_FD: 5, FD: 6, ENDED: 7 } as const
+
+const ARGUMENT = 32
+const TIMESPEC = 64
+const BYTES = 80
+const HIGH = 2 ** 32
+
+/**
+ * The memory through which TypeScript and native/ring.c talk: what the next `enter` shall do, what came of the
+ * last one, and how much is in flight should the thread end.
+ */
+export class Control {
+  readonly words: Int32Array
+  readonly #view: DataView
+  readonly #timespec: number
+
+  constructor(fd: number) {
+    const buffer = new ArrayBuffer(BYTES)
+    this.words = new Int32Array(buffer)
+    this.#view = new DataView(buffer)
+    this.#timespec = addressOf(buffer) + TIMESPEC
+    this.words[CONTROL.FD] = fd
+    this.words[CONTROL.ENTER_FD] = fd
+  }
+
+  /**
+   * Limits how long the next `enter` with `EXT_ARG` waits.
+   *
+   * @param timeoutMs at most so long in all; Infinity for no limit
+   * @param minWaitUs how long to wait for the whole batch before one completion suffices (kernel 6.12)
+   */
+  setTimeout(timeoutMs: number, minWaitUs: number): void {
+    const limited = Number.isFinite(timeoutMs)
+    const at = limited ? this.#timespec : 0
+    this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.TS, at % HIGH, true)
+    this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.TS + 4, at / HIGH, true)
+    this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.MIN_WAIT_USEC, minWaitUs, true)
+    if (!limited) return
+    const seconds = Math.floor(timeoutMs / 1000)
+    this.#view.setBigInt64(TIMESPEC, BigInt(seconds), true)
+    this.#view.setBigInt64(TIMESPEC + 8, BigInt(Math.round((timeoutMs - seconds * 1000) * 1e6)), true)
+  }
+}

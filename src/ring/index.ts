@@ -1,0 +1,6 @@
+export { BufferRing, type BufferRingOptions } from './buffer-ring.js'
+export { type CompletionCallback, CompletionQueue } from './completion-queue.js'
+export * from './prepare/index.js'
+export type { CancelTarget, Restriction } from './registrar.js'
+export { Ring, type RingMode, type RingOptions } from './ring.js'
+export { SubmissionQueue } from './submission-queue.js'

@@ -1,0 +1,339 @@
+import {
+  addressOf,
+  checkInteger,
+  IO_URING_CLONE_BUFFERS,
+  IO_URING_FILE_INDEX_RANGE,
+  IO_URING_OP_SUPPORTED,
+  IO_URING_PARAMS,
+  IO_URING_PROBE,
+  IO_URING_PROBE_OP,
+  IO_URING_RESTRICTION,
+  IO_URING_RSRC_REGISTER,
+  IO_URING_RSRC_UPDATE2,
+  IO_URING_SYNC_CANCEL_REG,
+  IORING_ASYNC_CANCEL,
+  IORING_REGISTER,
+  IORING_REGISTER_CLONE,
+  IORING_RSRC_REGISTER,
+  IORING_SETUP,
+  iovecs,
+  syscall,
+  systemError,
+} from '../kernel/index.js'
+import { BufferRing, type BufferRingOptions } from './buffer-ring.js'
+
+const HIGH = 2 ** 32
+const OPERATIONS = 256
+const SELF = 0xffffffff
+
+/** What may be cancelled at once. @see {@link Registrar.cancelNow} */
+export interface CancelTarget {
+  /** Operations with this user data. */
+  userData?: number
+  /** Operations on this descriptor. */
+  fd?: number
+  /** Operations of this kind, of `IORING_OP`. */
+  operation?: number
+  /** Every operation. */
+  any?: boolean
+  /** All that match rather than the first. */
+  all?: boolean
+  /** How long to wait for them to end, in milliseconds; for ever by default. */
+  timeoutMs?: number
+}
+
+/** One thing that a restricted ring may do. @see {@link Registrar.restrict} */
+export interface Restriction {
+  /** Of `IORING_RESTRICTION`. */
+  kind: number
+  /** An operation or flags, by `kind`. */
+  value: number
+}
+
+function struct(bytes: number): DataView {
+  return new DataView(new ArrayBuffer(bytes))
+}
+
+function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % HIGH, true)
+  view.setUint32(at + 4, value / HIGH, true)
+}
+
+/**
+ * What a ring has been told of in advance, so that the hot path need not look it up: buffers, files, buffer rings,
+ * limits. Every method throws the system error of io_uring_register(2).
+ *
+ * @see io_uring_register(2)
+ */
+export class Registrar {
+  /** The ring's descriptor: readable when completions wait. */
+  readonly fd: number
+  readonly #bufferRings = new Set<BufferRing>()
+  #buffers: readonly (ArrayBufferView | null)[] = []
+  #supported: Uint8Array | undefined
+
+  constructor(fd: number) {
+    this.fd = fd
+  }
+
+  /**
+   * io_uring_register(2) itself, for what has no method of its own.
+   *
+   * @param operation of `IORING_REGISTER`
+   * @returns its result, 0 or more
+   */
+  register(operation: number, argument: ArrayBufferView | number, count: number): number {
+    const result = syscall('io_uring_register', this.fd, operation, argument, count)
+    if (result < 0) throw systemError(result, 'io_uring_register')
+    return result
+  }
+
+  /** Whether this kernel has an operation. @param operation of `IORING_OP` */
+  supports(operation: number): boolean {
+    this.#supported ??= this.#probe()
+    return this.#supported[operation] === 1
+  }
+
+  #probe(): Uint8Array {
+    const view = struct(IO_URING_PROBE.SIZE + OPERATIONS * IO_URING_PROBE_OP.SIZE)
+    this.register(IORING_REGISTER.PROBE, view, OPERATIONS)
+    const supported = new Uint8Array(OPERATIONS)
+    for (let index = 0; index < view.getUint8(IO_URING_PROBE.OPS_LEN); index++) {
+      const at = IO_URING_PROBE.OPS + index * IO_URING_PROBE_OP.SIZE
+      const flags = view.getUint16(at + IO_URING_PROBE_OP.FLAGS, true)
+      supported[view.getUint8(at + IO_URING_PROBE_OP.OP)] = flags & IO_URING_OP_SUPPORTED
+    }
+    return supported
+  }
+
+  /** The buffers that are registered, by index. */
+  get buffers(): readonly (ArrayBufferView | null)[] {
+    return this.#buffers
+  }
+
+  /**
+   * Registers buffers for `prepareReadFixed` and its like: their pages are pinned once instead of for every
+   * operation. They are kept alive here, and charged to RLIMIT_MEMLOCK (`ENOMEM`) without CAP_IPC_LOCK.
+   *
+   * @param buffers the buffers, or how many empty places to make (kernel 5.19)
+   */
+  registerBuffers(buffers: readonly ArrayBufferView[] | number): void {
+    if (typeof buffers === 'number') {
+      checkInteger(buffers, 'buffers', 1, 16384)
+      this.#registerSparse(IORING_REGISTER.BUFFERS2, buffers)
+      this.#buffers = new Array(buffers).fill(null)
+      return
+    }
+    this.register(IORING_REGISTER.BUFFERS, iovecs(buffers), buffers.length)
+    this.#buffers = [...buffers]
+  }
+
+  #registerSparse(operation: number, count: number): void {
+    const view = struct(IO_URING_RSRC_REGISTER.SIZE)
+    view.setUint32(IO_URING_RSRC_REGISTER.NR, count, true)
+    view.setUint32(IO_URING_RSRC_REGISTER.FLAGS, IORING_RSRC_REGISTER.SPARSE, true)
+    this.register(operation, view, IO_URING_RSRC_REGISTER.SIZE)
+  }
+
+  /** Puts buffers into places from `offset` on; those that were there are let go once idle. Kernel 5.13. */
+  updateBuffers(offset: number, buffers: readonly ArrayBufferView[]): void {
+    checkInteger(offset, 'offset', 0, this.#buffers.length)
+    const vectors = iovecs(buffers)
+    this.#update(IORING_REGISTER.BUFFERS_UPDATE, offset, vectors, buffers.length)
+    this.#buffers = this.#buffers.map((buffer, index) => buffers[index - offset] ?? buffer)
+  }
+
+  #update(operation: number, offset: number, data: ArrayBufferView, count: number): void {
+    const view = struct(IO_URING_RSRC_UPDATE2.SIZE)
+    view.setUint32(IO_URING_RSRC_UPDATE2.OFFSET, offset, true)
+    setU64(view, IO_URING_RSRC_UPDATE2.DATA, addressOf(data))
+    view.setUint32(IO_URING_RSRC_UPDATE2.NR, count, true)
+    this.register(operation, view, IO_URING_RSRC_UPDATE2.SIZE)
+  }
+
+  /**
+   * Takes over buffers that another ring has registered, without pinning them again. Kernel 6.12; ranges and
+   * replacing 6.13.
+   */
+  cloneBuffers(
+    source: Registrar,
+    range: { sourceOffset?: number; offset?: number; count?: number; replace?: boolean } = {},
+  ): void {
+    const { sourceOffset = 0, offset = 0, count = 0, replace = false } = range
+    const view = struct(IO_URING_CLONE_BUFFERS.SIZE)
+    view.setUint32(IO_URING_CLONE_BUFFERS.SRC_FD, source.fd, true)
+    view.setUint32(IO_URING_CLONE_BUFFERS.FLAGS, replace ? IORING_REGISTER_CLONE.DST_REPLACE : 0, true)
+    view.setUint32(IO_URING_CLONE_BUFFERS.SRC_OFF, sourceOffset, true)
+    view.setUint32(IO_URING_CLONE_BUFFERS.DST_OFF, offset, true)
+    view.setUint32(IO_URING_CLONE_BUFFERS.NR, count, true)
+    this.register(IORING_REGISTER.CLONE_BUFFERS, view, 1)
+    const taken = source.buffers.slice(sourceOffset, count === 0 ? undefined : sourceOffset + count)
+    const buffers = [...this.#buffers]
+    for (const [index, buffer] of taken.entries()) buffers[offset + index] = buffer
+    this.#buffers = buffers
+  }
+
+  /** Lets the registered buffers go; waits until none is in use. */
+  unregisterBuffers(): void {
+    this.register(IORING_REGISTER.UNREGISTER_BUFFERS, 0, 0)
+    this.#buffers = []
+  }
+
+  /**
+   * Registers descriptors; entries marked `IOSQE.FIXED_FILE` name them by index and spare the kernel a look-up.
+   *
+   * @param files descriptors (-1 leaves a place empty), or how many empty places to make (kernel 5.19)
+   */
+  registerFiles(files: readonly number[] | number): void {
+    if (typeof files === 'number') {
+      checkInteger(files, 'files', 1, 2 ** 20)
+      this.#registerSparse(IORING_REGISTER.FILES2, files)
+    } else {
+      this.register(IORING_REGISTER.FILES, descriptors(files), files.length)
+    }
+  }
+
+  /** Puts descriptors into places from `offset` on: -1 empties a place, -2 leaves it as it is. */
+  updateFiles(offset: number, files: readonly number[]): void {
+    checkInteger(offset, 'offset', 0)
+    this.#update(IORING_REGISTER.FILES_UPDATE2, offset, descriptors(files), files.length)
+  }
+
+  /** Lets the registered descriptors go. */
+  unregisterFiles(): void {
+    this.register(IORING_REGISTER.UNREGISTER_FILES, 0, 0)
+  }
+
+  /** Where operations that make a descriptor may pick a place by themselves (`IORING_FILE_INDEX_ALLOC`). Kernel 6.0. */
+  limitFileAllocation(offset: number, length: number): void {
+    const view = struct(IO_URING_FILE_INDEX_RANGE.SIZE)
+    view.setUint32(IO_URING_FILE_INDEX_RANGE.OFF, offset, true)
+    view.setUint32(IO_URING_FILE_INDEX_RANGE.LEN, length, true)
+    this.register(IORING_REGISTER.FILE_ALLOC_RANGE, view, 0)
+  }
+
+  /** Makes a group of buffers from which the kernel picks at completion. Kernel 5.19. */
+  registerBufferRing(options: BufferRingOptions): BufferRing {
+    const ring = new BufferRing(this, options, () => this.#bufferRings.delete(ring))
+    this.#bufferRings.add(ring)
+    return ring
+  }
+
+  /** Signals an eventfd with each completion; `asyncOnly`: not with those that complete during submission. */
+  registerEventfd(eventfd: number, options: { asyncOnly?: boolean } = {}): void {
+    const operation = options.asyncOnly ? IORING_REGISTER.EVENTFD_ASYNC : IORING_REGISTER.EVENTFD
+    this.register(operation, Int32Array.of(eventfd), 1)
+  }
+
+  /** Ends what `registerEventfd()` began. */
+  unregisterEventfd(): void {
+    this.register(IORING_REGISTER.UNREGISTER_EVENTFD, 0, 0)
+  }
+
+  /** Keeps this thread's credentials of now under an id, for `usePersonality()`. */
+  registerPersonality(): number {
+    return this.register(IORING_REGISTER.PERSONALITY, 0, 0)
+  }
+
+  /** Forgets credentials. */
+  unregisterPersonality(id: number): void {
+    this.register(IORING_REGISTER.UNREGISTER_PERSONALITY, 0, id)
+  }
+
+  /** Limits, once, what a ring made with `R_DISABLED` may do. */
+  restrict(restrictions: readonly Restriction[]): void {
+    const view = struct(restrictions.length * IO_URING_RESTRICTION.SIZE)
+    for (const [index, { kind, value }] of restrictions.entries()) {
+      const at = index * IO_URING_RESTRICTION.SIZE
+      view.setUint16(at + IO_URING_RESTRICTION.OPCODE, kind, true)
+      view.setUint8(at + IO_URING_RESTRICTION.OPERAND, value)
+    }
+    this.register(IORING_REGISTER.RESTRICTIONS, view, restrictions.length)
+  }
+
+  /** Starts a ring made with `R_DISABLED`; the calling thread becomes its issuer. */
+  enable(): void {
+    this.register(IORING_REGISTER.ENABLE_RINGS, 0, 0)
+  }
+
+  /**
+   * Limits the kernel's workers.
+   *
+   * @param bounded for files, 0 to leave it
+   * @param unbounded for all else, 0 to leave it
+   * @returns the limits of before
+   */
+  limitWorkers(bounded: number, unbounded: number): { bounded: number; unbounded: number } {
+    checkInteger(bounded, 'bounded', 0, 65535)
+    checkInteger(unbounded, 'unbounded', 0, 65535)
+    const limits = Uint32Array.of(bounded, unbounded)
+    this.register(IORING_REGISTER.IOWQ_MAX_WORKERS, limits, 2)
+    return { bounded: limits[0], unbounded: limits[1] }
+  }
+
+  /** Binds the kernel's workers to CPUs; without an argument, frees them. */
+  bindWorkers(cpus?: readonly number[]): void {
+    if (cpus === undefined) {
+      this.register(IORING_REGISTER.UNREGISTER_IOWQ_AFF, 0, 0)
+      return
+    }
+    const mask = new Uint8Array((Math.max(0, ...cpus) >> 6) * 8 + 8)
+    for (const cpu of cpus) mask[cpu >> 3] |= 1 << (cpu & 7)
+    this.register(IORING_REGISTER.IOWQ_AFF, mask, mask.length)
+  }
+
+  /**
+   * Cancels what matches and waits, on this thread, until it has ended. Its completions are there to be reaped. Kernel 6.0.
+   *
+   * @throws `ENOENT` when nothing matches, `ETIME` when it does not end in time
+   */
+  cancelNow(target: CancelTarget): number {
+    const view = struct(IO_URING_SYNC_CANCEL_REG.SIZE)
+    const { ALL, ANY, FD, OP } = IORING_ASYNC_CANCEL
+    const flags =
+      (target.all ? ALL : 0) |
+      (target.any ? ANY : 0) |
+      (target.fd === undefined ? 0 : FD) |
+      (target.operation === undefined ? 0 : OP)
+    setU64(view, IO_URING_SYNC_CANCEL_REG.ADDR, target.userData ?? 0)
+    view.setInt32(IO_URING_SYNC_CANCEL_REG.FD, target.fd ?? -1, true)
+    view.setUint32(IO_URING_SYNC_CANCEL_REG.FLAGS, flags, true)
+    view.setUint8(IO_URING_SYNC_CANCEL_REG.OPCODE, target.operation ?? 0)
+    const ms = target.timeoutMs
+    const seconds = ms === undefined ? -1 : Math.floor(ms / 1000)
+    const nanoseconds = ms === undefined ? -1 : Math.round((ms - seconds * 1000) * 1e6)
+    view.setBigInt64(IO_URING_SYNC_CANCEL_REG.TIMEOUT, BigInt(seconds), true)
+    view.setBigInt64(IO_URING_SYNC_CANCEL_REG.TIMEOUT + 8, BigInt(nanoseconds), true)
+    return this.register(IORING_REGISTER.SYNC_CANCEL, view, 1)
+  }
+
+  /** Registers the ring's descriptor with this thread. @returns its index, -1 where the kernel has none to give (5.18) */
+  protected registerRingDescriptor(): number {
+    const update = new Uint32Array(new ArrayBuffer(16))
+    update[0] = SELF
+    update[2] = this.fd
+    const result = syscall('io_uring_register', this.fd, IORING_REGISTER.RING_FDS, update, 1)
+    return result === 1 ? update[0] : -1
+  }
+
+  /** Asks the kernel for queues of another size. @returns the new parameters */
+  protected registerResize(entries: number, completionEntries: number): DataView {
+    const params = struct(IO_URING_PARAMS.SIZE)
+    params.setUint32(IO_URING_PARAMS.SQ_ENTRIES, entries, true)
+    params.setUint32(IO_URING_PARAMS.CQ_ENTRIES, completionEntries, true)
+    params.setUint32(IO_URING_PARAMS.FLAGS, IORING_SETUP.CQSIZE, true)
+    this.register(IORING_REGISTER.RESIZE_RINGS, params, 1)
+    return params
+  }
+
+  /** After the descriptor is closed: lets go of everything that was kept alive for the kernel. */
+  protected releaseRegistrations(): void {
+    for (const ring of [...this.#bufferRings]) ring.abandon()
+    this.#buffers = []
+  }
+}
+
+function descriptors(files: readonly number[]): Int32Array {
+  for (const [index, file] of files.entries()) checkInteger(file, `files[${index}]`, -2, 2 ** 31 - 1)
+  return Int32Array.from(files)
+}

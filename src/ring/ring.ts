@@ -1,0 +1,330 @@
+import { availableParallelism } from 'node:os'
+import {
+  checkInteger,
+  errnoOf,
+  IORING_ENTER,
+  IORING_FEAT,
+  IORING_SETUP,
+  IORING_SQ,
+  invalidArgValue,
+  type NativeRing,
+  native,
+  SluiceError,
+  systemError,
+} from '../kernel/index.js'
+import { type CompletionCallback, CompletionQueue } from './completion-queue.js'
+import { CONTROL, Control } from './control.js'
+import { Registrar } from './registrar.js'
+import { RingMemory, setupRing } from './setup.js'
+import { SubmissionQueue } from './submission-queue.js'
+
+/**
+ * How completions come to the thread.
+ *
+ * - `hosted`: the thread runs Node's event loop; the ring's descriptor is readable when completions wait
+ * - `dedicated`: the ring is the thread's loop; it blocks in `submit(waitFor)`, and completions run only there
+ * - `sqpoll`: a kernel thread takes submissions without a system call, at the price of a core while it is busy;
+ *   it keeps the credentials of the ring's creation
+ */
+export type RingMode = 'hosted' | 'dedicated' | 'sqpoll'
+
+/** How a {@link Ring} is made. */
+export interface RingOptions {
+  /** Submission entries, rounded up to a power of two; 256 by default, 32768 at most. */
+  entries?: number
+  /** Completion entries, rounded up to a power of two; four times the submission entries by default. */
+  completionEntries?: number
+  mode?: RingMode
+  /** With `sqpoll`: how long the kernel thread spins before it sleeps, in milliseconds; 1000 by default. */
+  sqThreadIdle?: number
+  /** With `sqpoll`: the CPU that the kernel thread is bound to. */
+  sqThreadCpu?: number
+  /** A ring whose kernel workers (and SQPOLL thread) this one shares. */
+  share?: Ring
+  /** Further flags of `IORING_SETUP`: `IOPOLL`, `SQE128`, `CQE32`, `R_DISABLED`, … */
+  flags?: number
+  /** Kernel workers for what would block: on files (`bounded`) and on everything else (`unbounded`). */
+  workers?: { bounded: number; unbounded: number }
+}
+
+const EAGAIN = -errnoOf('EAGAIN')
+const EBUSY = -errnoOf('EBUSY')
+const EINTR = -errnoOf('EINTR')
+const ETIME = -62
+const EBADR = -53
+const MAX_ENTRIES = 32768
+const MAX_COMPLETIONS = 2 * MAX_ENTRIES
+/** Rounds of running deferred completions in one reap; each runs 20 or more. */
+const REAP_ROUNDS = 4096
+
+const MODES: Record<RingMode, { required: number; optional: readonly number[] }> = {
+  hosted: {
+    required: 0,
+    // TASKRUN_FLAG is refused without COOP_TASKRUN, so both go together.
+    optional: [
+      IORING_SETUP.NO_SQARRAY,
+      IORING_SETUP.SINGLE_ISSUER,
+      IORING_SETUP.COOP_TASKRUN | IORING_SETUP.TASKRUN_FLAG,
+      IORING_SETUP.SUBMIT_ALL,
+    ],
+  },
+  dedicated: {
+    required: 0,
+    optional: [
+      IORING_SETUP.NO_SQARRAY,
+      IORING_SETUP.SINGLE_ISSUER | IORING_SETUP.DEFER_TASKRUN | IORING_SETUP.TASKRUN_FLAG,
+      IORING_SETUP.SUBMIT_ALL,
+    ],
+  },
+  sqpoll: {
+    required: IORING_SETUP.SQPOLL,
+    optional: [IORING_SETUP.NO_SQARRAY, IORING_SETUP.SINGLE_ISSUER, IORING_SETUP.SUBMIT_ALL],
+  },
+}
+
+function request(options: RingOptions) {
+  const { entries = 256, mode = 'hosted', share, sqThreadIdle = 1000, sqThreadCpu = -1, flags = 0 } = options
+  checkInteger(entries, 'options.entries', 1, MAX_ENTRIES)
+  const { completionEntries = Math.min(entries * 4, MAX_COMPLETIONS) } = options
+  checkInteger(completionEntries, 'options.completionEntries', 1, MAX_COMPLETIONS)
+  checkInteger(sqThreadIdle, 'options.sqThreadIdle', 0, 2 ** 31 - 1)
+  checkInteger(sqThreadCpu, 'options.sqThreadCpu', -1, 65535)
+  checkInteger(flags, 'options.flags', 0, 2 ** 31 - 1)
+  if (!Object.hasOwn(MODES, mode)) throw invalidArgValue('options.mode', mode, 'is not hosted, dedicated or sqpoll')
+  const attach = share === undefined ? 0 : IORING_SETUP.ATTACH_WQ
+  const bind = sqThreadCpu < 0 ? 0 : IORING_SETUP.SQ_AFF
+  return {
+    entries,
+    completionEntries,
+    required: MODES[mode].required | IORING_SETUP.CQSIZE | flags | attach | bind,
+    optional: MODES[mode].optional,
+    sqThreadIdleMs: sqThreadIdle,
+    sqThreadCpu,
+    wqFd: share?.fd ?? 0,
+  }
+}
+
+/**
+ * io_uring(7): the two queues that this process shares with the kernel, and the calls that move them.
+ *
+ * A ring belongs to the thread that made it. It does not keep alive the memory that operations point to: whoever
+ * prepares an operation holds its buffers until the last completion. (The engine does that for you.)
+ *
+ * ```ts
+ * using ring = new Ring({ entries: 256, mode: 'dedicated' })
+ * prepareRead(ring.submissions, fd, buffer, 0, 1)
+ * ring.submit(1)
+ * ring.reap((userData, result, flags) => {})
+ * ```
+ */
+export class Ring extends Registrar {
+  /** What `prepare*` functions fill. */
+  readonly submissions: SubmissionQueue
+  readonly completions: CompletionQueue
+  readonly mode: RingMode
+  /** The flags of `IORING_SETUP` that the ring got. */
+  readonly flags: number
+  /** Bits of `IORING_FEAT` that this kernel offers. */
+  readonly features: number
+  readonly #polled: boolean
+  readonly #native: NativeRing
+  readonly #control: Control
+  readonly #words: Int32Array
+  #memory: RingMemory
+  #baseFlags = 0
+  #submitted = 0
+  #enters = 0
+  #open = true
+
+  /** @throws the system error of io_uring_setup(2): `EPERM`, `ENOSYS`, `EACCES`, `ENOMEM`, … */
+  constructor(options: RingOptions = {}) {
+    const wanted = request(options)
+    const { fd, flags, features, params } = setupRing(wanted)
+    super(fd)
+    this.mode = options.mode ?? 'hosted'
+    this.flags = flags
+    this.features = features
+    this.#polled = (flags & IORING_SETUP.SQPOLL) !== 0
+    this.#memory = new RingMemory(fd, flags, params)
+    this.submissions = new SubmissionQueue(this.#memory.submission)
+    this.completions = new CompletionQueue(this.#memory.completion)
+    this.#control = new Control(fd)
+    this.#words = this.#control.words
+    const handle = native().ring(this.#words, this.#memory.guard)
+    if (typeof handle === 'number') throw systemError(handle, 'io_uring_setup')
+    this.#native = handle
+    this.#settle(options)
+  }
+
+  /** What a new ring is told before its first operation. */
+  #settle(options: RingOptions): void {
+    if ((this.features & IORING_FEAT.NO_IOWAIT) !== 0) this.#baseFlags |= IORING_ENTER.NO_IOWAIT
+    const index = this.registerRingDescriptor()
+    if (index >= 0) {
+      this.#words[CONTROL.ENTER_FD] = index
+      this.#baseFlags |= IORING_ENTER.REGISTERED_RING
+    }
+    // Without a limit, the kernel makes workers up to RLIMIT_NPROC.
+    const { bounded, unbounded } = options.workers ?? { bounded: 4 * availableParallelism(), unbounded: 64 }
+    if (options.share === undefined) this.limitWorkers(bounded, unbounded)
+  }
+
+  /** Whether `close()` has not been called. */
+  get isOpen(): boolean {
+    return this.#open
+  }
+
+  /** Operations published whose last completion has not been reaped. */
+  get inFlight(): number {
+    return (this.#submitted - this.completions.ended) | 0
+  }
+
+  /** How often io_uring_enter(2) has been called. */
+  get enters(): number {
+    return this.#enters
+  }
+
+  #enter(toSubmit: number, waitFor: number, flags: number): number {
+    const words = this.#words
+    words[CONTROL.TO_SUBMIT] = toSubmit
+    words[CONTROL.MIN_COMPLETE] = waitFor
+    words[CONTROL.FLAGS] = flags | this.#baseFlags
+    this.#enters++
+    this.#native.enter()
+    return words[CONTROL.RESULT]
+  }
+
+  #publish(): void {
+    const fresh = this.submissions.unpublished
+    if (fresh === 0) return
+    this.#submitted = (this.#submitted + fresh - this.submissions.takeSilent()) | 0
+    this.#words[CONTROL.SUBMITTED] = this.#submitted
+    this.submissions.publish()
+  }
+
+  /**
+   * Hands every prepared entry to the kernel, and waits.
+   *
+   * @param waitFor completions to wait for; no more than are in flight, so that it cannot wait for ever
+   * @param timeoutMs how long to wait at most; a wait that is limited may also end early on a signal
+   * @param minWaitUs with a limit: how long to hold out for all before one completion suffices (kernel 6.12)
+   * @returns entries consumed. Fewer than were prepared when the completion queue must be reaped first
+   * @throws the system error of io_uring_enter(2); `ERR_SLUICE_CLOSED`; `ERR_SLUICE_COMPLETION_LOST`
+   */
+  submit(waitFor = 0, timeoutMs = Infinity, minWaitUs = 0): number {
+    if (!this.#open) throw new SluiceError('ERR_SLUICE_CLOSED', 'The ring is closed')
+    this.#publish()
+    const limited = timeoutMs !== Infinity
+    if (limited) this.#control.setTimeout(timeoutMs, minWaitUs)
+    const extended = limited ? IORING_ENTER.EXT_ARG : 0
+    return this.#polled ? this.#submitPolled(waitFor, extended) : this.#submitNow(waitFor, extended)
+  }
+
+  #submitNow(waitFor: number, extended: number): number {
+    let consumed = 0
+    while (true) {
+      const left = this.submissions.unconsumed
+      const wait = waitFor === 0 ? 0 : Math.min(waitFor, this.inFlight)
+      if (left === 0 && (wait === 0 || this.completions.ready >= wait)) return consumed
+      const result = this.#enter(left, wait, wait === 0 ? 0 : IORING_ENTER.GETEVENTS | extended)
+      if (result < 0 && result !== EINTR) {
+        this.#obstructed(result, consumed)
+        return consumed
+      }
+      if (result > 0) consumed += result
+      if (extended !== 0 || (result === left && wait === 0)) return consumed
+      if (result === 0 && left > 0) return consumed
+    }
+  }
+
+  #submitPolled(waitFor: number, extended: number): number {
+    const left = this.submissions.unconsumed
+    // The tail is stored, only now are the flags loaded: the other way round the thread may fall asleep unseen.
+    let flags = (this.submissions.flags & IORING_SQ.NEED_WAKEUP) === 0 ? 0 : IORING_ENTER.SQ_WAKEUP
+    if (this.submissions.space === 0) flags |= IORING_ENTER.SQ_WAIT
+    const wait = Math.min(waitFor, this.inFlight)
+    if (wait > this.completions.ready) flags |= IORING_ENTER.GETEVENTS | extended
+    while (flags !== 0) {
+      const result = this.#enter(left, wait, flags)
+      if (result < 0 && result !== EINTR) this.#obstructed(result, left)
+      if (result !== EINTR || extended !== 0) break
+    }
+    return left
+  }
+
+  /** What an `enter` that failed means; returns where reaping helps. */
+  #obstructed(result: number, consumed: number): void {
+    if (result === ETIME) return
+    if (result === EBADR) {
+      throw new SluiceError('ERR_SLUICE_COMPLETION_LOST', 'The kernel had no memory to keep a completion')
+    }
+    if (result !== EAGAIN && result !== EBUSY) throw systemError(result, 'io_uring_enter')
+    if (consumed > 0 || this.completions.ready > 0) return
+    if (this.inFlight - this.submissions.unconsumed <= 0 && result === EAGAIN) throw systemError(result, 'io_uring_enter')
+    this.#enter(0, 1, IORING_ENTER.GETEVENTS)
+  }
+
+  /**
+   * Hands out every completion there is, also those that the kernel had to keep aside while the queue was full
+   * and those it deferred. Never blocks.
+   *
+   * @returns how many completions the callback saw
+   */
+  reap(callback: CompletionCallback): number {
+    const completions = this.completions
+    let seen = 0
+    try {
+      seen = completions.drain(callback)
+      for (let round = 0; round < REAP_ROUNDS && this.#open; round++) {
+        if ((this.submissions.flags & (IORING_SQ.CQ_OVERFLOW | IORING_SQ.TASKRUN)) === 0) break
+        const result = this.#enter(0, 0, IORING_ENTER.GETEVENTS)
+        if (result === EBADR) this.#obstructed(result, 0)
+        seen += completions.drain(callback)
+      }
+    } finally {
+      this.#words[CONTROL.ENDED] = completions.ended
+    }
+    return seen
+  }
+
+  /**
+   * Gives both queues another size, without losing what is in flight. `dedicated` rings only; kernel 6.13.
+   *
+   * @throws the system error of io_uring_register(2); `EINVAL` on a ring of another mode or an older kernel
+   */
+  resize(entries: number, completionEntries = entries * 4): void {
+    checkInteger(entries, 'entries', 1, MAX_ENTRIES)
+    checkInteger(completionEntries, 'completionEntries', 1, MAX_COMPLETIONS)
+    this.submit()
+    const params = this.registerResize(entries, completionEntries)
+    const old = this.#memory
+    this.#memory = new RingMemory(this.fd, this.flags, params)
+    this.submissions.relocate(this.#memory.submission)
+    this.completions.relocate(this.#memory.completion)
+    this.#native.move(this.#memory.guard)
+    old.unmap()
+  }
+
+  /**
+   * Ends the ring: what was not submitted is dropped, what is in flight is cancelled and waited for, and only then
+   * is the descriptor closed and the memory unmapped. Completions not reaped before are lost. Idempotent.
+   *
+   * @throws `ERR_SLUICE_IN_FLIGHT` if after 10 seconds something still is (a device that hangs); the ring stays open
+   */
+  close(): void {
+    if (!this.#open) return
+    this.#words[CONTROL.ENDED] = this.completions.ended
+    const left = this.#native.close()
+    if (left > 0) throw new SluiceError('ERR_SLUICE_IN_FLIGHT', `${left} operations do not come back`)
+    this.#open = false
+    this.submissions.retire()
+    this.completions.retire()
+    this.releaseRegistrations()
+    this.#memory.unmap()
+  }
+
+  /** As `close()`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
