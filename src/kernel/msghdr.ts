@@ -65,7 +65,7 @@ export function descriptorControl(fds: readonly number[]): Uint8Array {
   view.setUint32(CMSGHDR.LEN, CMSGHDR.SIZE + fds.length * FD_SIZE, true)
   view.setInt32(CMSGHDR.LEVEL, SOL.SOCKET, true)
   view.setInt32(CMSGHDR.TYPE, SCM.RIGHTS, true)
-  fds.forEach((fd, index) => view.setInt32(CMSGHDR.SIZE + index * FD_SIZE, fd, true))
+  for (const [index, fd] of fds.entries()) view.setInt32(CMSGHDR.SIZE + index * FD_SIZE, fd, true)
   return bytes
 }
 

@@ -59,7 +59,9 @@ function encodeIPv6(address: string, port: number): Uint8Array {
   }
   view.setUint16(SOCKADDR_IN6.FAMILY, AF.INET6, true)
   view.setUint16(SOCKADDR_IN6.PORT, port)
-  ipv6Groups(numeric).forEach((group, index) => view.setUint16(SOCKADDR_IN6.ADDR + index * 2, group))
+  for (const [index, group] of ipv6Groups(numeric).entries()) {
+    view.setUint16(SOCKADDR_IN6.ADDR + index * 2, group)
+  }
   view.setUint32(SOCKADDR_IN6.SCOPE_ID, scopeId, true)
   return bytes
 }

@@ -56,10 +56,19 @@ export function syscall(name: SyscallName, ...args: SyscallArgument[]): number {
   return native().syscall(SYSCALL[name], ...args)
 }
 
+/** A view on a detached ArrayBuffer cannot be made: V8 throws the error that fits. */
+function refuseDetached(buffer: ArrayBufferView | ArrayBufferLike): void {
+  void new Uint8Array(ArrayBuffer.isView(buffer) ? buffer.buffer : buffer)
+}
+
 /**
  * The address of a buffer's first byte. It stays right as long as the ArrayBuffer is neither collected nor
- * detached. A small typed array is moved off V8's heap by asking.
+ * detached. A small typed array is moved off V8's heap by asking. An empty one may have address 0.
+ *
+ * @throws `TypeError` for a detached buffer
  */
 export function addressOf(buffer: ArrayBufferView | ArrayBufferLike): number {
-  return native().addressOf(buffer)
+  const address = native().addressOf(buffer)
+  if (address === 0) refuseDetached(buffer)
+  return address
 }

@@ -115,6 +115,11 @@ export class SubmissionQueue {
     return this.#last
   }
 
+  /** Words from one entry to the next: {@link ENTRY_WORDS}, or twice that with `IORING_SETUP.SQE128`. */
+  get entryWords(): number {
+    return 1 << this.#shift
+  }
+
   /** Adds `IOSQE` flags (link, drain, fixed file, …) to the entry that was taken last. */
   mark(flags: number): void {
     if (this.#last < 0) return

@@ -3,8 +3,6 @@ import type { SubmissionQueue } from '../submission-queue.js'
 import { fill, storeWide } from './entry.js'
 
 const WORD_RANGE = 2 ** 32
-/** Words at an entry's end that belong to the driver. */
-const COMMAND_WORDS = 4
 
 /**
  * Does nothing, and completes with 0.
@@ -51,7 +49,8 @@ export function prepareMadvise(
  *
  * @param command its number
  * @param flags `IORING_URING_CMD` flags
- * @param payload up to 16 bytes for the driver, copied into the entry; more need entries of 128 bytes
+ * @param payload for the driver, copied into the entry: up to 4 words, or 20 with `IORING_SETUP.SQE128`; what is
+ *   beyond is left out, what is short is zero
  * @returns false when the queue is full
  */
 export function prepareUringCmd(
@@ -64,9 +63,11 @@ export function prepareUringCmd(
 ): boolean {
   const entry = fill(queue, IORING_OP.URING_CMD, fd, command, 0, 0, flags, userData)
   if (entry < 0) return false
-  const count = Math.min(payload.length, COMMAND_WORDS)
-  for (let index = 0; index < count; index++)
-    queue.words[entry + SQE_WORD.ADDR3 + index] = payload[index] as number
+  const { words } = queue
+  const end = queue.entryWords
+  for (let word: number = SQE_WORD.ADDR3; word < end; word++) {
+    words[entry + word] = payload[word - SQE_WORD.ADDR3] ?? 0
+  }
   return true
 }
 

@@ -1,7 +1,7 @@
 import type { SubmissionQueue } from '../submission-queue.js'
 
 /** What a system call moves at most; the kernel refuses or cuts what is longer. */
-export const MAX_TRANSFER = 0x7ffff000
+const MAX_TRANSFER = 0x7ffff000
 
 /** Where an entry's first word holds its priority, which also carries flags of some operations. */
 export const PRIORITY_SHIFT = 16
@@ -67,5 +67,5 @@ export function slotWord(slot: number): number {
 
 /** The length of a transfer, cut to {@link MAX_TRANSFER}. */
 export function transferLength(length: number): number {
-  return length < MAX_TRANSFER ? length : MAX_TRANSFER
+  return Math.min(length, MAX_TRANSFER)
 }

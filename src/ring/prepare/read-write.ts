@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, IOSQE, IOVEC, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, MAX_TRANSFER, transferLength } from './entry.js'
+import { fill, transferLength } from './entry.js'
 
 /**
  * Reads into a buffer.
@@ -28,7 +28,7 @@ export function prepareReadAt(
   position: number,
   userData: number,
 ): boolean {
-  const bytes = length < MAX_TRANSFER ? length : MAX_TRANSFER
+  const bytes = transferLength(length)
   return fill(queue, IORING_OP.READ, fd, position, address, bytes, 0, userData) >= 0
 }
 
@@ -58,7 +58,7 @@ export function prepareWriteAt(
   position: number,
   userData: number,
 ): boolean {
-  const bytes = length < MAX_TRANSFER ? length : MAX_TRANSFER
+  const bytes = transferLength(length)
   return fill(queue, IORING_OP.WRITE, fd, position, address, bytes, 0, userData) >= 0
 }
 
@@ -90,7 +90,7 @@ export function prepareReadFixedAt(
   position: number,
   userData: number,
 ): boolean {
-  const bytes = length < MAX_TRANSFER ? length : MAX_TRANSFER
+  const bytes = transferLength(length)
   const entry = fill(queue, IORING_OP.READ_FIXED, fd, position, address, bytes, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
@@ -125,7 +125,7 @@ export function prepareWriteFixedAt(
   position: number,
   userData: number,
 ): boolean {
-  const bytes = length < MAX_TRANSFER ? length : MAX_TRANSFER
+  const bytes = transferLength(length)
   const entry = fill(queue, IORING_OP.WRITE_FIXED, fd, position, address, bytes, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index

@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, IORING_RECVSEND, IOSQE, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, MAX_TRANSFER, PRIORITY_SHIFT, transferLength } from './entry.js'
+import { fill, PRIORITY_SHIFT, transferLength } from './entry.js'
 
 const SELECT = IOSQE.BUFFER_SELECT << 8
 const MULTISHOT = IORING_RECVSEND.RECV_MULTISHOT << PRIORITY_SHIFT
@@ -35,7 +35,7 @@ export function prepareRecvAt(
   flags: number,
   userData: number,
 ): boolean {
-  const bytes = length < MAX_TRANSFER ? length : MAX_TRANSFER
+  const bytes = transferLength(length)
   return fill(queue, IORING_OP.RECV, fd, 0, address, bytes, flags, userData) >= 0
 }
 

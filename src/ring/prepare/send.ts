@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, IORING_RECVSEND, IOSQE, IOVEC, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, MAX_TRANSFER, PRIORITY_SHIFT, storeWide, transferLength } from './entry.js'
+import { fill, PRIORITY_SHIFT, storeWide, transferLength } from './entry.js'
 
 const SEND_VECTORS = IORING_OP.SEND | (IORING_RECVSEND.SEND_VECTORIZED << PRIORITY_SHIFT)
 const SEND_BUNDLE = IORING_OP.SEND | (IOSQE.BUFFER_SELECT << 8) | (IORING_RECVSEND.BUNDLE << PRIORITY_SHIFT)
@@ -33,7 +33,7 @@ export function prepareSendAt(
   flags: number,
   userData: number,
 ): boolean {
-  const bytes = length < MAX_TRANSFER ? length : MAX_TRANSFER
+  const bytes = transferLength(length)
   return fill(queue, IORING_OP.SEND, fd, 0, address, bytes, flags, userData) >= 0
 }
 
@@ -126,7 +126,7 @@ export function prepareSendZcAt(
   userData: number,
 ): boolean {
   const head = IORING_OP.SEND_ZC | (options << PRIORITY_SHIFT)
-  const bytes = length < MAX_TRANSFER ? length : MAX_TRANSFER
+  const bytes = transferLength(length)
   return fill(queue, head, fd, 0, address, bytes, flags, userData) >= 0
 }
 
