@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { root } from './run.js'
+
+/** Debian's nobody and nogroup. Any user without rights would do. */
+const IDENTITY = { uid: 65534, gid: 65534 }
+
+/** What tests run and read; the sources are not among it, nor the tools. */
+const PARTS = ['package.json', 'dist', 'build/test', 'prebuilds', 'scripts', 'test', 'examples', 'node_modules/fast-check']
+
+/**
+ * A user without rights, and a place from which that user can run the tests: the checkout, or a readable copy
+ * where it or Node stands below a private folder such as root's home.
+ *
+ * @returns {{ uid: number, gid: number, root: string, node: string }} a `root` other than the checkout's is the
+ *   caller's to remove
+ */
+export function ordinaryUser() {
+  const parts = [...PARTS, ...dependenciesOf('fast-check')].filter(part => existsSync(join(root, part)))
+  if (canRead(parts)) return { ...IDENTITY, root, node: process.execPath }
+  return { ...IDENTITY, ...copyOf(parts) }
+}
+
+function dependenciesOf(name) {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  return Object.keys(packages[`node_modules/${name}`].dependencies ?? {}).map(other => `node_modules/${other}`)
+}
+
+function canRead(parts) {
+  const program = `
+    const walk = path => {
+      if (!fs.statSync(path).isDirectory()) return fs.accessSync(path, fs.constants.R_OK)
+      for (const name of fs.readdirSync(path)) if (name !== 'node_modules') walk(path + '/' + name)
+    }
+    process.argv.slice(1).forEach(walk)`
+  const args = ['-e', program, ...parts.map(part => join(root, part))]
+  return spawnSync(process.execPath, args, { cwd: '/', stdio: 'ignore', ...IDENTITY }).status === 0
+}
+
+function copyOf(parts) {
+  const before = process.umask(0o022)
+  try {
+    const copy = mkdtempSync(join(tmpdir(), 'sluice-copy-'))
+    chmodSync(copy, 0o755)
+    for (const part of parts) copyReadable(join(root, part), join(copy, part))
+    const node = join(copy, 'node')
+    copyReadable(process.execPath, node)
+    return { root: copy, node }
+  } finally {
+    process.umask(before)
+  }
+}
+
+function copyReadable(from, to) {
+  const { mode } = statSync(from)
+  mkdirSync(dirname(to), { recursive: true })
+  if (!statSync(from).isDirectory()) {
+    copyFileSync(from, to)
+    chmodSync(to, mode | 0o444 | ((mode & 0o100) && 0o111))
+    return
+  }
+  mkdirSync(to, { recursive: true })
+  for (const name of readdirSync(from)) {
+    if (name !== 'node_modules') copyReadable(join(from, name), join(to, name))
+  }
+}

@@ -1,0 +1,95 @@
+import { styleText } from 'node:util'
+
+const MARKS = { pass: '✔', fail: '✖', cancelled: '✖', skipped: '﹣', todo: '…' }
+const COLOURS = { pass: 'green', fail: 'red', cancelled: 'red', skipped: 'yellow', todo: 'yellow' }
+
+/**
+ * Prints what a file's tests came to: each test, or only what failed.
+ *
+ * @param {import('./test-file.js').FileResult} result
+ * @param {boolean} everything
+ */
+export function printFile(result, everything) {
+  const failed = hasFailed(result)
+  if (!everything && !failed) return
+  print(`${styled('bold', result.file)} ${styled('gray', `(${Math.round(result.duration_ms)} ms)`)}`)
+  for (const test of result.tests) {
+    const failure = test.outcome === 'fail' || test.outcome === 'cancelled'
+    if (!everything && !failure) continue
+    const indent = '  '.repeat(test.nesting + 1)
+    const reason = typeof test.reason === 'string' ? ` (${test.reason})` : ''
+    print(`${indent}${styled(COLOURS[test.outcome], `${MARKS[test.outcome]} ${test.name}${reason}`)}`)
+    if (test.error) print(indented(test.error, `${indent}    `))
+  }
+  if (result.problem) print(`  ${styled('red', `✖ the file ${result.problem}`)}`)
+  if (failed && result.output.trim() !== '') print(`  printed:\n${indented(result.output.trimEnd(), '    ')}`)
+}
+
+/**
+ * @param {import('./test-file.js').FileResult} result
+ */
+function hasFailed({ problem, tests }) {
+  return problem !== undefined || tests.some(test => test.outcome === 'fail' || test.outcome === 'cancelled')
+}
+
+/**
+ * Counts as node:test counts: suites apart, and a file that failed as a whole is one failure.
+ *
+ * @param {import('./test-file.js').FileResult[]} results
+ */
+export function countResults(results) {
+  const tests = results.flatMap(result => result.tests)
+  const problems = results.filter(result => result.problem !== undefined).length
+  const cases = tests.filter(test => !test.suite)
+  const count = outcome => cases.filter(test => test.outcome === outcome).length
+  // A suite whose own hook failed has an error; one that only holds a failed test has none.
+  const suiteFailures = tests.filter(test => test.suite && test.error !== undefined).length
+  return {
+    tests: cases.length + problems + suiteFailures,
+    suites: tests.length - cases.length,
+    pass: count('pass'),
+    fail: count('fail') + problems + suiteFailures,
+    cancelled: count('cancelled'),
+    skipped: count('skipped'),
+    todo: count('todo'),
+  }
+}
+
+/**
+ * Prints each skipped test with its reason and the passes that skipped it.
+ *
+ * @param {{ pass: string, results: import('./test-file.js').FileResult[] }[]} runs
+ */
+export function printSkips(runs) {
+  const skips = new Map()
+  for (const { pass, results } of runs) {
+    for (const { file, tests } of results) {
+      for (const { name, reason } of tests.filter(test => test.outcome === 'skipped')) {
+        const key = `${name} (${file}): ${typeof reason === 'string' ? reason : 'no reason given'}`
+        skips.set(key, [...(skips.get(key) ?? []), pass])
+      }
+    }
+  }
+  if (skips.size === 0) return
+  print('\nSkipped:')
+  for (const [key, passes] of skips) print(`  ${key} [${passes.join(', ')}]`)
+}
+
+/**
+ * @param {string} text
+ */
+export function print(text) {
+  process.stdout.write(`${text}\n`)
+}
+
+/**
+ * @param {import('node:util').InspectColor} style
+ * @param {string} text
+ */
+export function styled(style, text) {
+  return process.stdout.isTTY ? styleText(style, text) : text
+}
+
+function indented(text, indent) {
+  return text.replaceAll(/^/gm, indent)
+}
