@@ -34,11 +34,21 @@ static void let_go(struct mapping *mapping) {
   free(mapping);
 }
 
+/* Node refuses to touch JavaScript once a thread is being torn down. */
+static bool thread_is_ending(napi_env env) {
+  napi_value global;
+  bool has;
+  return napi_get_global(env, &global) != napi_ok || napi_has_named_property(env, global, "Object", &has) != napi_ok;
+}
+
+/*
+ * When a thread ends, Node ends its external ArrayBuffers before any clean-up hook runs, so the kernel may still
+ * be writing here: the memory stays until the handle goes, which is after the rings have drained.
+ */
 static void buffer_gone(napi_env env, void *data, void *hint) {
-  (void)env;
   (void)data;
   struct mapping *mapping = hint;
-  if (!mapping->detached) release(mapping);
+  if (!mapping->detached && !thread_is_ending(env)) release(mapping);
   let_go(mapping);
 }
 

@@ -1,10 +1,10 @@
 /*
  * io_uring_enter(2), once a batch, and the guard of a ring whose thread ends.
  *
- *   ring(control, queues) -> { enter(), close(), move(queues) }
+ *   ring(control, queues, buffer) -> { enter(), close(), move(queues, buffer) }
  *
  * `control` is the memory through which TypeScript speaks to enter() without passing a single argument; `queues`
- * tells the guard where the completion queue is. When a worker or the process ends, nobody reaps any more, but
+ * tells the guard where in `buffer` the heads, tails and completions are. When a worker or the process ends, nobody reaps any more, but
  * the kernel may still be writing into buffers that are about to be freed: the guard cancels everything, waits
  * until nothing is in flight, and closes the descriptor.
  */
@@ -61,7 +61,7 @@ enum {
 
 struct ring {
   napi_env env;
-  napi_ref control_ref;
+  napi_ref memory[2]; /* the control block and the queues: a finalizer may run after theirs otherwise */
   struct control *control;
   uint32_t *sq_head, *sq_tail, *cq_head, *cq_tail;
   uint8_t *completions;
@@ -169,9 +169,10 @@ static void thread_ends(void *data) {
 }
 
 static void forget(struct ring *ring) {
-  if (ring->control_ref == NULL) return;
-  napi_delete_reference(ring->env, ring->control_ref);
-  ring->control_ref = NULL;
+  for (int index = 0; index < 2; index++) {
+    if (ring->memory[index] != NULL) napi_delete_reference(ring->env, ring->memory[index]);
+    ring->memory[index] = NULL;
+  }
 }
 
 static napi_value end(napi_env env, napi_callback_info info) {
@@ -208,13 +209,15 @@ static bool set_queues(napi_env env, struct ring *ring, napi_value queues) {
   return true;
 }
 
-/* move(queues): the ring has been resized and its queues stand elsewhere. */
+/* move(queues, buffer): the ring has been resized and its queues stand elsewhere. */
 static napi_value move(napi_env env, napi_callback_info info) {
-  napi_value queues;
-  size_t argc = 1;
+  napi_value argv[2];
+  size_t argc = 2;
   struct ring *ring = NULL;
-  TRY(env, napi_get_cb_info(env, info, &argc, &queues, NULL, (void **)&ring));
-  if (!set_queues(env, ring, queues)) return sluice_failed(env);
+  TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&ring));
+  if (!set_queues(env, ring, argv[0])) return sluice_failed(env);
+  TRY(env, napi_delete_reference(env, ring->memory[1]));
+  TRY(env, napi_create_reference(env, argv[1], 1, &ring->memory[1]));
   return NULL;
 }
 
@@ -225,8 +228,8 @@ static napi_status add_method(napi_env env, napi_value handle, const char *name,
 }
 
 static napi_value open_ring(napi_env env, napi_callback_info info) {
-  napi_value argv[2], handle;
-  size_t argc = 2;
+  napi_value argv[3], handle;
+  size_t argc = 3;
   int64_t control;
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   if (!sluice_address(env, argv[0], &control)) return sluice_failed(env);
@@ -241,7 +244,8 @@ static napi_value open_ring(napi_env env, napi_callback_info info) {
   }
   TRY(env, napi_create_object(env, &handle));
   TRY(env, napi_wrap(env, handle, ring, handle_gone, NULL, NULL)); /* owns it from here on */
-  TRY(env, napi_create_reference(env, argv[0], 1, &ring->control_ref));
+  TRY(env, napi_create_reference(env, argv[0], 1, &ring->memory[0]));
+  TRY(env, napi_create_reference(env, argv[2], 1, &ring->memory[1]));
   TRY(env, add_method(env, handle, "enter", enter, ring));
   TRY(env, add_method(env, handle, "close", end, ring));
   TRY(env, add_method(env, handle, "move", move, ring));

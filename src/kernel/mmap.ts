@@ -65,6 +65,9 @@ export interface MappedMemory {
   readonly address: number
 }
 
+/** A handle lives as long as its ArrayBuffer, so that memory outlives whatever a dying thread's rings still do. */
+const handles = new WeakMap<ArrayBuffer, NativeHandle>()
+
 /**
  * Maps memory and shows it as an ArrayBuffer. Forgotten, it is unmapped when the ArrayBuffer is collected.
  *
@@ -81,6 +84,7 @@ export function mapMemory(
   const mapped = native().map(0, length, protection, flags, fd, offset)
   if (typeof mapped === 'number') throw systemError(mapped, 'mmap')
   const [buffer, handle] = mapped
+  handles.set(buffer, handle)
   return { buffer, handle, address: native().addressOf(buffer) }
 }
 

@@ -13,7 +13,7 @@ export interface NativeRing {
   enter(): void
   /** Cancels, waits until nothing is in flight, closes. @returns how many requests are in flight still */
   close(): number
-  move(queues: Float64Array): void
+  move(queues: Float64Array, buffer: ArrayBuffer): void
 }
 
 /** The addon's face. A number where a handle was hoped for is -errno. */
@@ -30,7 +30,7 @@ export interface Native {
   ): [ArrayBuffer, NativeHandle] | number
   detach(handle: NativeHandle, buffer: ArrayBuffer): number
   unmap(handle: NativeHandle, buffer: ArrayBuffer): number
-  ring(control: ArrayBufferView, queues: Float64Array): NativeRing | number
+  ring(control: ArrayBufferView, queues: Float64Array, buffer: ArrayBuffer): NativeRing | number
   watch(fd: number, callback: (events: number) => void): NativeHandle | number
   watchStart(handle: NativeHandle, events: number): number
   watchStop(handle: NativeHandle): void

@@ -1,7 +1,10 @@
 import { IORING_CQE_F } from '../kernel/index.js'
+import { loadAcquire, storeRelease } from './shared-word.js'
 
 const { MORE, SKIP, CQE32 } = IORING_CQE_F
 const HIGH = 2 ** 32
+
+const NOTHING = new Int32Array(1)
 
 /** Where the queue's parts stand: word indices into the shared mapping. */
 export interface CompletionLayout {
@@ -37,16 +40,16 @@ export class CompletionQueue {
   /** First word of the entry that is being handed out; where `CQE32` data starts, four words on. */
   current = 0
   /** The mapping, as words. Empty once the ring is closed. */
-  shared!: Int32Array
+  shared: Int32Array = NOTHING
   /** Entries the queue can hold. */
-  capacity!: number
-  #mask!: number
-  #shift!: number
-  #headIndex!: number
-  #tailIndex!: number
-  #overflowIndex!: number
-  #entries!: number
-  #head!: number
+  capacity = 0
+  #mask = 0
+  #shift = 0
+  #headIndex = 0
+  #tailIndex = 0
+  #overflowIndex = 0
+  #entries = 0
+  #head = 0
 
   constructor(layout: CompletionLayout) {
     this.relocate(layout)
@@ -68,17 +71,17 @@ export class CompletionQueue {
   /** Forgets the mapping: nothing is there any more. */
   retire(): void {
     const nowhere = { headIndex: 0, tailIndex: 0, overflowIndex: 0, entriesIndex: 0, entryShift: 2 }
-    this.relocate({ ...nowhere, shared: new Int32Array(1), capacity: 1 })
+    this.relocate({ ...nowhere, shared: NOTHING, capacity: 1 })
   }
 
   /** Completions waiting to be drained. */
   get ready(): number {
-    return (Atomics.load(this.shared, this.#tailIndex) - this.#head) | 0
+    return (loadAcquire(this.shared, this.#tailIndex) - this.#head) | 0
   }
 
   /** Completions that the kernel could not keep at all; anything but 0 is fatal. */
   get lost(): number {
-    return Atomics.load(this.shared, this.#overflowIndex)
+    return loadAcquire(this.shared, this.#overflowIndex)
   }
 
   /**
@@ -89,7 +92,7 @@ export class CompletionQueue {
    */
   drain(callback: CompletionCallback): number {
     const words = this.shared
-    const tail = Atomics.load(words, this.#tailIndex)
+    const tail = loadAcquire(words, this.#tailIndex)
     let seen = 0
     try {
       while (((tail - this.#head) | 0) > 0) {
@@ -107,7 +110,7 @@ export class CompletionQueue {
         callback(high === 0 ? words[at] >>> 0 : (high >>> 0) * HIGH + (words[at] >>> 0), words[at + 2], flags)
       }
     } finally {
-      Atomics.store(words, this.#headIndex, this.#head)
+      storeRelease(words, this.#headIndex, this.#head)
     }
     return seen
   }

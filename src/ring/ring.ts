@@ -150,7 +150,7 @@ export class Ring extends Registrar {
     this.completions = new CompletionQueue(this.#memory.completion)
     this.#control = new Control(fd)
     this.#words = this.#control.words
-    const handle = native().ring(this.#words, this.#memory.guard)
+    const handle = native().ring(this.#words, this.#memory.guard, this.#memory.queues)
     if (typeof handle === 'number') throw systemError(handle, 'io_uring_setup')
     this.#native = handle
     this.#settle(options)
@@ -199,7 +199,8 @@ export class Ring extends Registrar {
     if (fresh === 0) return
     this.#submitted = (this.#submitted + fresh - this.submissions.takeSilent()) | 0
     this.#words[CONTROL.SUBMITTED] = this.#submitted
-    this.submissions.publish()
+    if (this.#polled) this.submissions.publishPolled()
+    else this.submissions.publish()
   }
 
   /**
@@ -239,7 +240,6 @@ export class Ring extends Registrar {
 
   #submitPolled(waitFor: number, extended: number): number {
     const left = this.submissions.unconsumed
-    // The tail is stored, only now are the flags loaded: the other way round the thread may fall asleep unseen.
     let flags = (this.submissions.flags & IORING_SQ.NEED_WAKEUP) === 0 ? 0 : IORING_ENTER.SQ_WAKEUP
     if (this.submissions.space === 0) flags |= IORING_ENTER.SQ_WAIT
     const wait = Math.min(waitFor, this.inFlight)
@@ -301,7 +301,7 @@ export class Ring extends Registrar {
     this.#memory = new RingMemory(this.fd, this.flags, params)
     this.submissions.relocate(this.#memory.submission)
     this.completions.relocate(this.#memory.completion)
-    this.#native.move(this.#memory.guard)
+    this.#native.move(this.#memory.guard, this.#memory.queues)
     old.unmap()
   }
 

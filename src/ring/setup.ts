@@ -136,6 +136,11 @@ export class RingMemory {
     )
   }
 
+  /** The mapping of the queues. */
+  get queues(): ArrayBuffer {
+    return this.#queues.buffer
+  }
+
   /** Unmaps both; every view of them is empty afterwards. */
   unmap(): void {
     unmapMemory(this.#queues)

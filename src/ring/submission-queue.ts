@@ -1,4 +1,5 @@
 import { IOSQE } from '../kernel/index.js'
+import { loadAcquire, storeFenced, storeRelease } from './shared-word.js'
 
 /** Words of 32 bits in a submission entry. */
 export const ENTRY_WORDS = 16
@@ -7,6 +8,8 @@ export const ENTRY_WORDS = 16
 const FLAGS_SHIFT = 8
 
 const RETIRED = { headIndex: 0, tailIndex: 0, flagsIndex: 0, capacity: 0, entryShift: 4 }
+
+const NOTHING = new Int32Array(1)
 
 /** Where the queue's parts stand: word indices into the shared mapping, and the entries themselves. */
 export interface SubmissionLayout {
@@ -33,19 +36,19 @@ export interface SubmissionLayout {
  */
 export class SubmissionQueue {
   /** The entries, {@link ENTRY_WORDS} words each. Empty once the ring is closed. */
-  words!: Int32Array
+  words: Int32Array = NOTHING
   /** Entries the queue can hold. */
-  capacity!: number
-  #shared!: Int32Array
-  #mask!: number
-  #shift!: number
-  #headIndex!: number
-  #tailIndex!: number
-  #flagsIndex!: number
+  capacity = 0
+  #shared: Int32Array = NOTHING
+  #mask = 0
+  #shift = 0
+  #headIndex = 0
+  #tailIndex = 0
+  #flagsIndex = 0
   /** The kernel's head as we last saw it. It only moves on, so this one is safe, if pessimistic. */
-  #head!: number
-  #tail!: number
-  #published!: number
+  #head = 0
+  #tail = 0
+  #published = 0
   #last = -1
   #silent = 0
 
@@ -71,7 +74,7 @@ export class SubmissionQueue {
 
   /** Entries that can still be taken before the kernel must drain some. */
   get space(): number {
-    this.#head = Atomics.load(this.#shared, this.#headIndex)
+    this.#head = loadAcquire(this.#shared, this.#headIndex)
     return this.capacity - ((this.#tail - this.#head) | 0)
   }
 
@@ -82,12 +85,12 @@ export class SubmissionQueue {
 
   /** Entries published that the kernel has not consumed yet. */
   get unconsumed(): number {
-    return (this.#published - Atomics.load(this.#shared, this.#headIndex)) | 0
+    return (this.#published - loadAcquire(this.#shared, this.#headIndex)) | 0
   }
 
   /** The kernel's word to us: `IORING_SQ.NEED_WAKEUP`, `CQ_OVERFLOW`, `TASKRUN`. */
   get flags(): number {
-    return Atomics.load(this.#shared, this.#flagsIndex)
+    return loadAcquire(this.#shared, this.#flagsIndex)
   }
 
   /**
@@ -139,14 +142,23 @@ export class SubmissionQueue {
 
   /** Forgets the mapping: the queue is full for ever. */
   retire(): void {
-    this.relocate({ ...RETIRED, words: new Int32Array(0), shared: new Int32Array(1) })
+    this.relocate({ ...RETIRED, words: new Int32Array(0), shared: NOTHING })
     this.#tail = 0
     this.#published = 0
   }
 
-  /** Lets the kernel see every entry taken so far. */
+  /** Lets the kernel see every entry taken so far, when it is next entered. */
   publish(): void {
-    Atomics.store(this.#shared, this.#tailIndex, this.#tail)
+    storeRelease(this.#shared, this.#tailIndex, this.#tail)
+    this.#published = this.#tail
+  }
+
+  /**
+   * Lets a kernel thread that polls see every entry taken so far. Its `flags` are to be loaded only now: the other
+   * way round, it may fall asleep between the two and never be woken.
+   */
+  publishPolled(): void {
+    storeFenced(this.#shared, this.#tailIndex, this.#tail)
     this.#published = this.#tail
   }
 }

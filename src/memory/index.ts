@@ -1,0 +1,1 @@
+export { pin, type Region, regionOf, unpin } from './region.js'
