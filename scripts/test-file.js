@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { run } from './run.js'
 
@@ -76,13 +77,18 @@ function readEvents(path) {
 }
 
 function problemOf({ code, timedOut, seen, tests }) {
-  const running = `, after it had started "${seen.findLast(event => event.kind === 'start')?.name ?? 'nothing'}"`
+  const last = seen.findLast(event => event.kind === 'start')
+  const running = last ? `, after it had started "${last.name}"` : ', and is not known to have started any'
   if (timedOut) return `did not end within ${FILE_TIMEOUT_MS / 1000} s${running}`
-  if (code > 128) return `was ended by signal ${code - 128}${running}`
+  if (code > 128) return `was ended by ${signalName(code - 128)}${running}`
   if (!seen.some(event => event.kind === 'end')) return `exited with ${code} before its tests had ended${running}`
   if (tests.length === 0) return 'ran no test'
   if (code !== 0 && !tests.some(test => test.outcome === 'fail' || test.outcome === 'cancelled')) {
     return `exited with ${code} though its tests passed`
   }
   return undefined
+}
+
+function signalName(number) {
+  return Object.keys(constants.signals).find(name => constants.signals[name] === number) ?? `signal ${number}`
 }

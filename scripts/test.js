@@ -73,6 +73,7 @@ function findTestFiles() {
 
 async function runPass(definition) {
   print(`\n${styled('bold', `── ${definition.name} ──`)}`)
+  const begun = performance.now()
   const pass = await preparePass(definition)
   if (typeof pass === 'string') {
     print(`not run: ${pass}`)
@@ -80,14 +81,17 @@ async function runPass(definition) {
   }
   const dispose = () => disposePass(pass)
   process.once('exit', dispose) // An interrupt ends us through it too.
-  const coverage = pass.env.NODE_V8_COVERAGE !== undefined
-  if (coverage) rmSync(COVERAGE, { recursive: true, force: true })
+  // Of a part of the suite it would say nothing.
+  const coverage = pass.env.NODE_V8_COVERAGE !== undefined && patterns.length === 0
+  rmSync(COVERAGE, { recursive: true, force: true })
   const results = await runFiles(pass, options.verbose || definition === PASSES[0])
   if (coverage) reportCoverage()
   process.off('exit', dispose)
   dispose()
   const { pass: passed, fail: failed, cancelled, skipped } = countResults(results)
-  print(`${definition.name}: ${results.length} files, ${passed} passed, ${failed + cancelled} failed, ${skipped} skipped`)
+  const seconds = Math.round((performance.now() - begun) / 1000)
+  const counts = `${passed} passed, ${failed + cancelled} failed, ${skipped} skipped`
+  print(`${definition.name}: ${results.length} files in ${seconds} s, ${counts}`)
   return { pass: definition.name, results }
 }
 
