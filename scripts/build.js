@@ -55,7 +55,9 @@ function prune({ source, output }) {
     if (!sources.has(name.replace(/\.(js|d\.ts)(\.map)?$/, ''))) rmSync(join(folder, name))
   }
   const written = new Set(compiled.filter(name => name.endsWith('.js')).map(name => name.slice(0, -3)))
-  return listFiles(join(root, source), '.ts').some(name => !name.endsWith('.d.ts') && !written.has(name.slice(0, -3)))
+  return listFiles(join(root, source), '.ts').some(
+    name => !name.endsWith('.d.ts') && !written.has(name.slice(0, -3)),
+  )
 }
 
 /**

@@ -20,7 +20,11 @@ const FLAGS = [
   '-Inode_modules/node-api-headers/include',
 ]
 // Without no-recover, undefined behaviour is a line on standard error and the test passes.
-const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer']
+const SANITIZE = [
+  '-fsanitize=address,undefined',
+  '-fno-sanitize-recover=undefined',
+  '-fno-omit-frame-pointer',
+]
 
 /**
  * Where the native binary for this machine is built.
@@ -45,7 +49,11 @@ export async function buildNative({ sanitize = false } = {}) {
   if (sources.length === 0) return true
 
   const compiler = await ensureCompiler()
-  const args = [...FLAGS, ...(sanitize ? sanitizerFlags(compiler) : []), ...sources.map(name => `native/${name}`)]
+  const args = [
+    ...FLAGS,
+    ...(sanitize ? sanitizerFlags(compiler) : []),
+    ...sources.map(name => `native/${name}`),
+  ]
   const output = nativePath({ sanitize })
   const stamp = join(root, 'build', `native-${process.arch}${sanitize ? '-sanitize' : ''}.sha256`)
   const digest = digestOf(compiler, args, files)
@@ -55,7 +63,10 @@ export async function buildNative({ sanitize = false } = {}) {
   mkdirSync(join(stamp, '..'), { recursive: true })
   // A process may have the old binary mapped: it keeps the old file, and the new one takes the name whole.
   const temporary = `${output}.${process.pid}`
-  const { status, error } = spawnSync(compiler, [...args, '-o', temporary], { cwd: root, stdio: ['ignore', 2, 2] })
+  const { status, error } = spawnSync(compiler, [...args, '-o', temporary], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
   if (status !== 0) {
     rmSync(temporary, { force: true })
     process.stderr.write(`build: ${compiler} failed on native/${error ? `: ${error.message}` : ''}\n`)

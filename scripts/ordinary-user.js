@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { root } from './run.js'
@@ -8,7 +17,16 @@ import { root } from './run.js'
 const IDENTITY = { uid: 65534, gid: 65534 }
 
 /** What tests run and read; the sources are not among it, nor the tools. */
-const PARTS = ['package.json', 'dist', 'build/test', 'prebuilds', 'scripts', 'test', 'examples', 'node_modules/fast-check']
+const PARTS = [
+  'package.json',
+  'dist',
+  'build/test',
+  'prebuilds',
+  'scripts',
+  'test',
+  'examples',
+  'node_modules/fast-check',
+]
 
 /**
  * A user without rights, and a place from which that user can run the tests: the checkout, or a readable copy
@@ -25,7 +43,9 @@ export function ordinaryUser() {
 
 function dependenciesOf(name) {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  return Object.keys(packages[`node_modules/${name}`].dependencies ?? {}).map(other => `node_modules/${other}`)
+  return Object.keys(packages[`node_modules/${name}`].dependencies ?? {}).map(
+    other => `node_modules/${other}`,
+  )
 }
 
 function canRead(parts) {
@@ -58,7 +78,7 @@ function copyReadable(from, to) {
   mkdirSync(dirname(to), { recursive: true })
   if (!statSync(from).isDirectory()) {
     copyFileSync(from, to)
-    chmodSync(to, mode | 0o444 | ((mode & 0o100) && 0o111))
+    chmodSync(to, mode | 0o444 | (mode & 0o100 && 0o111))
     return
   }
   mkdirSync(to, { recursive: true })

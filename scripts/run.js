@@ -27,7 +27,12 @@ const groups = new Set()
 export function run(command, args, { timeout_ms, capture = false, ...options } = {}) {
   endGroupsWithUs()
   const output = capture ? 'pipe' : 'inherit'
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', output, output], ...options, detached: true })
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: ['ignore', output, output],
+    ...options,
+    detached: true,
+  })
   const result = { code: 0, output: '', timedOut: false }
   const streams = [child.stdout, child.stderr].filter(stream => stream !== null)
   for (const stream of streams) {

@@ -24,7 +24,9 @@ export async function ensureModules(folder = root) {
     // Everything to standard error: a program that sets itself up may be printing JSON.
     const npm = spawnSync('npm', args, { cwd: folder, stdio: ['ignore', 2, 2] })
     if (npm.error || npm.status !== 0) {
-      fail(`npm ci failed in ${folder}${npm.error ? `: ${npm.error.message}` : ''}. Is the npm registry reachable?`)
+      fail(
+        `npm ci failed in ${folder}${npm.error ? `: ${npm.error.message}` : ''}. Is the npm registry reachable?`,
+      )
     }
     const now = new Date()
     utimesSync(installedRecord(folder), now, now)

@@ -81,7 +81,8 @@ function problemOf({ code, timedOut, seen, tests }) {
   const running = last ? `, after it had started "${last.name}"` : ', and is not known to have started any'
   if (timedOut) return `did not end within ${FILE_TIMEOUT_MS / 1000} s${running}`
   if (code > 128) return `was ended by ${signalName(code - 128)}${running}`
-  if (!seen.some(event => event.kind === 'end')) return `exited with ${code} before its tests had ended${running}`
+  if (!seen.some(event => event.kind === 'end'))
+    return `exited with ${code} before its tests had ended${running}`
   if (tests.length === 0) return 'ran no test'
   if (code !== 0 && !tests.some(test => test.outcome === 'fail' || test.outcome === 'cancelled')) {
     return `exited with ${code} though its tests passed`

@@ -48,7 +48,10 @@ export const PASSES = [
   { name: 'newest LTS', make: async () => ({ node: await ltsNode(), takes: file => !isHouse(file) }) },
   {
     name: 'epoll driver',
-    make: async () => ({ env: { SLUICE_DRIVER: 'epoll' }, takes: file => reachesEngine(file) && !isHouse(file) }),
+    make: async () => ({
+      env: { SLUICE_DRIVER: 'epoll' },
+      takes: file => reachesEngine(file) && !isHouse(file),
+    }),
   },
   { name: 'sanitizers', make: sanitized },
 ]

@@ -115,7 +115,13 @@ async function runFiles(pass, everything) {
 /** Of the TypeScript, through the source maps. The tests themselves do not count. */
 function reportCoverage() {
   const reporters = ['text-summary', 'html', 'lcovonly'].map(name => `--reporter=${name}`)
-  const filters = ['--include=src/**', '--exclude=**/*.test.ts', '--exclude-after-remap', '--all', '--src=src']
+  const filters = [
+    '--include=src/**',
+    '--exclude=**/*.test.ts',
+    '--exclude-after-remap',
+    '--all',
+    '--src=src',
+  ]
   const c8 = ['node_modules/c8/bin/c8.js', 'report', `--temp-directory=${COVERAGE}`, ...reporters, ...filters]
   const { status } = spawnSync(process.execPath, c8, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   if (status !== 0) print('coverage: c8 could not make its report')
