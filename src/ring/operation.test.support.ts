@@ -115,14 +115,14 @@ const offered = (() => {
 export function operationTest(
   name: string,
   operations: readonly IoUringOperation[],
-  body: (bench: Workbench) => void | Promise<void>,
+  body: (bench: Workbench, skip: (reason: string) => void) => void | Promise<void>,
 ): void {
   const lacking = operations.filter(operation => !offered.has(operation))
   const skip = lacking.length > 0 && `this kernel lacks ${lacking.join(', ')}`
-  test(`${operations.join(', ')}: ${name}`, { skip }, async () => {
+  test(`${operations.join(', ')}: ${name}`, { skip }, async context => {
     const bench = new Workbench()
     try {
-      await body(bench)
+      await body(bench, reason => context.skip(reason))
     } finally {
       bench.dispose()
     }

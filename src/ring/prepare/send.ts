@@ -77,20 +77,20 @@ export function prepareSendVectors(
 }
 
 /**
- * Sends as many buffers of a group as are there, in their order. Needs `IORING_FEAT.RECVSEND_BUNDLE`.
+ * Sends every buffer of a group's buffer ring, in their order, with one completion: its result is the bytes sent,
+ * its flags name the first buffer. Needs `IORING_FEAT.RECVSEND_BUNDLE`.
  *
- * @param length the most to send, in bytes; 0 for all
  * @returns false when the queue is full
  */
 export function prepareSendBundle(
   queue: SubmissionQueue,
   fd: number,
   group: number,
-  length: number,
   flags: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, SEND_BUNDLE, fd, 0, 0, transferLength(length), flags, userData)
+  // The kernel takes no length here; it refuses or ignores one.
+  const entry = fill(queue, SEND_BUNDLE, fd, 0, 0, 0, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
   return true

@@ -1,0 +1,96 @@
+import { ADDRESS, ALLOC, type Case, data, FAR, other, path, vectors } from './entry-values.test.support.js'
+import * as prepare from './index.js'
+
+/** Entries of reads, writes and everything about files. */
+export const FILE_ENTRIES: Case[] = [
+  [prepare.prepareNop, [], { op: 0, fd: -1 }],
+  [prepare.prepareNopWithResult, [-7], { op: 0, fd: -1, len: -7, opFlags: 1 }],
+  [prepare.prepareRead, [5, data, FAR], { op: 22, fd: 5, off: FAR, addr: data, len: 100 }],
+  [prepare.prepareRead, [5, data, -1], { op: 22, fd: 5, off: -1, addr: data, len: 100 }],
+  [prepare.prepareReadAt, [5, ADDRESS, 9, 8], { op: 22, fd: 5, off: 8, addr: ADDRESS, len: 9 }],
+  [prepare.prepareReadAt, [5, ADDRESS, 2 ** 33, 0], { op: 22, fd: 5, addr: ADDRESS, len: 0x7ffff000 }],
+  [prepare.prepareWrite, [5, data, FAR], { op: 23, fd: 5, off: FAR, addr: data, len: 100 }],
+  [prepare.prepareWriteAt, [5, ADDRESS, 9, 8], { op: 23, fd: 5, off: 8, addr: ADDRESS, len: 9 }],
+  [prepare.prepareReadFixed, [5, data, 3, FAR], { op: 4, fd: 5, off: FAR, addr: data, len: 100, buffer: 3 }],
+  [
+    prepare.prepareReadFixedAt,
+    [5, ADDRESS, 9, 3, 8],
+    { op: 4, fd: 5, off: 8, addr: ADDRESS, len: 9, buffer: 3 },
+  ],
+  [prepare.prepareWriteFixed, [5, data, 3, FAR], { op: 5, fd: 5, off: FAR, addr: data, len: 100, buffer: 3 }],
+  [
+    prepare.prepareWriteFixedAt,
+    [5, ADDRESS, 9, 3, 8],
+    { op: 5, fd: 5, off: 8, addr: ADDRESS, len: 9, buffer: 3 },
+  ],
+  [prepare.prepareReadv, [5, vectors, FAR], { op: 1, fd: 5, off: FAR, addr: vectors, len: 3 }],
+  [prepare.prepareWritev, [5, vectors, FAR], { op: 2, fd: 5, off: FAR, addr: vectors, len: 3 }],
+  [
+    prepare.prepareReadvFixed,
+    [5, vectors, 7, FAR],
+    { op: 60, fd: 5, off: FAR, addr: vectors, len: 3, buffer: 7 },
+  ],
+  [
+    prepare.prepareWritevFixed,
+    [5, vectors, 7, FAR],
+    { op: 61, fd: 5, off: FAR, addr: vectors, len: 3, buffer: 7 },
+  ],
+  [prepare.prepareReadMultishot, [5, 6, 7, -1], { op: 49, flags: 32, fd: 5, off: -1, len: 7, buffer: 6 }],
+  [prepare.prepareOpenAt, [-100, path, 2, 0o644], { op: 18, fd: -100, addr: path, len: 0o644, opFlags: 2 }],
+  [
+    prepare.prepareOpenAtDirect,
+    [-100, path, 2, 0o644, 4],
+    { op: 18, fd: -100, addr: path, len: 0o644, opFlags: 2, fileIndex: 5 },
+  ],
+  [
+    prepare.prepareOpenAtDirect,
+    [-100, path, 2, 0o644, ALLOC],
+    { op: 18, fd: -100, addr: path, len: 0o644, opFlags: 2, fileIndex: ALLOC },
+  ],
+  [prepare.prepareOpenAt2, [3, path, other], { op: 28, fd: 3, off: other, addr: path, len: 24 }],
+  [
+    prepare.prepareOpenAt2Direct,
+    [3, path, other, 0],
+    { op: 28, fd: 3, off: other, addr: path, len: 24, fileIndex: 1 },
+  ],
+  [prepare.prepareClose, [5], { op: 19, fd: 5 }],
+  [prepare.prepareCloseDirect, [5], { op: 19, fileIndex: 6 }],
+  [
+    prepare.prepareStatx,
+    [3, path, 0x1000, 0xfff, data],
+    { op: 21, fd: 3, off: data, addr: path, len: 0xfff, opFlags: 0x1000 },
+  ],
+  [prepare.prepareFallocate, [5, 3, FAR, 2 ** 40], { op: 17, fd: 5, off: FAR, addr: 2 ** 40, len: 3 }],
+  [prepare.prepareFadvise, [5, FAR, 0xf0000000, 3], { op: 24, fd: 5, off: FAR, len: 0xf0000000, opFlags: 3 }],
+  [prepare.prepareFadvise, [5, FAR, 2 ** 32, 3], { op: 24, fd: 5, off: FAR, addr: 2 ** 32, opFlags: 3 }],
+  [prepare.prepareFtruncate, [5, FAR], { op: 55, fd: 5, off: FAR }],
+  [prepare.prepareFsync, [5, 0], { op: 3, fd: 5 }],
+  [prepare.prepareFdatasync, [5], { op: 3, fd: 5, opFlags: 1 }],
+  [prepare.prepareFsyncRange, [5, FAR, 9, 1], { op: 3, fd: 5, off: FAR, len: 9, opFlags: 1 }],
+  [prepare.prepareSyncFileRange, [5, FAR, 9, 7], { op: 8, fd: 5, off: FAR, len: 9, opFlags: 7 }],
+  [
+    prepare.prepareFsetxattr,
+    [5, path, data, 1],
+    { op: 41, fd: 5, off: data, addr: path, len: 100, opFlags: 1 },
+  ],
+  [
+    prepare.prepareSetxattr,
+    [other, path, data, 1],
+    { op: 42, off: data, addr: path, len: 100, opFlags: 1, addr3: other },
+  ],
+  [prepare.prepareFgetxattr, [5, path, data], { op: 43, fd: 5, off: data, addr: path, len: 100 }],
+  [prepare.prepareGetxattr, [other, path, data], { op: 44, off: data, addr: path, len: 100, addr3: other }],
+  [
+    prepare.prepareRenameAt,
+    [3, path, 4, other, 1],
+    { op: 35, fd: 3, off: other, addr: path, len: 4, opFlags: 1 },
+  ],
+  [
+    prepare.prepareLinkAt,
+    [3, path, -100, other, 1],
+    { op: 39, fd: 3, off: other, addr: path, len: -100, opFlags: 1 },
+  ],
+  [prepare.prepareSymlinkAt, [path, 3, other], { op: 38, fd: 3, off: other, addr: path }],
+  [prepare.prepareUnlinkAt, [3, path, 0x200], { op: 36, fd: 3, addr: path, opFlags: 0x200 }],
+  [prepare.prepareMkdirAt, [3, path, 0o755], { op: 37, fd: 3, addr: path, len: 0o755 }],
+]
