@@ -118,14 +118,9 @@ export async function ensureDebianPackages(names) {
  * @returns {string[]} those of the Debian packages that are not installed
  */
 export function missingPackages(names) {
-  const query = ['-W', '-f', '${Package} ${db:Status-Status}\n', ...names]
-  const { stdout } = spawnSync('dpkg-query', query, { encoding: 'utf8' })
-  const installed = new Set(
-    (stdout ?? '')
-      .split('\n')
-      .filter(line => line.endsWith(' installed'))
-      .map(line => line.slice(0, line.indexOf(' '))),
-  )
+  const { stdout } = spawnSync('dpkg-query', ['--status', ...names], { encoding: 'utf8' })
+  const stanzas = (stdout ?? '').split('\n\n').filter(text => /^Status: install ok installed$/m.test(text))
+  const installed = new Set(stanzas.map(text => /^Package: (.+)$/m.exec(text)?.[1]))
   return names.filter(name => !installed.has(name))
 }
 

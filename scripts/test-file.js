@@ -36,9 +36,10 @@ const OUTPUT_KEPT = 16_384
  *
  * @param {string} file relative to the pass's root
  * @param {import('./test-passes.js').Pass} pass
+ * @param {number} [timeout_ms]
  * @returns {Promise<FileResult>}
  */
-export async function runTestFile(file, pass) {
+export async function runTestFile(file, pass, timeout_ms = FILE_TIMEOUT_MS) {
   const events = join(pass.temporary, `${file.replaceAll('/', '+')}.events`)
   const reporter = [`--test-reporter=${join(pass.root, 'scripts/test-reporter.js')}`]
   const args = [...reporter, `--test-reporter-destination=${events}`, join(pass.root, file)]
@@ -49,14 +50,14 @@ export async function runTestFile(file, pass) {
     uid: pass.uid,
     gid: pass.gid,
     capture: true,
-    timeout_ms: FILE_TIMEOUT_MS,
+    timeout_ms,
   })
   const seen = readEvents(events)
   const tests = seen.filter(event => event.kind === 'done')
   return {
     file,
     tests,
-    problem: problemOf({ code, timedOut, seen, tests }),
+    problem: problemOf({ code, timedOut, timeout_ms, seen, tests }),
     output: output.slice(-OUTPUT_KEPT),
     duration_ms: performance.now() - started,
   }
@@ -76,10 +77,10 @@ function readEvents(path) {
   return lines.filter(line => line !== '').map(line => JSON.parse(line))
 }
 
-function problemOf({ code, timedOut, seen, tests }) {
+function problemOf({ code, timedOut, timeout_ms, seen, tests }) {
   const last = seen.findLast(event => event.kind === 'start')
   const running = last ? `, after it had started "${last.name}"` : ', and is not known to have started any'
-  if (timedOut) return `did not end within ${FILE_TIMEOUT_MS / 1000} s${running}`
+  if (timedOut) return `did not end within ${timeout_ms / 1000} s${running}`
   if (code > 128) return `was ended by ${signalName(code - 128)}${running}`
   if (!seen.some(event => event.kind === 'end'))
     return `exited with ${code} before its tests had ended${running}`

@@ -81,11 +81,11 @@ async function runPass(definition) {
   }
   const dispose = () => disposePass(pass)
   process.once('exit', dispose) // An interrupt ends us through it too.
-  // Of a part of the suite it would say nothing.
-  const coverage = pass.env.NODE_V8_COVERAGE !== undefined && patterns.length === 0
-  rmSync(COVERAGE, { recursive: true, force: true })
+  const coverage = pass.env.NODE_V8_COVERAGE !== undefined
+  if (coverage) rmSync(COVERAGE, { recursive: true, force: true })
   const results = await runFiles(pass, options.verbose || definition === PASSES[0])
-  if (coverage) reportCoverage()
+  // Of a part of the suite it would say nothing.
+  if (coverage && patterns.length === 0) reportCoverage()
   process.off('exit', dispose)
   dispose()
   const { pass: passed, fail: failed, cancelled, skipped } = countResults(results)
