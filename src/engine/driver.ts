@@ -1,0 +1,33 @@
+import type { CompletionCallback, SubmissionQueue } from '../ring/index.js'
+
+/** Which mechanism carries operations out. */
+export type DriverName = 'ring' | 'epoll'
+
+/** What a driver has cost so far. */
+export interface DriverStats {
+  /** Calls that handed over operations or asked for completions. */
+  enters: number
+  /** Times that completions had to be fetched from the kernel's overflow list. */
+  overflows: number
+}
+
+/**
+ * What stands under the engine. Operations are 64-byte submission entries on either driver: the kernel carries
+ * them out on `ring`, and we do on `epoll`. So everything above is written once.
+ */
+export interface Driver {
+  readonly name: DriverName
+  /** Where `prepare*` functions write. */
+  readonly submissions: SubmissionQueue
+  /** Readable when completions wait; the engine puts it on the event loop. */
+  readonly fd: number
+  /** Hands over every entry prepared. Never blocks. @returns entries taken; fewer when it must be reaped first */
+  submit(): number
+  /** Hands out every completion there is. Never blocks. @returns how many */
+  reap(callback: CompletionCallback): number
+  /** Whether an operation of `IORING_OP` can be carried out. */
+  supports(operation: number): boolean
+  stats(): DriverStats
+  /** Ends it. Nothing may be in flight. */
+  close(): void
+}

@@ -1,0 +1,446 @@
+import { AsyncResource } from 'node:async_hooks'
+import { channel } from 'node:diagnostics_channel'
+import { checkInteger, errnoOf, FdWatcher, IORING_CQE_F, SluiceError, systemError } from '../kernel/index.js'
+import { pin, type Region, regionOf, unpin } from '../memory/index.js'
+import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
+import type { SubmissionQueue } from '../ring/index.js'
+import type { Driver, DriverName } from './driver.js'
+import { Fifo } from './fifo.js'
+import { AbortError, type ChainedOperation, type EngineStats, type Multishot, type OperationOptions, type Prepare } from './operation.js'
+import { type EngineOptions, selectDriver } from './select-driver.js'
+import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
+
+const { MORE, NOTIF } = IORING_CQE_F
+const ECANCELED = -errnoOf('ECANCELED')
+const EINTR = -errnoOf('EINTR')
+/** User data of what nobody waits for: cancellations. */
+const NOBODY = 0xffffffff
+
+const operations = channel('sluice:operation')
+const engines = channel('sluice:engine')
+
+let resolveOut: (value: unknown) => void
+let rejectOut: (error: Error) => void
+/** Shared by every promise, so that making one allocates no closure of ours. */
+const capture = (resolve: (value: unknown) => void, reject: (error: Error) => void) => {
+  resolveOut = resolve
+  rejectOut = reject
+}
+
+/**
+ * Operations as promises. What is asked for during one turn of the event loop goes to the kernel in one call.
+ *
+ * An engine belongs to its thread and keeps the process alive only while an operation is pending. It holds the
+ * memory of every operation until the last completion, also after an abort.
+ */
+export class Engine {
+  /** Why it is this driver. */
+  readonly reason: string
+  readonly #driver: Driver
+  readonly #queue: SubmissionQueue
+  readonly #slots: SlotTable
+  readonly #watcher: FdWatcher
+  readonly #backlog: Fifo<() => boolean>
+  readonly #waiting: Fifo<() => void>
+  readonly #turn = () => this.#runTurn()
+  readonly #complete = (userData: number, result: number, flags: number) => this.#settle(userData, result, flags)
+  #scheduled = false
+  #background = 0
+  #closing: Promise<void> | undefined
+  #idle: (() => void) | undefined
+  #submissions = 0
+  #completions = 0
+  #batches = 0
+  #waits = 0
+  #bytes = 0
+
+  /** @throws as `selectDriver()` does */
+  constructor(options: EngineOptions = {}) {
+    const { maxInFlight = 65536, maxWaiting = 2 ** 20 } = options
+    checkInteger(maxInFlight, 'options.maxInFlight', 1, 2 ** 24)
+    checkInteger(maxWaiting, 'options.maxWaiting', 0, 2 ** 24)
+    const { driver, reason } = selectDriver(options)
+    this.#driver = driver
+    this.reason = reason
+    this.#queue = driver.submissions
+    this.#slots = new SlotTable(maxInFlight)
+    this.#backlog = new Fifo(maxInFlight * 2)
+    this.#waiting = new Fifo(maxWaiting)
+    this.#watcher = new FdWatcher(driver.fd, () => this.#reap())
+    this.#watcher.start()
+    if (engines.hasSubscribers) engines.publish({ event: 'open', driver: driver.name, reason })
+  }
+
+  /** The mechanism underneath. */
+  get driver(): DriverName {
+    return this.#driver.name
+  }
+
+  /** Whether operations are still taken. */
+  get isOpen(): boolean {
+    return this.#closing === undefined
+  }
+
+  /** Whether this kernel and driver have an operation. @param operation of `IORING_OP` */
+  supports(operation: number): boolean {
+    return this.#driver.supports(operation)
+  }
+
+  /** What it has cost so far. */
+  stats(): EngineStats {
+    const { enters, overflows } = this.#driver.stats()
+    return {
+      driver: this.#driver.name,
+      enters,
+      submissions: this.#submissions,
+      completions: this.#completions,
+      batches: this.#batches,
+      overflows,
+      waits: this.#waits,
+      bytes: this.#bytes,
+      inFlight: this.#slots.used,
+      waiting: this.#waiting.length,
+    }
+  }
+
+  /**
+   * Reads into memory. The hot path of everything above: arguments are not checked here beyond what memory safety
+   * needs.
+   *
+   * @param view must be attached; `offset + length` must lie within it
+   * @param position -1 for the descriptor's own
+   * @param finish as in {@link OperationOptions}; it is given `view`
+   */
+  read(
+    fd: number,
+    view: ArrayBufferView,
+    offset: number,
+    length: number,
+    position: number,
+    finish?: Finish,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    const slot = this.#slots.take()
+    if (slot === undefined || this.#closing !== undefined) {
+      return this.#later(slot, () => this.read(fd, view, offset, length, position, finish, signal))
+    }
+    const promise = this.#begin(slot, view, finish, 'read', signal)
+    const address = (slot.region as Region).address + view.byteOffset + offset
+    if (this.#backlog.length > 0 || !prepareReadAt(this.#queue, fd, address, length, position, slot.index)) {
+      this.#place(() => prepareReadAt(this.#queue, fd, address, length, position, slot.index))
+    }
+    if (!this.#scheduled) this.#schedule()
+    return promise
+  }
+
+  /** Writes from memory; otherwise as `read()`. */
+  write(
+    fd: number,
+    view: ArrayBufferView,
+    offset: number,
+    length: number,
+    position: number,
+    finish?: Finish,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    const slot = this.#slots.take()
+    if (slot === undefined || this.#closing !== undefined) {
+      return this.#later(slot, () => this.write(fd, view, offset, length, position, finish, signal))
+    }
+    const promise = this.#begin(slot, view, finish, 'write', signal)
+    const address = (slot.region as Region).address + view.byteOffset + offset
+    if (this.#backlog.length > 0 || !prepareWriteAt(this.#queue, fd, address, length, position, slot.index)) {
+      this.#place(() => prepareWriteAt(this.#queue, fd, address, length, position, slot.index))
+    }
+    if (!this.#scheduled) this.#schedule()
+    return promise
+  }
+
+  #begin(slot: Slot, view: ArrayBufferView, finish: Finish | undefined, syscall: string, signal?: AbortSignal) {
+    const region = regionOf(view.buffer)
+    pin(region)
+    slot.region = region
+    slot.held = view
+    slot.finish = finish
+    slot.syscall = syscall
+    slot.moves = true
+    const promise = new Promise(capture)
+    slot.resolve = resolveOut
+    slot.reject = rejectOut
+    if (signal !== undefined) this.#listen(slot, signal)
+    return promise
+  }
+
+  /**
+   * Any operation, as a promise.
+   *
+   * @param prepare writes its entry; called once, or again later when the queue was full
+   * @returns what `finish` makes of the result; rejects with the system error, or `AbortError` after an abort once
+   *   the kernel has let go
+   */
+  run<T = number>(prepare: Prepare, options: OperationOptions): Promise<T> {
+    const slot = this.#slots.take()
+    if (slot === undefined || this.#closing !== undefined) {
+      return this.#later(slot, () => this.run<T>(prepare, options))
+    }
+    const promise = this.#occupy(slot, options)
+    this.#place(() => prepare(this.#queue, slot.index))
+    return promise as Promise<T>
+  }
+
+  #occupy(slot: Slot, options: OperationOptions): Promise<unknown> {
+    slot.held = options.held
+    slot.syscall = options.syscall
+    slot.details = options.details
+    slot.finish = options.finish
+    slot.discard = options.discard
+    slot.moves = options.moves ?? false
+    if (options.buffers !== undefined) {
+      const regions = options.buffers.map(buffer => regionOf(buffer.buffer))
+      for (const region of regions) pin(region)
+      slot.held = [options.held, options.buffers]
+      slot.regions = regions
+    }
+    const promise = new Promise(capture)
+    slot.resolve = resolveOut
+    slot.reject = rejectOut
+    if (options.signal !== undefined) this.#listen(slot, options.signal)
+    return promise
+  }
+
+  /**
+   * Operations that run one after the other; when one fails or comes up short, those after it fail with `ECANCELED`.
+   * They are submitted together, never split.
+   *
+   * @param link the flag that ties each to the next: `IOSQE.IO_LINK`, or `IO_HARDLINK` to go on after a failure
+   */
+  chain(chained: readonly ChainedOperation[], link: number): Promise<unknown>[] {
+    if (chained.length > this.#queue.capacity) {
+      const text = `A chain of ${chained.length} does not fit a queue of ${this.#queue.capacity}`
+      return chained.map(() => Promise.reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text)))
+    }
+    const slots: Slot[] = []
+    while (slots.length < chained.length && this.#closing === undefined) {
+      const slot = this.#slots.take()
+      if (slot === undefined) break
+      slots.push(slot)
+    }
+    if (slots.length < chained.length) {
+      for (const slot of slots) this.#slots.release(slot)
+      const later = this.#later(undefined, async () => this.chain(chained, link))
+      return chained.map((_, index) => later.then(promises => promises[index]))
+    }
+    const promises = slots.map((slot, index) => this.#occupy(slot, chained[index]))
+    this.#place(() => {
+      if (!this.#queue.reserve(chained.length)) return false
+      for (const [index, slot] of slots.entries()) {
+        chained[index].prepare(this.#queue, slot.index)
+        if (index < slots.length - 1) this.#queue.mark(link)
+      }
+      return true
+    })
+    return promises
+  }
+
+  /**
+   * An operation with several completions: a multishot receive or accept, a poll, a time-out that repeats.
+   *
+   * @param completion sees each of them, in the caller's async context, until one without `IORING_CQE_F.MORE`
+   * @param background it alone does not keep the process alive
+   * @throws `ERR_SLUICE_CLOSED`, or `ERR_SLUICE_QUEUE_FULL` when everything is in flight that may be
+   */
+  multishot(prepare: Prepare, completion: Completion, held?: unknown, background = false): Multishot {
+    if (this.#closing !== undefined) throw closed()
+    const slot = this.#slots.take()
+    if (slot === undefined) throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#slots.limit} operations are in flight`)
+    let ended = false
+    const resource = new AsyncResource('SluiceMultishot')
+    slot.held = held
+    slot.background = background
+    if (background) this.#background++
+    slot.completion = (result, flags) => {
+      if ((flags & MORE) === 0) ended = true
+      resource.runInAsyncScope(completion, undefined, result, flags)
+    }
+    this.#place(() => prepare(this.#queue, slot.index))
+    return {
+      cancel: () => {
+        if (!ended) this.#cancel(slot.index)
+      },
+      get ended() {
+        return ended
+      },
+    }
+  }
+
+  #cancel(index: number): void {
+    this.#place(() => prepareCancel(this.#queue, index, 0, NOBODY))
+  }
+
+  #listen(slot: Slot, signal: AbortSignal): void {
+    slot.signal = signal
+    slot.onAbort = () => this.#cancel(slot.index)
+    signal.addEventListener('abort', slot.onAbort, { once: true })
+  }
+
+  /** Writes entries now, or as soon as there is room; the order of asking is kept. */
+  #place(attempt: () => boolean): void {
+    if (this.#backlog.length > 0 || !this.#attempt(attempt)) {
+      this.#waits++
+      this.#backlog.push(attempt)
+    }
+    if (!this.#scheduled) this.#schedule()
+  }
+
+  #attempt(attempt: () => boolean): boolean {
+    if (attempt()) return true
+    this.#submit()
+    return attempt()
+  }
+
+  /** Waits for a slot; where the engine is closed, or too many wait, rejects. */
+  #later<T>(slot: Slot | undefined, start: () => Promise<T>): Promise<T> {
+    if (slot !== undefined) this.#slots.release(slot)
+    if (this.#closing !== undefined) return Promise.reject(closed())
+    this.#waits++
+    return new Promise((resolve, reject) => {
+      if (!this.#waiting.push(() => resolve(start()))) {
+        reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#waiting.limit} operations wait already`))
+      }
+    })
+  }
+
+  #schedule(): void {
+    this.#scheduled = true
+    setImmediate(this.#turn)
+  }
+
+  #runTurn(): void {
+    this.#scheduled = false
+    this.#batches++
+    this.#submit()
+    this.#reap()
+  }
+
+  #submit(): void {
+    this.#submissions += this.#driver.submit()
+  }
+
+  #reap(): void {
+    this.#completions += this.#driver.reap(this.#complete)
+    while (this.#backlog.length > 0 && this.#attempt(this.#backlog.peek() as () => boolean)) this.#backlog.shift()
+    if (this.#backlog.length > 0 && !this.#scheduled) this.#schedule()
+    while (this.#waiting.length > 0 && this.#slots.used < this.#slots.limit) this.#waiting.shift()?.()
+    if (this.#slots.used > this.#background) this.#watcher.ref()
+    else this.#watcher.unref()
+    if (this.#idle !== undefined && this.#slots.used === 0) this.#idle()
+  }
+
+  #settle(userData: number, result: number, flags: number): void {
+    if (userData === NOBODY) return
+    const slot = this.#slots.at(userData)
+    if (slot.completion !== undefined) {
+      this.#settleMultishot(slot, result, flags)
+      return
+    }
+    if ((flags & (MORE | NOTIF)) !== 0) {
+      this.#settleZeroCopy(slot, result, flags)
+      return
+    }
+    this.#settlePromise(slot, result)
+    this.#release(slot)
+  }
+
+  #settlePromise(slot: Slot, result: number): void {
+    if (operations.hasSubscribers) operations.publish({ syscall: slot.syscall, result, ...slot.details })
+    if (slot.signal !== undefined && this.#settleAborted(slot, result)) return
+    if (result < 0) {
+      slot.reject(systemError(result, slot.syscall, slot.details))
+      return
+    }
+    if (slot.moves) this.#bytes += result
+    const finish = slot.finish
+    slot.resolve(finish === undefined ? result : finish(result, slot.held))
+  }
+
+  /** @returns whether the signal was aborted, so that the promise is settled */
+  #settleAborted(slot: Slot, result: number): boolean {
+    const signal = slot.signal as AbortSignal
+    signal.removeEventListener('abort', slot.onAbort as () => void)
+    if (!signal.aborted) return false
+    if (result >= 0) slot.discard?.(result)
+    if (result < 0 && result !== ECANCELED && result !== EINTR) {
+      slot.reject(systemError(result, slot.syscall, slot.details))
+    } else {
+      slot.reject(new AbortError(signal))
+    }
+    return true
+  }
+
+  #settleMultishot(slot: Slot, result: number, flags: number): void {
+    const completion = slot.completion as Completion
+    if ((flags & MORE) === 0) this.#release(slot)
+    completion(result, flags)
+  }
+
+  /** A zero-copy send: the result first, the notification that the memory is free again later. */
+  #settleZeroCopy(slot: Slot, result: number, flags: number): void {
+    if (!slot.settled) {
+      slot.settled = true
+      this.#settlePromise(slot, result)
+    }
+    if ((flags & MORE) === 0) this.#release(slot)
+  }
+
+  #release(slot: Slot): void {
+    const region = slot.region
+    const regions = slot.regions
+    if (slot.background) this.#background--
+    this.#slots.release(slot)
+    if (region !== undefined) unpin(region)
+    if (regions !== undefined) for (const each of regions) unpin(each)
+  }
+
+  /**
+   * Ends the engine: no new operation is taken, those in flight are cancelled and waited for, then the driver is
+   * closed. Their promises settle.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain()
+    return this.#closing
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) this.#waiting.shift()?.()
+    if (this.#slots.used > 0) {
+      this.#place(() => prepareCancelAny(this.#queue, NOBODY))
+      await new Promise<void>(resolve => {
+        this.#idle = resolve
+      })
+    }
+    this.#watcher.close()
+    this.#driver.close()
+    if (engines.hasSubscribers) engines.publish({ event: 'close', driver: this.#driver.name, reason: this.reason })
+  }
+
+  /** As `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function closed(): SluiceError {
+  return new SluiceError('ERR_SLUICE_CLOSED', 'The engine is closed')
+}
+
+let own: Engine | undefined
+
+/**
+ * This thread's engine, made at first use, and anew after it has been closed.
+ *
+ * @param options count only for the call that makes it
+ */
+export function engine(options?: EngineOptions): Engine {
+  if (own === undefined || !own.isOpen) own = new Engine(options)
+  return own
+}

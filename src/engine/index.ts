@@ -1,0 +1,5 @@
+export type { DriverName } from './driver.js'
+export * from './engine.js'
+export * from './operation.js'
+export type { EngineOptions } from './select-driver.js'
+export type { Completion, Finish } from './slot.js'

@@ -1,0 +1,72 @@
+import type { SystemErrorDetails } from '../kernel/index.js'
+import type { SubmissionQueue } from '../ring/index.js'
+import type { DriverName } from './driver.js'
+import type { Finish } from './slot.js'
+
+/** Writes one entry. @returns false when the queue is full */
+export type Prepare = (queue: SubmissionQueue, userData: number) => boolean
+
+/** What the engine must know of an operation besides its entry. */
+export interface OperationOptions {
+  /** The system call's name, for errors. */
+  syscall: string
+  /** What an error is about. */
+  details?: SystemErrorDetails
+  /** Memory that the kernel may touch until the last completion, and whatever else must stay alive. */
+  held?: unknown
+  /** Of `held`, the buffers that must stay mapped. */
+  buffers?: readonly ArrayBufferView[]
+  signal?: AbortSignal | undefined
+  /** Turns the result, 0 or more, into what the promise gives; the result itself by default. */
+  finish?: Finish
+  /** Undoes a result that comes although the operation was aborted: close the descriptor. */
+  discard?: (result: number) => void
+  /** Its result counts bytes. */
+  moves?: boolean
+}
+
+/** One operation of a chain. */
+export interface ChainedOperation extends OperationOptions {
+  prepare: Prepare
+}
+
+/** An operation with several completions. */
+export interface Multishot {
+  /** Ends it; its last completion still comes. */
+  cancel(): void
+  /** Whether the last completion has come. */
+  readonly ended: boolean
+}
+
+/** What an engine has cost so far; everything counts from its making. */
+export interface EngineStats {
+  driver: DriverName
+  /** System calls that handed over operations or asked for completions. */
+  enters: number
+  /** Operations handed over. */
+  submissions: number
+  /** Completions seen. */
+  completions: number
+  /** Turns of the event loop in which something was handed over. */
+  batches: number
+  /** Times that completions were fetched from the kernel's overflow list. */
+  overflows: number
+  /** Operations that had to wait for a slot or for room in the queue. */
+  waits: number
+  /** Bytes read and written. */
+  bytes: number
+  /** Operations in flight now. */
+  inFlight: number
+  /** Operations waiting now. */
+  waiting: number
+}
+
+/** The error that Node rejects with after an abort. */
+export class AbortError extends Error {
+  readonly code = 'ABORT_ERR'
+
+  constructor(signal: AbortSignal) {
+    super('The operation was aborted', { cause: signal.reason })
+    this.name = 'AbortError'
+  }
+}
