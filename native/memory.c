@@ -5,8 +5,8 @@
  *   detach(handle, ArrayBuffer) -> its views become empty; the memory stays until unmap()
  *   unmap(handle, ArrayBuffer) -> 0, or -errno; the ArrayBuffer is detached first, so no view can dangle
  *
- * A mapping that is forgotten is unmapped when its ArrayBuffer has been collected. Two owners hold the record,
- * the handle and the ArrayBuffer's backing store; the last one to go frees it.
+ * Two owners hold a mapping, the handle and the ArrayBuffer's backing store; one that is forgotten is unmapped when
+ * both are gone.
  */
 #include "sluice.h"
 
@@ -18,7 +18,7 @@ struct mapping {
   void *address;
   size_t length;
   bool mapped;
-  bool detached; /* by us, so that the backing store's end does not mean the memory's */
+  bool detached; /* by us */
   int owners;
 };
 
@@ -34,22 +34,16 @@ static void let_go(struct mapping *mapping) {
   free(mapping);
 }
 
-/* Node refuses to touch JavaScript once a thread is being torn down. */
-static bool thread_is_ending(napi_env env) {
-  napi_value global;
-  bool has;
-  return napi_get_global(env, &global) != napi_ok || napi_has_named_property(env, global, "Object", &has) != napi_ok;
-}
-
 /*
- * When a thread ends, Node ends its external ArrayBuffers before any clean-up hook runs, so the kernel may still
- * be writing here: the memory stays until the handle goes, which is after the rings have drained.
+ * The backing store is gone: collected, or moved by transfer() to an ArrayBuffer that was. The memory stays until
+ * the handle goes too, since whoever has the kernel write here holds the first ArrayBuffer, and with it the handle.
+ * And when a thread ends, Node ends its ArrayBuffers before any clean-up hook runs, the handle after the rings have
+ * drained.
  */
 static void buffer_gone(napi_env env, void *data, void *hint) {
+  (void)env;
   (void)data;
-  struct mapping *mapping = hint;
-  if (!mapping->detached && !thread_is_ending(env)) release(mapping);
-  let_go(mapping);
+  let_go(hint);
 }
 
 static void handle_gone(napi_env env, void *data, void *hint) {
@@ -113,7 +107,7 @@ static napi_value unmap(napi_env env, napi_callback_info info) {
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   struct mapping *mapping = sluice_handle(env, argv[0]);
   if (mapping == NULL) return NULL;
-  /* Memory that was moved away is unmapped when its new ArrayBuffer is collected. */
+  /* Memory that was moved away is unmapped when its new ArrayBuffer is collected as well. */
   if (!detach_buffer(env, mapping, argv[1])) return sluice_number(env, -EBUSY);
   return sluice_number(env, release(mapping));
 }
