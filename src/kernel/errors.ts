@@ -1,4 +1,5 @@
-import { inspect, getSystemErrorMap } from 'node:util'
+import { constants } from 'node:os'
+import { getSystemErrorMap, inspect } from 'node:util'
 
 /** Every error code of our own, with what it means. Nothing else in the project declares one. */
 export const SLUICE_ERRORS = {
@@ -35,11 +36,19 @@ export interface SystemErrorDetails {
 }
 
 const names = getSystemErrorMap()
-const numbers = new Map([...names].map(([errno, [name]]) => [name, -errno]))
 
-/** The positive number of an error's name, 0 for one that this system does not know: `errnoOf('EAGAIN')` is 11. */
+/** libuv's names, then libc's (EOPNOTSUPP is libuv's ENOTSUP), then what neither has. */
+const numbers = new Map<string, number>([
+  ['EBADR', 53],
+  ...Object.entries(constants.errno),
+  ...[...names].map(([errno, [name]]): [string, number] => [name, -errno]),
+])
+
+/** The positive number of an error's name: `errnoOf('EAGAIN')` is 11. @throws for a name that Linux does not have */
 export function errnoOf(name: string): number {
-  return numbers.get(name) ?? 0
+  const number = numbers.get(name)
+  if (number === undefined) throw invalidArgValue('name', name, 'is not the name of a system error')
+  return number
 }
 
 /** The name of an error's number, of either sign: `errnoName(-11)` is `'EAGAIN'`. */
@@ -146,4 +155,15 @@ export function checkInteger(
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value)
   if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
   if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value)
+}
+
+/** What an aborted operation rejects with, as Node's own do. */
+export class AbortError extends Error {
+  readonly code = 'ABORT_ERR'
+
+  /** @param signal its reason becomes the error's cause */
+  constructor(signal: AbortSignal) {
+    super('The operation was aborted', { cause: signal.reason })
+    this.name = 'AbortError'
+  }
 }

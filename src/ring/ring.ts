@@ -45,13 +45,15 @@ export interface RingOptions {
   flags?: number
   /** Kernel workers for what would block: on files (`bounded`) and on everything else (`unbounded`). */
   workers?: { bounded: number; unbounded: number }
+  /** Other rings post messages here, so a wait may wait although nothing of this ring's own is in flight. */
+  messages?: boolean
 }
 
 const EAGAIN = -errnoOf('EAGAIN')
 const EBUSY = -errnoOf('EBUSY')
 const EINTR = -errnoOf('EINTR')
-const ETIME = -62
-const EBADR = -53
+const ETIME = -errnoOf('ETIME')
+const EBADR = -errnoOf('EBADR')
 const MAX_ENTRIES = 32768
 const MAX_COMPLETIONS = 2 * MAX_ENTRIES
 /** Rounds of running deferred completions in one reap; each runs 20 or more. */
@@ -127,6 +129,7 @@ export class Ring extends Registrar {
   /** Bits of `IORING_FEAT` that this kernel offers. */
   readonly features: number
   readonly #polled: boolean
+  readonly #messages: boolean
   readonly #native: NativeRing
   readonly #control: Control
   readonly #words: Int32Array
@@ -145,6 +148,7 @@ export class Ring extends Registrar {
     this.flags = flags
     this.features = features
     this.#polled = (flags & IORING_SETUP.SQPOLL) !== 0
+    this.#messages = options.messages ?? false
     this.#memory = new RingMemory(fd, flags, params)
     this.submissions = new SubmissionQueue(this.#memory.submission)
     this.completions = new CompletionQueue(this.#memory.completion)
@@ -225,7 +229,7 @@ export class Ring extends Registrar {
     let consumed = 0
     while (true) {
       const left = this.submissions.unconsumed
-      const wait = waitFor === 0 ? 0 : Math.min(waitFor, this.inFlight)
+      const wait = waitFor === 0 ? 0 : this.#worthWaitingFor(waitFor)
       if (left === 0 && (wait === 0 || this.completions.ready >= wait)) return consumed
       const result = this.#enter(left, wait, wait === 0 ? 0 : IORING_ENTER.GETEVENTS | extended)
       if (result < 0 && result !== EINTR) {
@@ -238,11 +242,15 @@ export class Ring extends Registrar {
     }
   }
 
+  #worthWaitingFor(count: number): number {
+    return this.#messages ? count : Math.max(0, Math.min(count, this.inFlight))
+  }
+
   #submitPolled(waitFor: number, extended: number): number {
     const left = this.submissions.unconsumed
     let flags = (this.submissions.flags & IORING_SQ.NEED_WAKEUP) === 0 ? 0 : IORING_ENTER.SQ_WAKEUP
     if (this.submissions.space === 0) flags |= IORING_ENTER.SQ_WAIT
-    const wait = Math.min(waitFor, this.inFlight)
+    const wait = this.#worthWaitingFor(waitFor)
     if (wait > this.completions.ready) flags |= IORING_ENTER.GETEVENTS | extended
     while (flags !== 0) {
       const result = this.#enter(left, wait, flags)
@@ -250,6 +258,14 @@ export class Ring extends Registrar {
       if (result !== EINTR || extended !== 0) break
     }
     return left
+  }
+
+  /**
+   * To be called once for each completion without `MORE` that another ring posted here (`prepareMsgRing`,
+   * `prepareMsgRingFd`): it ended nothing that this ring submitted, and only the receiver can tell.
+   */
+  discountMessage(): void {
+    this.completions.ended = (this.completions.ended - 1) | 0
   }
 
   /** What an `enter` that failed means; returns where reaping helps. */
