@@ -14,36 +14,31 @@
 
 struct watch {
   napi_env env;
+  napi_async_cleanup_hook_handle cleanup; /* a thread that ends waits until libuv has let go of the handle */
   napi_ref callback;
   napi_async_context context;
   uv_handle *poll; /* libuv's until its close callback has run */
   bool collected;  /* no handle in JavaScript leads here any more */
 };
 
-static void free_watch(struct watch *watch) {
-  free(watch->poll);
-  free(watch);
-}
-
 static void poll_closed(uv_handle *poll) {
   struct watch *watch = poll->data;
   free(watch->poll);
   watch->poll = NULL;
-  if (watch->collected) free_watch(watch);
+  napi_remove_async_cleanup_hook(watch->cleanup);
+  if (watch->collected) free(watch);
 }
-
-static void thread_ends(void *data);
 
 static void close_watch(struct watch *watch) {
   if (watch->callback == NULL) return;
-  napi_remove_env_cleanup_hook(watch->env, thread_ends, watch);
   napi_delete_reference(watch->env, watch->callback);
   napi_async_destroy(watch->env, watch->context);
   watch->callback = NULL;
   uv_close(watch->poll, poll_closed);
 }
 
-static void thread_ends(void *data) {
+static void thread_ends(napi_async_cleanup_hook_handle handle, void *data) {
+  (void)handle;
   close_watch(data);
 }
 
@@ -71,7 +66,7 @@ static void handle_gone(napi_env env, void *data, void *hint) {
   if (watch->callback != NULL) {
     close_watch(watch);
   } else if (watch->poll == NULL) {
-    free_watch(watch);
+    free(watch);
   }
 }
 
@@ -104,7 +99,7 @@ static napi_value open_watch(napi_env env, napi_callback_info info) {
   TRY(env, napi_create_string_utf8(env, "sluice", NAPI_AUTO_LENGTH, &name));
   TRY(env, napi_async_init(env, NULL, name, &watch->context));
   TRY(env, napi_create_external(env, watch, handle_gone, NULL, &handle));
-  TRY(env, napi_add_env_cleanup_hook(env, thread_ends, watch));
+  TRY(env, napi_add_async_cleanup_hook(env, thread_ends, watch, &watch->cleanup));
   return handle;
 }
 
