@@ -85,6 +85,8 @@ function problemOf({ code, timedOut, timeout_ms, seen, tests }) {
   if (!seen.some(event => event.kind === 'end'))
     return `exited with ${code} before its tests had ended${running}`
   if (tests.length === 0) return 'ran no test'
+  const mute = tests.find(test => test.outcome === 'skipped' && typeof test.reason !== 'string')
+  if (mute !== undefined) return `skips "${mute.name}" without saying why`
   if (code !== 0 && !tests.some(test => test.outcome === 'fail' || test.outcome === 'cancelled')) {
     return `exited with ${code} though its tests passed`
   }

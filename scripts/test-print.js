@@ -65,7 +65,7 @@ export function printSkips(runs) {
   for (const { pass, results } of runs) {
     for (const { file, tests } of results) {
       for (const { name, reason } of tests.filter(test => test.outcome === 'skipped')) {
-        const key = `${name} (${file}): ${typeof reason === 'string' ? reason : 'no reason given'}`
+        const key = `${name} (${file}): ${reason}`
         skips.set(key, [...(skips.get(key) ?? []), pass])
       }
     }

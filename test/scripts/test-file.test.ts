@@ -41,6 +41,10 @@ test('a file without a test fails', async () => {
   assert.notEqual((await runFixture('empty')).problem, undefined)
 })
 
+test('a file that skips a test without a reason fails', async () => {
+  assert.equal((await runFixture('mute')).problem, 'skips "does not say why" without saying why')
+})
+
 test('a file that does not load fails', async () => {
   const result = await runFixture('absent')
   assert.match(result.problem, /^exited with 1/)
