@@ -28,8 +28,9 @@ export async function ensureModules(folder = root) {
         `npm ci failed in ${folder}${npm.error ? `: ${npm.error.message}` : ''}. Is the npm registry reachable?`,
       )
     }
-    const now = new Date()
-    utimesSync(installedRecord(folder), now, now)
+    // A lock file from a machine whose clock is ahead would be newer for ever.
+    const time = Math.max(Date.now(), statSync(join(folder, 'package-lock.json')).mtimeMs) / 1000
+    utimesSync(installedRecord(folder), time, time)
   })
 }
 
