@@ -17,6 +17,7 @@ import {
   IORING_RSRC_REGISTER,
   IORING_SETUP,
   iovecs,
+  setIovec,
   syscall,
   systemError,
 } from '../kernel/index.js'
@@ -25,6 +26,7 @@ import { BufferRing, type BufferRingOptions } from './buffer-ring.js'
 const HIGH = 2 ** 32
 const OPERATIONS = 256
 const SELF = 0xffffffff
+const NOTHING = new Uint8Array(1)
 
 /** What may be cancelled at once. @see {@link Registrar.cancelNow} */
 export interface CancelTarget {
@@ -135,12 +137,19 @@ export class Registrar {
     this.register(operation, view, IO_URING_RSRC_REGISTER.SIZE)
   }
 
-  /** Puts buffers into places from `offset` on; those that were there are let go once idle. Kernel 5.13. */
-  updateBuffers(offset: number, buffers: readonly ArrayBufferView[]): void {
+  /**
+   * Puts buffers into places from `offset` on, null to empty a place; those that were there are let go once idle.
+   * Kernel 5.13.
+   */
+  updateBuffers(offset: number, buffers: readonly (ArrayBufferView | null)[]): void {
     checkInteger(offset, 'offset', 0, this.#buffers.length)
-    const vectors = iovecs(buffers)
+    const vectors = iovecs(buffers.map(buffer => buffer ?? NOTHING))
+    for (const [index, buffer] of buffers.entries()) if (buffer === null) setIovec(vectors, index, 0, 0)
     this.#update(IORING_REGISTER.BUFFERS_UPDATE, offset, vectors, buffers.length)
-    this.#buffers = this.#buffers.map((buffer, index) => buffers[index - offset] ?? buffer)
+    this.#buffers = this.#buffers.map((buffer, index) => {
+      const fresh = buffers[index - offset]
+      return fresh === undefined ? buffer : fresh
+    })
   }
 
   #update(operation: number, offset: number, data: ArrayBufferView, count: number): void {
