@@ -2,13 +2,22 @@ import { AsyncResource } from 'node:async_hooks'
 import { channel } from 'node:diagnostics_channel'
 import { checkInteger, errnoOf, FdWatcher, IORING_CQE_F, SluiceError, systemError } from '../kernel/index.js'
 import { pin, type Region, regionOf, unpin } from '../memory/index.js'
-import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
+import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
 import type { Driver, DriverName } from './driver.js'
 import { Fifo } from './fifo.js'
-import { AbortError, type ChainedOperation, type EngineStats, type Multishot, type OperationOptions, type Prepare } from './operation.js'
+import {
+  AbortError,
+  type ChainedOperation,
+  type EngineStats,
+  type Multishot,
+  type OperationOptions,
+  type Prepare,
+} from './operation.js'
+import { Outbox } from './outbox.js'
 import { type EngineOptions, selectDriver } from './select-driver.js'
 import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
+import type { Usage } from './usage.js'
 
 const { MORE, NOTIF } = IORING_CQE_F
 const ECANCELED = -errnoOf('ECANCELED')
@@ -40,17 +49,14 @@ export class Engine {
   readonly #queue: SubmissionQueue
   readonly #slots: SlotTable
   readonly #watcher: FdWatcher
-  readonly #backlog: Fifo<() => boolean>
+  readonly #outbox: Outbox
   readonly #waiting: Fifo<() => void>
-  readonly #turn = () => this.#runTurn()
-  readonly #complete = (userData: number, result: number, flags: number) => this.#settle(userData, result, flags)
-  #scheduled = false
+  readonly #complete = (userData: number, result: number, flags: number) =>
+    this.#settle(userData, result, flags)
   #background = 0
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
-  #submissions = 0
   #completions = 0
-  #batches = 0
   #waits = 0
   #bytes = 0
 
@@ -64,7 +70,7 @@ export class Engine {
     this.reason = reason
     this.#queue = driver.submissions
     this.#slots = new SlotTable(maxInFlight)
-    this.#backlog = new Fifo(maxInFlight * 2)
+    this.#outbox = new Outbox(driver, maxInFlight * 2, () => this.#reap())
     this.#waiting = new Fifo(maxWaiting)
     this.#watcher = new FdWatcher(driver.fd, () => this.#reap())
     this.#watcher.start()
@@ -92,11 +98,11 @@ export class Engine {
     return {
       driver: this.#driver.name,
       enters,
-      submissions: this.#submissions,
+      submissions: this.#outbox.submissions,
       completions: this.#completions,
-      batches: this.#batches,
+      batches: this.#outbox.batches,
       overflows,
-      waits: this.#waits,
+      waits: this.#waits + this.#outbox.waits,
       bytes: this.#bytes,
       inFlight: this.#slots.used,
       waiting: this.#waiting.length,
@@ -119,17 +125,19 @@ export class Engine {
     position: number,
     finish?: Finish,
     signal?: AbortSignal,
+    usage?: Usage,
   ): Promise<unknown> {
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
-      return this.#later(slot, () => this.read(fd, view, offset, length, position, finish, signal))
+      const start = () => this.read(fd, view, offset, length, position, finish, signal, usage)
+      return this.#later(slot, start, usage)
     }
-    const promise = this.#begin(slot, view, finish, 'read', signal)
+    const promise = this.#begin(slot, view, finish, 'read', signal, usage)
     const address = (slot.region as Region).address + view.byteOffset + offset
-    if (this.#backlog.length > 0 || !prepareReadAt(this.#queue, fd, address, length, position, slot.index)) {
-      this.#place(() => prepareReadAt(this.#queue, fd, address, length, position, slot.index))
+    if (this.#outbox.blocked || !prepareReadAt(this.#queue, fd, address, length, position, slot.index)) {
+      this.#outbox.place(() => prepareReadAt(this.#queue, fd, address, length, position, slot.index))
     }
-    if (!this.#scheduled) this.#schedule()
+    this.#outbox.schedule()
     return promise
   }
 
@@ -142,21 +150,30 @@ export class Engine {
     position: number,
     finish?: Finish,
     signal?: AbortSignal,
+    usage?: Usage,
   ): Promise<unknown> {
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
-      return this.#later(slot, () => this.write(fd, view, offset, length, position, finish, signal))
+      const start = () => this.write(fd, view, offset, length, position, finish, signal, usage)
+      return this.#later(slot, start, usage)
     }
-    const promise = this.#begin(slot, view, finish, 'write', signal)
+    const promise = this.#begin(slot, view, finish, 'write', signal, usage)
     const address = (slot.region as Region).address + view.byteOffset + offset
-    if (this.#backlog.length > 0 || !prepareWriteAt(this.#queue, fd, address, length, position, slot.index)) {
-      this.#place(() => prepareWriteAt(this.#queue, fd, address, length, position, slot.index))
+    if (this.#outbox.blocked || !prepareWriteAt(this.#queue, fd, address, length, position, slot.index)) {
+      this.#outbox.place(() => prepareWriteAt(this.#queue, fd, address, length, position, slot.index))
     }
-    if (!this.#scheduled) this.#schedule()
+    this.#outbox.schedule()
     return promise
   }
 
-  #begin(slot: Slot, view: ArrayBufferView, finish: Finish | undefined, syscall: string, signal?: AbortSignal) {
+  #begin(
+    slot: Slot,
+    view: ArrayBufferView,
+    finish: Finish | undefined,
+    syscall: string,
+    signal: AbortSignal | undefined,
+    usage: Usage | undefined,
+  ) {
     const region = regionOf(view.buffer)
     pin(region)
     slot.region = region
@@ -164,6 +181,10 @@ export class Engine {
     slot.finish = finish
     slot.syscall = syscall
     slot.moves = true
+    if (usage !== undefined) {
+      slot.usage = usage
+      usage.inFlight++
+    }
     const promise = new Promise(capture)
     slot.resolve = resolveOut
     slot.reject = rejectOut
@@ -181,10 +202,10 @@ export class Engine {
   run<T = number>(prepare: Prepare, options: OperationOptions): Promise<T> {
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
-      return this.#later(slot, () => this.run<T>(prepare, options))
+      return this.#later(slot, () => this.run<T>(prepare, options), options.usage)
     }
     const promise = this.#occupy(slot, options)
-    this.#place(() => prepare(this.#queue, slot.index))
+    this.#outbox.place(() => prepare(this.#queue, slot.index))
     return promise as Promise<T>
   }
 
@@ -195,6 +216,8 @@ export class Engine {
     slot.finish = options.finish
     slot.discard = options.discard
     slot.moves = options.moves ?? false
+    slot.usage = options.usage
+    if (options.usage !== undefined) options.usage.inFlight++
     if (options.buffers !== undefined) {
       const regions = options.buffers.map(buffer => regionOf(buffer.buffer))
       for (const region of regions) pin(region)
@@ -227,11 +250,15 @@ export class Engine {
     }
     if (slots.length < chained.length) {
       for (const slot of slots) this.#slots.release(slot)
+      const usages = chained.map(operation => operation.usage)
+      for (const usage of usages) if (usage !== undefined) usage.inFlight++
       const later = this.#later(undefined, async () => this.chain(chained, link))
+      const letGo = () => usages.forEach(endUse)
+      later.then(letGo, letGo)
       return chained.map((_, index) => later.then(promises => promises[index]))
     }
     const promises = slots.map((slot, index) => this.#occupy(slot, chained[index]))
-    this.#place(() => {
+    this.#outbox.place(() => {
       if (!this.#queue.reserve(chained.length)) return false
       for (const [index, slot] of slots.entries()) {
         chained[index].prepare(this.#queue, slot.index)
@@ -252,7 +279,8 @@ export class Engine {
   multishot(prepare: Prepare, completion: Completion, held?: unknown, background = false): Multishot {
     if (this.#closing !== undefined) throw closed()
     const slot = this.#slots.take()
-    if (slot === undefined) throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#slots.limit} operations are in flight`)
+    if (slot === undefined)
+      throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#slots.limit} operations are in flight`)
     let ended = false
     const resource = new AsyncResource('SluiceMultishot')
     slot.held = held
@@ -262,7 +290,7 @@ export class Engine {
       if ((flags & MORE) === 0) ended = true
       resource.runInAsyncScope(completion, undefined, result, flags)
     }
-    this.#place(() => prepare(this.#queue, slot.index))
+    this.#outbox.place(() => prepare(this.#queue, slot.index))
     return {
       cancel: () => {
         if (!ended) this.#cancel(slot.index)
@@ -274,7 +302,7 @@ export class Engine {
   }
 
   #cancel(index: number): void {
-    this.#place(() => prepareCancel(this.#queue, index, 0, NOBODY))
+    this.#outbox.place(() => prepareCancel(this.#queue, index, 0, NOBODY))
   }
 
   #listen(slot: Slot, signal: AbortSignal): void {
@@ -283,53 +311,27 @@ export class Engine {
     signal.addEventListener('abort', slot.onAbort, { once: true })
   }
 
-  /** Writes entries now, or as soon as there is room; the order of asking is kept. */
-  #place(attempt: () => boolean): void {
-    if (this.#backlog.length > 0 || !this.#attempt(attempt)) {
-      this.#waits++
-      this.#backlog.push(attempt)
-    }
-    if (!this.#scheduled) this.#schedule()
-  }
-
-  #attempt(attempt: () => boolean): boolean {
-    if (attempt()) return true
-    this.#submit()
-    return attempt()
-  }
-
-  /** Waits for a slot; where the engine is closed, or too many wait, rejects. */
-  #later<T>(slot: Slot | undefined, start: () => Promise<T>): Promise<T> {
+  /** Waits for a slot; where the engine is closed, or too many wait, rejects. What waits counts as usage too. */
+  #later<T>(slot: Slot | undefined, start: () => Promise<T>, usage?: Usage): Promise<T> {
     if (slot !== undefined) this.#slots.release(slot)
     if (this.#closing !== undefined) return Promise.reject(closed())
     this.#waits++
     return new Promise((resolve, reject) => {
-      if (!this.#waiting.push(() => resolve(start()))) {
+      const begin = () => {
+        resolve(start())
+        endUse(usage)
+      }
+      if (this.#waiting.push(begin)) {
+        if (usage !== undefined) usage.inFlight++
+      } else {
         reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#waiting.limit} operations wait already`))
       }
     })
   }
 
-  #schedule(): void {
-    this.#scheduled = true
-    setImmediate(this.#turn)
-  }
-
-  #runTurn(): void {
-    this.#scheduled = false
-    this.#batches++
-    this.#submit()
-    this.#reap()
-  }
-
-  #submit(): void {
-    this.#submissions += this.#driver.submit()
-  }
-
   #reap(): void {
     this.#completions += this.#driver.reap(this.#complete)
-    while (this.#backlog.length > 0 && this.#attempt(this.#backlog.peek() as () => boolean)) this.#backlog.shift()
-    if (this.#backlog.length > 0 && !this.#scheduled) this.#schedule()
+    this.#outbox.retry()
     while (this.#waiting.length > 0 && this.#slots.used < this.#slots.limit) this.#waiting.shift()?.()
     if (this.#slots.used > this.#background) this.#watcher.ref()
     else this.#watcher.unref()
@@ -395,10 +397,12 @@ export class Engine {
   #release(slot: Slot): void {
     const region = slot.region
     const regions = slot.regions
+    const usage = slot.usage
     if (slot.background) this.#background--
     this.#slots.release(slot)
     if (region !== undefined) unpin(region)
     if (regions !== undefined) for (const each of regions) unpin(each)
+    if (usage !== undefined) endUse(usage)
   }
 
   /**
@@ -413,14 +417,15 @@ export class Engine {
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) this.#waiting.shift()?.()
     if (this.#slots.used > 0) {
-      this.#place(() => prepareCancelAny(this.#queue, NOBODY))
+      this.#outbox.place(() => prepareCancelAny(this.#queue, NOBODY))
       await new Promise<void>(resolve => {
         this.#idle = resolve
       })
     }
     this.#watcher.close()
     this.#driver.close()
-    if (engines.hasSubscribers) engines.publish({ event: 'close', driver: this.#driver.name, reason: this.reason })
+    if (engines.hasSubscribers)
+      engines.publish({ event: 'close', driver: this.#driver.name, reason: this.reason })
   }
 
   /** As `close()`. */
@@ -429,18 +434,10 @@ export class Engine {
   }
 }
 
-function closed(): SluiceError {
-  return new SluiceError('ERR_SLUICE_CLOSED', 'The engine is closed')
+function endUse(usage: Usage | undefined): void {
+  if (usage !== undefined && --usage.inFlight === 0) usage.idle?.()
 }
 
-let own: Engine | undefined
-
-/**
- * This thread's engine, made at first use, and anew after it has been closed.
- *
- * @param options count only for the call that makes it
- */
-export function engine(options?: EngineOptions): Engine {
-  if (own === undefined || !own.isOpen) own = new Engine(options)
-  return own
+function closed(): SluiceError {
+  return new SluiceError('ERR_SLUICE_CLOSED', 'The engine is closed')
 }

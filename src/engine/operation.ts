@@ -2,6 +2,7 @@ import type { SystemErrorDetails } from '../kernel/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import type { DriverName } from './driver.js'
 import type { Finish } from './slot.js'
+import type { Usage } from './usage.js'
 
 /** Writes one entry. @returns false when the queue is full */
 export type Prepare = (queue: SubmissionQueue, userData: number) => boolean
@@ -23,6 +24,8 @@ export interface OperationOptions {
   discard?: (result: number) => void
   /** Its result counts bytes. */
   moves?: boolean
+  /** What counts the operation as in flight. */
+  usage?: Usage | undefined
 }
 
 /** One operation of a chain. */

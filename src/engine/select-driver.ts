@@ -31,7 +31,8 @@ const EXHAUSTED = new Set([errnoOf('EMFILE'), errnoOf('ENFILE'), errnoOf('ENOMEM
 function demanded(options: EngineOptions): DriverName | undefined {
   const name = options.driver ?? process.env.SLUICE_DRIVER ?? ''
   if (name === '') return undefined
-  if (name !== 'ring' && name !== 'epoll') throw invalidArgValue('options.driver', name, 'is not ring or epoll')
+  if (name !== 'ring' && name !== 'epoll')
+    throw invalidArgValue('options.driver', name, 'is not ring or epoll')
   return name
 }
 
@@ -56,6 +57,9 @@ export function selectDriver(options: EngineOptions): SelectedDriver {
       const text = `io_uring cannot be used here (${message}); "sluice probe" says why and what to do`
       throw new SluiceError('ERR_SLUICE_DRIVER', text, { cause: error })
     }
-    return { driver: new EpollDriver({ entries, threads }), reason: `io_uring cannot be used here: ${message}` }
+    return {
+      driver: new EpollDriver({ entries, threads }),
+      reason: `io_uring cannot be used here: ${message}`,
+    }
   }
 }

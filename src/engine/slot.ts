@@ -1,5 +1,6 @@
 import type { SystemErrorDetails } from '../kernel/index.js'
 import type { Region } from '../memory/index.js'
+import type { Usage } from './usage.js'
 
 /** Turns a result into what the promise gives. @param held what the operation was given to keep alive */
 export type Finish = (result: number, held: unknown) => unknown
@@ -38,6 +39,8 @@ export class Slot {
   moves = false
   /** It does not keep the process alive. */
   background = false
+  /** What counts it as in flight. */
+  usage: Usage | undefined = undefined
 
   constructor(index: number) {
     this.index = index
@@ -59,6 +62,7 @@ export class Slot {
     this.settled = false
     this.moves = false
     this.background = false
+    this.usage = undefined
   }
 }
 

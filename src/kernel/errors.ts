@@ -5,7 +5,8 @@ import { getSystemErrorMap, inspect } from 'node:util'
 export const SLUICE_ERRORS = {
   ERR_SLUICE_ALIGNMENT: 'an offset, a length or an address is not aligned as Direct I/O needs it',
   ERR_SLUICE_CLOSED: 'the ring, engine, file or mapping has been closed',
-  ERR_SLUICE_COMPLETION_LOST: 'the kernel had no memory to keep a completion: the ring cannot be trusted any more',
+  ERR_SLUICE_COMPLETION_LOST:
+    'the kernel had no memory to keep a completion: the ring cannot be trusted any more',
   ERR_SLUICE_DRIVER: 'the driver that was demanded cannot be had here',
   ERR_SLUICE_IN_FLIGHT: 'the kernel still holds what was about to be taken away',
   ERR_SLUICE_NATIVE: 'the native binary is missing or cannot be loaded',
@@ -110,7 +111,11 @@ function codedError<E extends Error>(error: E, code: string): E & { code: string
 }
 
 /** Node's `ERR_INVALID_ARG_TYPE`. @param expected such as `of type number` or `an instance of Uint8Array` */
-export function invalidArgType(name: string, expected: string, actual: unknown): TypeError & { code: string } {
+export function invalidArgType(
+  name: string,
+  expected: string,
+  actual: unknown,
+): TypeError & { code: string } {
   const kind = name.includes('.') ? 'property' : 'argument'
   const text = `The "${name}" ${kind} must be ${expected}.${received(actual)}`
   return codedError(new TypeError(text), 'ERR_INVALID_ARG_TYPE')

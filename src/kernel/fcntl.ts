@@ -75,7 +75,14 @@ export const S = {
 } as const
 
 /** Advice about a file's range. @see posix_fadvise(2) */
-export const POSIX_FADV = { NORMAL: 0, RANDOM: 1, SEQUENTIAL: 2, WILLNEED: 3, DONTNEED: 4, NOREUSE: 5 } as const
+export const POSIX_FADV = {
+  NORMAL: 0,
+  RANDOM: 1,
+  SEQUENTIAL: 2,
+  WILLNEED: 3,
+  DONTNEED: 4,
+  NOREUSE: 5,
+} as const
 
 /** Modes of fallocate(2). */
 export const FALLOC_FL = {

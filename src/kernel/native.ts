@@ -52,7 +52,8 @@ export interface Native {
 
 const FIX: Record<string, string> = {
   MODULE_NOT_FOUND: 'reinstall the package, or run "npm run build" in a checkout (it needs a C compiler)',
-  ERR_DLOPEN_FAILED: 'the binary does not fit this system; run "npm run build" in a checkout to build it here',
+  ERR_DLOPEN_FAILED:
+    'the binary does not fit this system; run "npm run build" in a checkout to build it here',
 }
 
 let loaded: Native | SluiceError | undefined
@@ -74,7 +75,9 @@ function load(): Native | SluiceError {
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? ''
     const fix = FIX[code] ?? 'see the cause'
-    return new SluiceError('ERR_SLUICE_NATIVE', `The native binary ${path} cannot be loaded: ${fix}`, { cause })
+    return new SluiceError('ERR_SLUICE_NATIVE', `The native binary ${path} cannot be loaded: ${fix}`, {
+      cause,
+    })
   }
 }
 

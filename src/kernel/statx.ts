@@ -10,7 +10,15 @@ export const STATX = {
 } as const
 
 /** Attributes in a statx answer. */
-export const STATX_ATTR = { COMPRESSED: 0x4, IMMUTABLE: 0x10, APPEND: 0x20, ENCRYPTED: 0x800, VERITY: 0x100000, WRITE_ATOMIC: 0x400000, DAX: 0x200000 } as const
+export const STATX_ATTR = {
+  COMPRESSED: 0x4,
+  IMMUTABLE: 0x10,
+  APPEND: 0x20,
+  ENCRYPTED: 0x800,
+  VERITY: 0x100000,
+  WRITE_ATOMIC: 0x400000,
+  DAX: 0x200000,
+} as const
 
 /** Bytes of struct statx. */
 export const STATX_SIZE = 256

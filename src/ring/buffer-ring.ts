@@ -121,7 +121,11 @@ export class BufferRing {
 
   /** The tail is the upper half of a word whose lower half is the first entry's buffer id. */
   #publish(): void {
-    Atomics.store(this.#tailWord, 0, (this.#descriptors.getUint16(IO_URING_BUF.BID, true) | (this.#tail << 16)) >>> 0)
+    Atomics.store(
+      this.#tailWord,
+      0,
+      (this.#descriptors.getUint16(IO_URING_BUF.BID, true) | (this.#tail << 16)) >>> 0,
+    )
   }
 
   /** The buffer that a completion took. @param flags of the completion, with `IORING_CQE_F.BUFFER` */

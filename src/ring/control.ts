@@ -1,7 +1,16 @@
 import { addressOf, IO_URING_GETEVENTS_ARG } from '../kernel/index.js'
 
 /** Words of the control block, as native/ring.c lays it out. */
-export const CONTROL = { TO_SUBMIT: 0, MIN_COMPLETE: 1, FLAGS: 2, RESULT: 3, SUBMITTED: 4, ENTER_FD: 5, FD: 6, ENDED: 7 } as const
+export const CONTROL = {
+  TO_SUBMIT: 0,
+  MIN_COMPLETE: 1,
+  FLAGS: 2,
+  RESULT: 3,
+  SUBMITTED: 4,
+  ENTER_FD: 5,
+  FD: 6,
+  ENDED: 7,
+} as const
 
 const ARGUMENT = 32
 const TIMESPEC = 64

@@ -92,7 +92,8 @@ function request(options: RingOptions) {
   checkInteger(sqThreadIdle, 'options.sqThreadIdle', 0, 2 ** 31 - 1)
   checkInteger(sqThreadCpu, 'options.sqThreadCpu', -1, 65535)
   checkInteger(flags, 'options.flags', 0, 2 ** 31 - 1)
-  if (!Object.hasOwn(MODES, mode)) throw invalidArgValue('options.mode', mode, 'is not hosted, dedicated or sqpoll')
+  if (!Object.hasOwn(MODES, mode))
+    throw invalidArgValue('options.mode', mode, 'is not hosted, dedicated or sqpoll')
   const attach = share === undefined ? 0 : IORING_SETUP.ATTACH_WQ
   const bind = sqThreadCpu < 0 ? 0 : IORING_SETUP.SQ_AFF
   return {
@@ -276,7 +277,8 @@ export class Ring extends Registrar {
     }
     if (result !== EAGAIN && result !== EBUSY) throw systemError(result, 'io_uring_enter')
     if (consumed > 0 || this.completions.ready > 0) return
-    if (this.inFlight - this.submissions.unconsumed <= 0 && result === EAGAIN) throw systemError(result, 'io_uring_enter')
+    if (this.inFlight - this.submissions.unconsumed <= 0 && result === EAGAIN)
+      throw systemError(result, 'io_uring_enter')
     this.#enter(0, 1, IORING_ENTER.GETEVENTS)
   }
 

@@ -1,0 +1,74 @@
+import { SluiceError } from '../kernel/index.js'
+import type { Driver } from './driver.js'
+import { Fifo } from './fifo.js'
+
+/**
+ * What has been prepared and not yet handed over: one submission a turn of the event loop, in the order of asking.
+ *
+ * Entries that find the queue full are written later, once completions have made room; how many may wait so is
+ * bounded by the operations that can be in flight.
+ */
+export class Outbox {
+  /** Entries handed over so far. */
+  submissions = 0
+  /** Turns in which something was handed over. */
+  batches = 0
+  /** Attempts that found the queue full. */
+  waits = 0
+  readonly #driver: Driver
+  readonly #backlog: Fifo<() => boolean>
+  readonly #turn: () => void
+  #scheduled = false
+
+  /** @param afterSubmit runs after each turn's submission, to reap what completed at once */
+  constructor(driver: Driver, limit: number, afterSubmit: () => void) {
+    this.#driver = driver
+    this.#backlog = new Fifo(limit)
+    this.#turn = () => {
+      this.#scheduled = false
+      this.batches++
+      this.submit()
+      afterSubmit()
+    }
+  }
+
+  /** Whether entries wait for room; then nothing may be prepared past them. */
+  get blocked(): boolean {
+    return this.#backlog.length > 0
+  }
+
+  /** Writes entries now, or as soon as there is room. @param attempt writes them all, or none and returns false */
+  place(attempt: () => boolean): void {
+    if (this.blocked || !this.#attempt(attempt)) {
+      this.waits++
+      if (!this.#backlog.push(attempt)) {
+        throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#backlog.limit} entries wait already`)
+      }
+    }
+    this.schedule()
+  }
+
+  #attempt(attempt: () => boolean): boolean {
+    if (attempt()) return true
+    this.submit()
+    return attempt()
+  }
+
+  /** Sees to it that this turn ends with a submission. */
+  schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#turn)
+  }
+
+  /** Hands over what is prepared. */
+  submit(): void {
+    this.submissions += this.#driver.submit()
+  }
+
+  /** Writes what waited for room, as far as there is some now. */
+  retry(): void {
+    while (this.blocked && this.#attempt(this.#backlog.peek() as () => boolean)) this.#backlog.shift()
+    if (this.blocked) this.schedule()
+  }
+}
