@@ -9,3 +9,8 @@ export interface Usage {
   /** Called when the last one is over; its promise has been settled by then. */
   idle: (() => void) | undefined
 }
+
+/** Takes back one count of a usage. */
+export function endUse(usage: Usage | undefined): void {
+  if (usage !== undefined && --usage.inFlight === 0) usage.idle?.()
+}

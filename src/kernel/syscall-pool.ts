@@ -9,6 +9,9 @@ const COMPLETION_WORDS = 4
 const HIGH = 2 ** 32
 const EFD_FLAGS = 0o2000000 | 0o4000 // EFD_CLOEXEC | EFD_NONBLOCK
 
+/** The number of a job that stands for others: its arguments are their address and how many they are. */
+export const RUN_JOBS = -1
+
 /** Writes a job at `at`. Arguments are numbers: descriptors, lengths, addresses, flags. */
 export function writeJob(
   words: Int32Array,
