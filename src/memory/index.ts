@@ -1,5 +1,6 @@
 export { alignedBuffer } from './aligned-buffer.js'
 export { Arena, type ArenaOptions, type Block } from './arena.js'
-export { type FileLike, Mapping, type MappingAdvice, type MappingOptions } from './mapping.js'
+export { Mapping, type MappingAdvice } from './mapping.js'
+export type { FileLike, MappingOptions } from './mapping-options.js'
 export { pin, type Region, regionOf, unpin } from './region.js'
 export type { BufferTable, Registration } from './registrant.js'
