@@ -1,4 +1,5 @@
 export * from './cachestat.js'
+export * from './crc32c.js'
 export * from './capability.js'
 export * from './errors.js'
 export * from './fcntl.js'

@@ -48,6 +48,8 @@ export interface Native {
   poolSubmit(handle: NativeHandle, count: number): void
   poolClose(handle: NativeHandle): void
   run(jobs: ArrayBufferView, count: number): void
+  crc32c(view: Uint8Array | Uint32Array, seed: number): number
+  crc32cRows(view: Uint8Array, rows: Uint32Array, count: number, store: boolean): number
 }
 
 const FIX: Record<string, string> = {
