@@ -1,23 +1,23 @@
-import { AsyncResource } from 'node:async_hooks'
 import { channel } from 'node:diagnostics_channel'
 import { checkInteger, errnoOf, FdWatcher, IORING_CQE_F, SluiceError, systemError } from '../kernel/index.js'
-import { pin, type Region, regionOf, unpin } from '../memory/index.js'
+import { pin, regionOf, unpin } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
 import type { Driver, DriverName } from './driver.js'
 import { Fifo } from './fifo.js'
+import { type Multishot, MultishotOperation } from './multishot.js'
 import {
   AbortError,
   type ChainedOperation,
   type EngineStats,
-  type Multishot,
   type OperationOptions,
   type Prepare,
+  type PrepareMove,
 } from './operation.js'
 import { Outbox } from './outbox.js'
 import { type EngineOptions, selectDriver } from './select-driver.js'
 import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
-import type { Usage } from './usage.js'
+import { endUse, type Usage } from './usage.js'
 
 const { MORE, NOTIF } = IORING_CQE_F
 const ECANCELED = -errnoOf('ECANCELED')
@@ -27,14 +27,6 @@ const NOBODY = 0xffffffff
 
 const operations = channel('sluice:operation')
 const engines = channel('sluice:engine')
-
-let resolveOut: (value: unknown) => void
-let rejectOut: (error: Error) => void
-/** Shared by every promise, so that making one allocates no closure of ours. */
-const capture = (resolve: (value: unknown) => void, reject: (error: Error) => void) => {
-  resolveOut = resolve
-  rejectOut = reject
-}
 
 /**
  * Operations as promises. What is asked for during one turn of the event loop goes to the kernel in one call.
@@ -127,18 +119,7 @@ export class Engine {
     signal?: AbortSignal,
     usage?: Usage,
   ): Promise<unknown> {
-    const slot = this.#slots.take()
-    if (slot === undefined || this.#closing !== undefined) {
-      const start = () => this.read(fd, view, offset, length, position, finish, signal, usage)
-      return this.#later(slot, start, usage)
-    }
-    const promise = this.#begin(slot, view, finish, 'read', signal, usage)
-    const address = (slot.region as Region).address + view.byteOffset + offset
-    if (this.#outbox.blocked || !prepareReadAt(this.#queue, fd, address, length, position, slot.index)) {
-      this.#outbox.place(() => prepareReadAt(this.#queue, fd, address, length, position, slot.index))
-    }
-    this.#outbox.schedule()
-    return promise
+    return this.#move(prepareReadAt, 'read', fd, view, offset, length, position, finish, signal, usage)
   }
 
   /** Writes from memory; otherwise as `read()`. */
@@ -152,28 +133,27 @@ export class Engine {
     signal?: AbortSignal,
     usage?: Usage,
   ): Promise<unknown> {
-    const slot = this.#slots.take()
-    if (slot === undefined || this.#closing !== undefined) {
-      const start = () => this.write(fd, view, offset, length, position, finish, signal, usage)
-      return this.#later(slot, start, usage)
-    }
-    const promise = this.#begin(slot, view, finish, 'write', signal, usage)
-    const address = (slot.region as Region).address + view.byteOffset + offset
-    if (this.#outbox.blocked || !prepareWriteAt(this.#queue, fd, address, length, position, slot.index)) {
-      this.#outbox.place(() => prepareWriteAt(this.#queue, fd, address, length, position, slot.index))
-    }
-    this.#outbox.schedule()
-    return promise
+    return this.#move(prepareWriteAt, 'write', fd, view, offset, length, position, finish, signal, usage)
   }
 
-  #begin(
-    slot: Slot,
-    view: ArrayBufferView,
-    finish: Finish | undefined,
+  #move(
+    prepare: PrepareMove,
     syscall: string,
+    fd: number,
+    view: ArrayBufferView,
+    offset: number,
+    length: number,
+    position: number,
+    finish: Finish | undefined,
     signal: AbortSignal | undefined,
     usage: Usage | undefined,
-  ) {
+  ): Promise<unknown> {
+    const slot = this.#slots.take()
+    if (slot === undefined || this.#closing !== undefined) {
+      const start = () =>
+        this.#move(prepare, syscall, fd, view, offset, length, position, finish, signal, usage)
+      return this.#later(slot, start, usage)
+    }
     const region = regionOf(view.buffer)
     pin(region)
     slot.region = region
@@ -185,10 +165,13 @@ export class Engine {
       slot.usage = usage
       usage.inFlight++
     }
-    const promise = new Promise(capture)
-    slot.resolve = resolveOut
-    slot.reject = rejectOut
+    const promise = slot.defer()
     if (signal !== undefined) this.#listen(slot, signal)
+    const address = region.address + view.byteOffset + offset
+    if (this.#outbox.blocked || !prepare(this.#queue, fd, address, length, position, slot.index)) {
+      this.#outbox.place(() => prepare(this.#queue, fd, address, length, position, slot.index))
+    }
+    this.#outbox.schedule()
     return promise
   }
 
@@ -224,9 +207,7 @@ export class Engine {
       slot.held = [options.held, options.buffers]
       slot.regions = regions
     }
-    const promise = new Promise(capture)
-    slot.resolve = resolveOut
-    slot.reject = rejectOut
+    const promise = slot.defer()
     if (options.signal !== undefined) this.#listen(slot, options.signal)
     return promise
   }
@@ -279,26 +260,16 @@ export class Engine {
   multishot(prepare: Prepare, completion: Completion, held?: unknown, background = false): Multishot {
     if (this.#closing !== undefined) throw closed()
     const slot = this.#slots.take()
-    if (slot === undefined)
+    if (slot === undefined) {
       throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#slots.limit} operations are in flight`)
-    let ended = false
-    const resource = new AsyncResource('SluiceMultishot')
+    }
+    const operation = new MultishotOperation(completion, () => this.#cancel(slot.index))
     slot.held = held
     slot.background = background
     if (background) this.#background++
-    slot.completion = (result, flags) => {
-      if ((flags & MORE) === 0) ended = true
-      resource.runInAsyncScope(completion, undefined, result, flags)
-    }
+    slot.completion = operation.complete
     this.#outbox.place(() => prepare(this.#queue, slot.index))
-    return {
-      cancel: () => {
-        if (!ended) this.#cancel(slot.index)
-      },
-      get ended() {
-        return ended
-      },
-    }
+    return operation
   }
 
   #cancel(index: number): void {
@@ -432,10 +403,6 @@ export class Engine {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-}
-
-function endUse(usage: Usage | undefined): void {
-  if (usage !== undefined && --usage.inFlight === 0) usage.idle?.()
 }
 
 function closed(): SluiceError {

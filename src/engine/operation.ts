@@ -7,6 +7,16 @@ import type { Usage } from './usage.js'
 /** Writes one entry. @returns false when the queue is full */
 export type Prepare = (queue: SubmissionQueue, userData: number) => boolean
 
+/** Writes the entry of a read, write, receive or send. */
+export type PrepareMove = (
+  queue: SubmissionQueue,
+  fd: number,
+  address: number,
+  length: number,
+  position: number,
+  userData: number,
+) => boolean
+
 /** What the engine must know of an operation besides its entry. */
 export interface OperationOptions {
   /** The system call's name, for errors. */
@@ -31,14 +41,6 @@ export interface OperationOptions {
 /** One operation of a chain. */
 export interface ChainedOperation extends OperationOptions {
   prepare: Prepare
-}
-
-/** An operation with several completions. */
-export interface Multishot {
-  /** Ends it; its last completion still comes. */
-  cancel(): void
-  /** Whether the last completion has come. */
-  readonly ended: boolean
 }
 
 /** What an engine has cost so far; everything counts from its making. */

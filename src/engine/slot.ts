@@ -10,6 +10,14 @@ export type Completion = (result: number, flags: number) => void
 
 const nothing = () => {}
 
+let resolveOut: (value: unknown) => void = nothing
+let rejectOut: (error: Error) => void = nothing
+/** Shared by every promise, so that making one allocates no closure of ours. */
+const capture = (resolve: (value: unknown) => void, reject: (error: Error) => void) => {
+  resolveOut = resolve
+  rejectOut = reject
+}
+
 /**
  * One operation in flight: who waits for it, and what must stay alive until its last completion.
  *
@@ -44,6 +52,14 @@ export class Slot {
 
   constructor(index: number) {
     this.index = index
+  }
+
+  /** A promise that this slot's `resolve` and `reject` settle. */
+  defer(): Promise<unknown> {
+    const promise = new Promise(capture)
+    this.resolve = resolveOut
+    this.reject = rejectOut
+    return promise
   }
 
   /** Lets go of everything. */

@@ -1,0 +1,34 @@
+import { AsyncResource } from 'node:async_hooks'
+import { IORING_CQE_F } from '../kernel/index.js'
+import type { Completion } from './slot.js'
+
+/** An operation with several completions. */
+export interface Multishot {
+  /** Ends it; its last completion still comes. */
+  cancel(): void
+  /** Whether the last completion has come. */
+  readonly ended: boolean
+}
+
+/** A multishot operation's own state: whom its completions go to, in whose async context, and whether it is over. */
+export class MultishotOperation implements Multishot {
+  ended = false
+  readonly #resource = new AsyncResource('SluiceMultishot')
+  readonly #callback: Completion
+  readonly #cancel: () => void
+
+  constructor(callback: Completion, cancel: () => void) {
+    this.#callback = callback
+    this.#cancel = cancel
+  }
+
+  /** Sees one completion. */
+  readonly complete: Completion = (result, flags) => {
+    if ((flags & IORING_CQE_F.MORE) === 0) this.ended = true
+    this.#resource.runInAsyncScope(this.#callback, undefined, result, flags)
+  }
+
+  cancel(): void {
+    if (!this.ended) this.#cancel()
+  }
+}
