@@ -1,27 +1,19 @@
 import { channel } from 'node:diagnostics_channel'
-import { checkInteger, errnoOf, FdWatcher, IORING_CQE_F, SluiceError, systemError } from '../kernel/index.js'
+import { checkInteger, FdWatcher, IORING_CQE_F, SluiceError, systemError } from '../kernel/index.js'
 import { pin, regionOf, unpin } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
+import { settleAborted } from './abort.js'
 import type { Driver, DriverName } from './driver.js'
 import { Fifo } from './fifo.js'
 import { type Multishot, MultishotOperation } from './multishot.js'
-import {
-  AbortError,
-  type ChainedOperation,
-  type EngineStats,
-  type OperationOptions,
-  type Prepare,
-  type PrepareMove,
-} from './operation.js'
+import type { ChainedOperation, EngineStats, OperationOptions, Prepare, PrepareMove } from './operation.js'
 import { Outbox } from './outbox.js'
 import { type EngineOptions, selectDriver } from './select-driver.js'
 import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
 import { endUse, type Usage } from './usage.js'
 
 const { MORE, NOTIF } = IORING_CQE_F
-const ECANCELED = -errnoOf('ECANCELED')
-const EINTR = -errnoOf('EINTR')
 /** User data of what nobody waits for: cancellations. */
 const NOBODY = 0xffffffff
 
@@ -326,7 +318,7 @@ export class Engine {
 
   #settlePromise(slot: Slot, result: number): void {
     if (operations.hasSubscribers) operations.publish({ syscall: slot.syscall, result, ...slot.details })
-    if (slot.signal !== undefined && this.#settleAborted(slot, result)) return
+    if (slot.signal !== undefined && settleAborted(slot, slot.signal, result)) return
     if (result < 0) {
       slot.reject(systemError(result, slot.syscall, slot.details))
       return
@@ -334,20 +326,6 @@ export class Engine {
     if (slot.moves) this.#bytes += result
     const finish = slot.finish
     slot.resolve(finish === undefined ? result : finish(result, slot.held))
-  }
-
-  /** @returns whether the signal was aborted, so that the promise is settled */
-  #settleAborted(slot: Slot, result: number): boolean {
-    const signal = slot.signal as AbortSignal
-    signal.removeEventListener('abort', slot.onAbort as () => void)
-    if (!signal.aborted) return false
-    if (result >= 0) slot.discard?.(result)
-    if (result < 0 && result !== ECANCELED && result !== EINTR) {
-      slot.reject(systemError(result, slot.syscall, slot.details))
-    } else {
-      slot.reject(new AbortError(signal))
-    }
-    return true
   }
 
   #settleMultishot(slot: Slot, result: number, flags: number): void {

@@ -1,3 +1,4 @@
+export { AbortError } from './abort.js'
 export type { DriverName } from './driver.js'
 export * from './engine.js'
 export type { Multishot } from './multishot.js'

@@ -65,13 +65,3 @@ export interface EngineStats {
   /** Operations waiting now. */
   waiting: number
 }
-
-/** The error that Node rejects with after an abort. */
-export class AbortError extends Error {
-  readonly code = 'ABORT_ERR'
-
-  constructor(signal: AbortSignal) {
-    super('The operation was aborted', { cause: signal.reason })
-    this.name = 'AbortError'
-  }
-}
