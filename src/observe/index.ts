@@ -1,0 +1,7 @@
+export type { Cost } from './cost.js'
+export { type Fingerprint, fingerprint } from './fingerprint.js'
+export { type KernelThreads, kernelThreads } from './kernel-threads.js'
+export { type Meter, type MeterOptions, openMeter } from './meter.js'
+export type { Measured, Method } from './method.js'
+export { type Residency, residency } from './page-cache.js'
+export { type BlockDevice, type Storage, storageOf } from './storage.js'
