@@ -1,0 +1,284 @@
+import { HEADER, HEADER_COUNT, type HeaderId, headerId } from './header-name.js'
+
+/** How much of a request's head is accepted; beyond it the answer is 414 or 431. */
+export interface HeadLimits {
+  /** Bytes of the request line. */
+  line: number
+  /** Header fields. */
+  fields: number
+  /** Bytes of the whole head. */
+  bytes: number
+}
+
+/** What a head may be unless told otherwise. */
+export const DEFAULT_HEAD_LIMITS: HeadLimits = { line: 8192, fields: 100, bytes: 16384 }
+
+const CR = 13
+const LF = 10
+const SP = 32
+const HT = 9
+const COLON = 58
+
+/** What a byte may be part of: a token, a request target, a field's value. */
+const TOKEN = 1
+const TARGET = 2
+const VALUE = 4
+const CLASS = new Uint8Array(256)
+for (let byte = 0x21; byte < 0x7f; byte++) CLASS[byte] = TARGET | VALUE
+for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+  CLASS[character.charCodeAt(0)] |= TOKEN
+}
+CLASS[SP] = VALUE
+CLASS[HT] = VALUE
+for (let byte = 0x80; byte < 0x100; byte++) CLASS[byte] = VALUE
+
+const VERSION_LENGTH = 8
+const VERSION = new TextEncoder().encode('HTTP/1.')
+
+const GET = 0x20544547 // 'GET ', little-endian
+
+/**
+ * The head of an HTTP/1 request, read where it lies: nothing is copied, a string is made only of what is asked for.
+ *
+ * Strict where leniency lets two readers of one stream disagree on where a request ends: a bare CR or LF, white space
+ * before a colon, a folded line, a NUL, a field twice that must be there once.
+ *
+ * @see RFC 9112, sections 2 to 6
+ */
+export class RequestHead {
+  /** The method as it was sent. */
+  method = ''
+  /** The request target as it was sent. */
+  target = ''
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1 and later. */
+  minor = 1
+  /** Bytes of the body that follow; -1 where it is chunked. */
+  contentLength = 0
+  /** Whether the connection can serve another request afterwards. */
+  keepAlive = true
+  /** The client waits for `100 Continue` before it sends the body. */
+  expectsContinue = false
+  readonly #limits: HeadLimits
+  /** Start and end of each known field's value; 0, 0 where it is absent. */
+  readonly #known = new Int32Array(HEADER_COUNT * 2)
+  #bytes: Buffer = Buffer.alloc(0)
+  #scanned = 0
+  #line = true
+  #hasLength = false
+  #chunked = false
+  #close = false
+
+  constructor(limits: HeadLimits = DEFAULT_HEAD_LIMITS) {
+    this.#limits = limits
+  }
+
+  /**
+   * Reads a head that begins at `start`.
+   *
+   * When it is not there whole, call again with the same beginning and more behind it: what was searched is not
+   * searched again. The bytes must stay as they are as long as fields are asked for.
+   *
+   * @returns bytes that the head takes up, 0 when it is incomplete, or a negated status: -400, -414, -417, -431,
+   *   -501, -505; after a refusal the connection cannot go on
+   */
+  parse(bytes: Uint8Array, start: number, end: number): number {
+    const begin = this.#skipEmptyLines(bytes, start, end)
+    if (begin < 0) return this.#again(-400)
+    const found = this.#findEnd(bytes, begin, end)
+    if (found <= 0) return found === 0 ? 0 : this.#again(found)
+    this.#bytes = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    const status = this.#read(begin, found)
+    return this.#again(status === 0 ? found - start : -status)
+  }
+
+  #again(result: number): number {
+    this.#scanned = 0
+    this.#line = true
+    return result
+  }
+
+  /** A client may send an empty line or two after a body (RFC 9112, 2.2). @returns -1 for a bare CR */
+  #skipEmptyLines(bytes: Uint8Array, start: number, end: number): number {
+    let at = start
+    while (at + 1 < end && bytes[at] === CR && at - start < 4) {
+      if (bytes[at + 1] !== LF) return -1
+      at += 2
+    }
+    return at
+  }
+
+  /** @returns where the head ends, 0 for not yet, or a negated status */
+  #findEnd(bytes: Uint8Array, begin: number, end: number): number {
+    const limit = Math.min(end, begin + this.#limits.bytes)
+    let at = begin + this.#scanned
+    for (; at < limit; at++) {
+      if (bytes[at] !== LF) continue
+      if (at === begin || bytes[at - 1] !== CR) return -400
+      if (this.#line && at - begin - 1 > this.#limits.line) return -414
+      this.#line = false
+      if (at - begin >= 3 && bytes[at - 2] === LF) return at + 1
+    }
+    this.#scanned = at - begin
+    if (this.#line && this.#scanned > this.#limits.line) return -414
+    return this.#scanned >= this.#limits.bytes ? -431 : 0
+  }
+
+  /** @returns 0, or the status of the refusal */
+  #read(begin: number, end: number): number {
+    this.#known.fill(0)
+    this.#hasLength = false
+    this.#chunked = false
+    this.#close = false
+    this.contentLength = 0
+    this.expectsContinue = false
+    const lineEnd = this.#bytes.indexOf(CR, begin)
+    const status = this.#readLine(begin, lineEnd)
+    if (status !== 0) return status
+    this.keepAlive = this.minor > 0
+    let fields = 0
+    for (let at = lineEnd + 2; at < end - 2; ) {
+      if (++fields > this.#limits.fields) return 431
+      const next = this.#readField(at)
+      if (next < 0) return -next
+      at = next
+    }
+    return this.#frame()
+  }
+
+  #readLine(begin: number, end: number): number {
+    const bytes = this.#bytes
+    if (bytes[end + 1] !== LF) return 400
+    let at = begin
+    while (at < end && (CLASS[bytes[at]] & TOKEN) !== 0) at++
+    if (at === begin || bytes[at] !== SP) return 400
+    const method = bytes.readUInt32LE(begin) === GET ? 'GET' : bytes.toString('latin1', begin, at)
+    const target = ++at
+    while (at < end && (CLASS[bytes[at]] & TARGET) !== 0) at++
+    if (at === target || bytes[at] !== SP || end - at - 1 !== VERSION_LENGTH) return 400
+    const version = this.#readVersion(at + 1)
+    if (version !== 0) return version
+    this.method = method
+    this.target = bytes.toString('latin1', target, at)
+    return 0
+  }
+
+  #readVersion(at: number): number {
+    const bytes = this.#bytes
+    for (let index = 0; index < 5; index++) if (bytes[at + index] !== VERSION[index]) return 400
+    const major = bytes[at + 5] - 48
+    const minor = bytes[at + 7] - 48
+    if (major < 0 || major > 9 || bytes[at + 6] !== VERSION[6] || minor < 0 || minor > 9) return 400
+    if (major !== 1) return 505
+    this.minor = minor === 0 ? 0 : 1
+    return 0
+  }
+
+  /** @returns where the next line begins, or a negated status */
+  #readField(begin: number): number {
+    const bytes = this.#bytes
+    let at = begin
+    // A folded line begins with white space, which is no token character; so is a name followed by white space.
+    while ((CLASS[bytes[at]] & TOKEN) !== 0) at++
+    if (at === begin || bytes[at] !== COLON) return -400
+    const id = headerId(bytes, begin, at)
+    at++
+    while (bytes[at] === SP || bytes[at] === HT) at++
+    const start = at
+    while ((CLASS[bytes[at]] & VALUE) !== 0) at++
+    if (bytes[at] !== CR || bytes[at + 1] !== LF) return -400
+    let end = at
+    while (end > start && (bytes[end - 1] === SP || bytes[end - 1] === HT)) end--
+    if (id !== HEADER.OTHER) {
+      const status = this.#keep(id, start, end)
+      if (status !== 0) return -status
+    }
+    return at + 2
+  }
+
+  #keep(id: HeaderId, start: number, end: number): number {
+    const repeated = this.#known[id * 2] !== 0
+    switch (id) {
+      case HEADER.HOST:
+        if (repeated) return 400
+        break
+      case HEADER.CONTENT_LENGTH:
+        if (repeated) return 400
+        return this.#keepLength(start, end)
+      case HEADER.TRANSFER_ENCODING:
+        if (repeated) return 400
+        if (lower(this.#bytes, start, end) !== 'chunked') return 501
+        this.#chunked = true
+        break
+      case HEADER.CONNECTION:
+        this.#keepConnection(start, end)
+        break
+      case HEADER.EXPECT:
+        if (lower(this.#bytes, start, end) !== '100-continue') return 417
+        this.expectsContinue = true
+        break
+      default:
+        // Only the first of what a client sends twice counts, but for validators and ranges that would be a guess.
+        if (repeated && id >= HEADER.RANGE && id <= HEADER.IF_UNMODIFIED_SINCE) return 400
+    }
+    if (!repeated) this.#place(id, start, end)
+    return 0
+  }
+
+  #place(id: HeaderId, start: number, end: number): void {
+    this.#known[id * 2] = start
+    this.#known[id * 2 + 1] = end
+  }
+
+  #keepLength(start: number, end: number): number {
+    let length = 0
+    for (let at = start; at < end; at++) {
+      const digit = this.#bytes[at] - 48
+      if (digit < 0 || digit > 9) return 400
+      length = length * 10 + digit
+      if (length > Number.MAX_SAFE_INTEGER) return 400
+    }
+    if (start === end) return 400
+    this.#hasLength = true
+    this.contentLength = length
+    this.#place(HEADER.CONTENT_LENGTH, start, end)
+    return 0
+  }
+
+  #keepConnection(start: number, end: number): void {
+    for (const token of lower(this.#bytes, start, end).split(',')) {
+      if (token.trim() === 'close') this.#close = true
+      else if (token.trim() === 'keep-alive') this.keepAlive = true
+    }
+  }
+
+  /** What only the whole head can tell. */
+  #frame(): number {
+    if (this.#close) this.keepAlive = false
+    if (this.#chunked) {
+      // RFC 9112, 6.1: both lengths, or chunks from a client that cannot know them, are an attack or a fault.
+      if (this.#hasLength || this.minor === 0) return 400
+      this.contentLength = -1
+    }
+    if (this.minor === 0) {
+      this.expectsContinue = false
+      return 0
+    }
+    return this.has(HEADER.HOST) ? 0 : 400
+  }
+
+  /** Whether a field is there. */
+  has(id: HeaderId): boolean {
+    return this.#known[id * 2] !== 0
+  }
+
+  /** A field's value, without the white space around it; undefined where it is absent. Bytes above 127 are Latin-1. */
+  get(id: HeaderId): string | undefined {
+    const start = this.#known[id * 2]
+    if (start === 0) return undefined
+    return this.#bytes.toString('latin1', start, this.#known[id * 2 + 1])
+  }
+}
+
+function lower(bytes: Buffer, start: number, end: number): string {
+  return bytes.toString('latin1', start, end).toLowerCase()
+}
