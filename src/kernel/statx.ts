@@ -23,29 +23,56 @@ export const STATX_ATTR = {
 /** Bytes of struct statx. */
 export const STATX_SIZE = 256
 
+/** The times in a statx answer, for `StatxView.seconds()`. */
+export const STATX_TIME = { ACCESS: 64, BIRTH: 80, CHANGE: 96, MODIFY: 112 } as const
+
+/** The fields of 64 bits in a statx answer, for `StatxView.exact()`. */
+export const STATX_WIDE = { INODE: 32, SIZE: 40, BLOCKS: 48 } as const
+
 const HIGH = 2 ** 32
 
 /** A statx answer, read where it lies. Times are BigInt nanoseconds since 1970. @see statx(2) */
 export class StatxView {
   readonly buffer: ArrayBuffer
   readonly #view: DataView
+  #base = 0
 
-  /** @param buffer {@link STATX_SIZE} bytes, which the kernel fills */
+  /** @param buffer {@link STATX_SIZE} bytes, which the kernel fills, or a multiple of them */
   constructor(buffer = new ArrayBuffer(STATX_SIZE)) {
     this.buffer = buffer
     this.#view = new DataView(buffer)
   }
 
+  /** Looks at the answer that begins at `offset` from now on, where the buffer holds several. */
+  moveTo(offset: number): void {
+    this.#base = offset
+  }
+
   #u32(at: number): number {
-    return this.#view.getUint32(at, true)
+    return this.#view.getUint32(this.#base + at, true)
   }
 
   #u64(at: number): number {
-    return this.#view.getUint32(at + 4, true) * HIGH + this.#view.getUint32(at, true)
+    return this.#u32(at + 4) * HIGH + this.#u32(at)
   }
 
   #time(at: number): bigint {
-    return this.#view.getBigInt64(at, true) * 1_000_000_000n + BigInt(this.#u32(at + 8))
+    return this.#view.getBigInt64(this.#base + at, true) * 1_000_000_000n + BigInt(this.#u32(at + 8))
+  }
+
+  /** Whole seconds since 1970 of one of {@link STATX_TIME}, rounded down. */
+  seconds(time: number): number {
+    return this.#view.getInt32(this.#base + time + 4, true) * HIGH + this.#u32(time)
+  }
+
+  /** What a time of {@link STATX_TIME} has beyond its whole seconds. */
+  nanoseconds(time: number): number {
+    return this.#u32(time + 8)
+  }
+
+  /** One of {@link STATX_WIDE}, exact where a number would not be. */
+  exact(field: number): bigint {
+    return this.#view.getBigUint64(this.#base + field, true)
   }
 
   #device(at: number): number {
@@ -76,7 +103,7 @@ export class StatxView {
     return this.#u32(24)
   }
   get mode(): number {
-    return this.#view.getUint16(28, true)
+    return this.#view.getUint16(this.#base + 28, true)
   }
   get inode(): number {
     return this.#u64(32)
