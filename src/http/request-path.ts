@@ -1,0 +1,62 @@
+const PERCENT = /%([0-9a-f]{2})/gi
+const AUTHORITY = /^https?:\/\/([^/?#]*)/i
+const HOST = /^(?:[a-z0-9\-._~!$&'()*+,;=%]*|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
+
+/** A request target, taken apart. */
+export interface RequestPath {
+  /** The decoded segments, without empty ones, `.` and `..`. */
+  segments: string[]
+  /** Whether the path ends in a slash: a directory is meant. */
+  directory: boolean
+  /** The path as it was sent, without the query. */
+  raw: string
+  /** The query with its question mark, or an empty string. */
+  query: string
+}
+
+/** Whether a `Host` field's value, or the authority of an absolute target, can be one. */
+export function isHost(value: string): boolean {
+  return HOST.test(value)
+}
+
+/**
+ * Takes a request target apart: origin and absolute form. The result holds no segment that could climb.
+ *
+ * @returns undefined where the target is malformed: bad percent-encoding, bytes that are no UTF-8, a NUL, an encoded
+ *   slash (two readers would see two paths), a path above the root
+ * @see RFC 9112, section 3.2; RFC 3986, sections 2.1 and 5.2.4
+ */
+export function parseTarget(target: string): RequestPath | undefined {
+  const authority = AUTHORITY.exec(target)
+  if (authority !== null && (authority[1] === '' || !isHost(authority[1]))) return undefined
+  const rest = authority === null ? target : target.slice(authority[0].length) || '/'
+  const mark = rest.indexOf('?')
+  const raw = mark < 0 ? rest : rest.slice(0, mark)
+  if (rest.includes('#') || (raw !== '' && !raw.startsWith('/'))) return undefined
+  const segments = decodeSegments(raw)
+  if (segments === undefined) return undefined
+  const directory = /(?:^|\/)\.{0,2}$/.test(raw)
+  return { segments, directory, raw: raw || '/', query: mark < 0 ? '' : rest.slice(mark) }
+}
+
+function decodeSegments(raw: string): string[] | undefined {
+  const segments: string[] = []
+  for (const piece of raw.split('/')) {
+    const segment = decode(piece)
+    if (segment === undefined || segment.includes('\0') || segment.includes('/')) return undefined
+    if (segment === '' || segment === '.') continue
+    if (segment !== '..') segments.push(segment)
+    else if (segments.pop() === undefined) return undefined
+  }
+  return segments
+}
+
+function decode(piece: string): string | undefined {
+  if (!piece.includes('%')) return piece
+  if (piece.replaceAll(PERCENT, '').includes('%')) return undefined
+  try {
+    return decodeURIComponent(piece)
+  } catch {
+    return undefined // not UTF-8
+  }
+}
