@@ -1,6 +1,7 @@
 export { AbortError } from './abort.js'
 export type { DriverName } from './driver.js'
 export * from './engine.js'
+export { Fifo } from './fifo.js'
 export type { Multishot } from './multishot.js'
 export { type OffloadOptions, offload, offloadJobs } from './offload.js'
 export * from './operation.js'
