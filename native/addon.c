@@ -61,6 +61,7 @@ NAPI_MODULE_INIT() {
   sluice_ring_exports(env, exports);
   sluice_watch_exports(env, exports);
   sluice_pool_exports(env, exports);
+  sluice_descriptor_exports(env, exports);
   sluice_crc32c_exports(env, exports);
   return exports;
 }

@@ -3,6 +3,7 @@
  *
  *   pool(threads, capacity, jobs, completions, control, eventfd) -> handle, or -errno
  *   poolSubmit(handle, count)    hands over the next `count` entries of the job queue
+ *   poolInterrupt(handle, mark)  a signal for the thread that carries out that job: what waits ends with EINTR
  *   poolClose(handle)            waits for what is running, then ends the threads
  *   run(jobs, count)             carries out `count` jobs here and now; a result replaces its job's first two words
  *
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct job {
@@ -37,15 +39,27 @@ struct control {
   uint32_t notified;  /* the eventfd has been signalled and the caller has not looked since */
 };
 
-enum { THREADS_MAX = 64 };
+enum { THREADS_MAX = 64, GRACE_MS = 100, INSIST_MS = 10 };
+
+/* Nothing else in a Node process uses it; its handler does nothing, so that a system call that waits is left. */
+#define INTERRUPT (SIGRTMAX - 2)
+
+struct worker {
+  struct pool *pool;
+  pthread_t thread;
+  uint64_t mark; /* of the job it carries out */
+  bool busy;
+};
 
 struct pool {
   napi_env env;
   napi_ref memory[3]; /* jobs, completions, control */
   pthread_mutex_t lock;
   pthread_cond_t work;
-  pthread_t threads[THREADS_MAX];
+  pthread_cond_t over; /* a thread has ended */
+  struct worker workers[THREADS_MAX];
   int thread_count;
+  int alive;
   uint32_t head, tail, mask;
   struct job *jobs;
   struct completion *completions;
@@ -78,20 +92,64 @@ static void complete(struct pool *pool, uint64_t mark, int64_t result) {
   }
 }
 
-static void *worker(void *data) {
-  struct pool *pool = data;
+static void *work(void *data) {
+  struct worker *worker = data;
+  struct pool *pool = worker->pool;
   pthread_mutex_lock(&pool->lock);
   while (true) {
     while (pool->head == pool->tail && !pool->stop) pthread_cond_wait(&pool->work, &pool->lock);
     if (pool->stop) break;
     struct job job = pool->jobs[pool->head++ & pool->mask];
+    worker->mark = job.mark;
+    worker->busy = true;
     pthread_mutex_unlock(&pool->lock);
     int64_t result = carry_out(&job);
     pthread_mutex_lock(&pool->lock);
+    worker->busy = false;
     complete(pool, job.mark, result);
   }
+  pool->alive--;
+  pthread_cond_signal(&pool->over);
   pthread_mutex_unlock(&pool->lock);
   return NULL;
+}
+
+/*
+ * With the lock held, the thread is in its system call or waits for the lock: the signal ends the one, or is over
+ * before the next job. It can come just before the call and be lost, so that whoever insists must repeat it.
+ */
+static bool interrupt_workers(struct pool *pool, bool all, uint64_t mark) {
+  bool found = false;
+  for (int index = 0; index < pool->thread_count; index++) {
+    struct worker *worker = &pool->workers[index];
+    if (!worker->busy || (!all && worker->mark != mark)) continue;
+    pthread_kill(worker->thread, INTERRUPT);
+    found = true;
+  }
+  return found;
+}
+
+static void wait_for_end(struct pool *pool, int milliseconds) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += milliseconds * 1000000L;
+  until.tv_sec += until.tv_nsec / 1000000000L;
+  until.tv_nsec %= 1000000000L;
+  pthread_cond_timedwait(&pool->over, &pool->lock, &until);
+}
+
+/* Ends the threads. A job that waits for ever (the open of a FIFO) is interrupted: nobody is left to hear of it. */
+static void end_threads(struct pool *pool) {
+  pthread_mutex_lock(&pool->lock);
+  pool->stop = true;
+  pthread_cond_broadcast(&pool->work);
+  for (int waited = 0; pool->alive > 0 && waited < GRACE_MS; waited += INSIST_MS) wait_for_end(pool, INSIST_MS);
+  while (pool->alive > 0) {
+    interrupt_workers(pool, true, 0);
+    wait_for_end(pool, INSIST_MS);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  for (int index = 0; index < pool->thread_count; index++) pthread_join(pool->workers[index].thread, NULL);
 }
 
 static void thread_ends(void *data);
@@ -99,11 +157,7 @@ static void thread_ends(void *data);
 static void close_pool(struct pool *pool) {
   if (pool->memory[0] == NULL) return;
   napi_remove_env_cleanup_hook(pool->env, thread_ends, pool);
-  pthread_mutex_lock(&pool->lock);
-  pool->stop = true;
-  pthread_cond_broadcast(&pool->work);
-  pthread_mutex_unlock(&pool->lock);
-  for (int index = 0; index < pool->thread_count; index++) pthread_join(pool->threads[index], NULL);
+  end_threads(pool);
   for (int index = 0; index < 3; index++) {
     if (pool->memory[index] != NULL) napi_delete_reference(pool->env, pool->memory[index]);
     pool->memory[index] = NULL;
@@ -120,23 +174,36 @@ static void handle_gone(napi_env env, void *data, void *hint) {
   struct pool *pool = data;
   close_pool(pool);
   pthread_cond_destroy(&pool->work);
+  pthread_cond_destroy(&pool->over);
   pthread_mutex_destroy(&pool->lock);
   free(pool);
 }
 
-/* Signals are the main thread's; a pool thread takes none. */
+static void ignore(int signal) {
+  (void)signal;
+}
+
+/* Signals are the main thread's; a pool thread takes none but the one that interrupts it. */
 static int start_threads(struct pool *pool, int count) {
+  struct sigaction action = {.sa_handler = ignore}; /* without SA_RESTART */
+  sigaction(INTERRUPT, &action, NULL);
   sigset_t all, before;
   sigfillset(&all);
+  sigdelset(&all, INTERRUPT);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 256 * 1024);
   int error = 0;
+  pthread_mutex_lock(&pool->lock);
   while (pool->thread_count < count && error == 0) {
-    error = pthread_create(&pool->threads[pool->thread_count], &attributes, worker, pool);
+    struct worker *worker = &pool->workers[pool->thread_count];
+    worker->pool = pool;
+    error = pthread_create(&worker->thread, &attributes, work, worker);
     if (error == 0) pool->thread_count++;
   }
+  pool->alive = pool->thread_count;
+  pthread_mutex_unlock(&pool->lock);
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return pool->thread_count > 0 ? 0 : -error; /* fewer threads than asked for still do the work */
@@ -169,6 +236,7 @@ static napi_value open_pool(napi_env env, napi_callback_info info) {
   pool->eventfd = eventfd;
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->work, NULL);
+  pthread_cond_init(&pool->over, NULL);
   for (int index = 0; index < 3; index++) {
     TRY(env, napi_create_reference(env, argv[2 + index], 1, &pool->memory[index]));
   }
@@ -197,6 +265,21 @@ static napi_value submit(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value interrupt(napi_env env, napi_callback_info info) {
+  napi_value argv[2], result;
+  size_t argc = 2;
+  int64_t mark;
+  TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  struct pool *pool = sluice_handle(env, argv[0]);
+  if (pool == NULL) return NULL;
+  TRY(env, napi_get_value_int64(env, argv[1], &mark));
+  pthread_mutex_lock(&pool->lock);
+  bool found = interrupt_workers(pool, false, (uint64_t)mark);
+  pthread_mutex_unlock(&pool->lock);
+  TRY(env, napi_get_boolean(env, found, &result));
+  return result;
+}
+
 static napi_value end_pool(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   size_t argc = 1;
@@ -222,6 +305,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
 void sluice_pool_exports(napi_env env, napi_value exports) {
   sluice_export(env, exports, "pool", open_pool);
   sluice_export(env, exports, "poolSubmit", submit);
+  sluice_export(env, exports, "poolInterrupt", interrupt);
   sluice_export(env, exports, "poolClose", end_pool);
   sluice_export(env, exports, "run", run);
 }

@@ -34,6 +34,7 @@ void sluice_ring_exports(napi_env env, napi_value exports);
 void sluice_watch_exports(napi_env env, napi_value exports);
 void sluice_pool_exports(napi_env env, napi_value exports);
 void sluice_crc32c_exports(napi_env env, napi_value exports);
+void sluice_descriptor_exports(napi_env env, napi_value exports);
 
 void sluice_export(napi_env env, napi_value exports, const char *name, napi_callback callback);
 

@@ -20,6 +20,9 @@ export interface NativeRing {
 export interface Native {
   syscall(number: number, ...args: SyscallArgument[]): number
   addressOf(buffer: SyscallArgument): number
+  copyFrom(address: number, target: Uint8Array): void
+  own(fd: number): NativeHandle | number
+  disown(handle: NativeHandle): number
   map(
     address: number,
     length: number,
@@ -46,6 +49,7 @@ export interface Native {
     eventfd: number,
   ): NativeHandle | number
   poolSubmit(handle: NativeHandle, count: number): void
+  poolInterrupt(handle: NativeHandle, mark: number): boolean
   poolClose(handle: NativeHandle): void
   run(jobs: ArrayBufferView, count: number): void
   crc32c(view: Uint8Array | Uint32Array, seed: number): number

@@ -1,5 +1,6 @@
 import { SluiceError, systemError } from './errors.js'
 import { type NativeHandle, native } from './native.js'
+import { OwnedDescriptor } from './owned-descriptor.js'
 import { syscall } from './syscall.js'
 
 /** Words of 32 bits in a job: the call's number, six arguments and the caller's mark, 64 bits each. */
@@ -75,6 +76,7 @@ export class SyscallPool {
   /** Jobs under way at most. */
   readonly capacity: number
   readonly #handle: NativeHandle
+  readonly #event: OwnedDescriptor
   readonly #jobs: Int32Array
   readonly #completions: Int32Array
   readonly #control = new Int32Array(new ArrayBuffer(64))
@@ -91,8 +93,9 @@ export class SyscallPool {
     this.#mask = options.capacity - 1
     this.#jobs = new Int32Array(new ArrayBuffer(options.capacity * JOB_WORDS * 4))
     this.#completions = new Int32Array(new ArrayBuffer(options.capacity * COMPLETION_WORDS * 4))
-    this.eventFd = syscall('eventfd2', 0, EFD_FLAGS)
-    if (this.eventFd < 0) throw systemError(this.eventFd, 'eventfd')
+    // Owned before the threads are: when this thread ends, it must outlive them.
+    this.#event = new OwnedDescriptor(syscall('eventfd2', 0, EFD_FLAGS), 'eventfd')
+    this.eventFd = this.#event.fd
     const handle = native().pool(
       options.threads,
       options.capacity,
@@ -102,7 +105,7 @@ export class SyscallPool {
       this.eventFd,
     )
     if (typeof handle === 'number') {
-      syscall('close', this.eventFd)
+      this.#event.close()
       throw systemError(handle, 'pthread_create')
     }
     this.#handle = handle
@@ -161,11 +164,21 @@ export class SyscallPool {
     return count
   }
 
-  /** Waits for what is running, drops what is queued, and ends the threads. */
+  /**
+   * Has the thread that carries out a job leave a system call that waits: it ends with `EINTR`. The signal is lost
+   * where the thread was not waiting yet, so that whoever insists repeats this.
+   *
+   * @returns false where no thread is at that job
+   */
+  interrupt(mark: number): boolean {
+    return native().poolInterrupt(this.#handle, mark)
+  }
+
+  /** Waits for what is running, interrupting it after 100 ms; drops what is queued; ends the threads. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
     native().poolClose(this.#handle)
-    syscall('close', this.eventFd)
+    this.#event.close()
   }
 }

@@ -116,6 +116,7 @@ const X64 = {
   openat2: 437,
   faccessat2: 439,
   cachestat: 451,
+  clock_gettime: 228,
   timerfd_create: 283,
   timerfd_settime: 286,
   inotify_init1: 294,
@@ -260,6 +261,7 @@ const ARM64: Record<SyscallName, number> = {
   openat2: 437,
   faccessat2: 439,
   cachestat: 451,
+  clock_gettime: 113,
   timerfd_create: 85,
   timerfd_settime: 86,
   inotify_init1: 26,
@@ -315,4 +317,13 @@ export function addressOf(buffer: ArrayBufferView | ArrayBufferLike): number {
   const address = native().addressOf(buffer)
   if (address === 0) refuseDetached(buffer)
   return address
+}
+
+/**
+ * Copies what lies at an address, as of memory that an operation points to.
+ *
+ * @param address must be readable for `target.byteLength` bytes: a wrong one ends the process
+ */
+export function copyFrom(address: number, target: Uint8Array): void {
+  native().copyFrom(address, target)
 }

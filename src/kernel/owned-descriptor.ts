@@ -1,0 +1,30 @@
+import { systemError } from './errors.js'
+import { type NativeHandle, native } from './native.js'
+
+/**
+ * A descriptor of our own making that is closed when its thread ends, if not before: a worker that is terminated
+ * leaves none behind. What is owned first is closed last.
+ */
+export class OwnedDescriptor {
+  /** The descriptor. */
+  readonly fd: number
+  readonly #handle: NativeHandle
+
+  /**
+   * @param fd what the system call returned that made it
+   * @param syscall that call's name
+   * @throws the system error where it failed
+   */
+  constructor(fd: number, syscall: string) {
+    if (fd < 0) throw systemError(fd, syscall)
+    const handle = native().own(fd)
+    if (typeof handle === 'number') throw systemError(handle, syscall)
+    this.fd = fd
+    this.#handle = handle
+  }
+
+  /** Closes it now. Idempotent. */
+  close(): void {
+    native().disown(this.#handle)
+  }
+}
