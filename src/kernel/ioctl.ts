@@ -1,0 +1,10 @@
+/** Requests of ioctl(2) on files. @see ioctl_ficlonerange(2), ioctl_pagemap_scan(2) */
+export const FILE_IOCTL = {
+  /** Makes this file share all extents of the one whose descriptor is the argument. */
+  FICLONE: 0x40049409,
+  /** On /proc/PID/pagemap: which pages are in a state. Kernel 6.7. */
+  PAGEMAP_SCAN: 0xc0606610,
+} as const
+
+/** `struct pm_scan_arg` in bytes. */
+export const PM_SCAN_ARG = { SIZE_FIELD: 0, FLAGS: 8, START: 16, END: 24, SIZE: 96 } as const
