@@ -1,0 +1,53 @@
+import { STATUS_CODES } from 'node:http'
+import type { ByteRange } from './ranges.js'
+import type { StaticFile } from './static-file.js'
+
+/** Header fields in the order they are sent. */
+export type Fields = readonly (readonly [name: string, value: string])[]
+
+/** What is sent after the head: nothing, bytes, or pieces of a file. */
+export type Body =
+  | { kind: 'none' }
+  | { kind: 'bytes'; bytes: Uint8Array }
+  | { kind: 'file'; file: StaticFile; start: number; length: number }
+  | { kind: 'parts'; file: StaticFile; parts: readonly Part[]; closing: Uint8Array }
+
+/** One part of a `multipart/byteranges` body. */
+export interface Part {
+  head: Uint8Array
+  range: ByteRange
+}
+
+/** A response, but for what its connection adds: `Date`, `Connection`. Its file must be released when it is through. */
+export interface Answer {
+  status: number
+  fields: Fields
+  body: Body
+}
+
+const encoder = new TextEncoder()
+
+/** A short answer in words. */
+export function plainAnswer(status: number, fields: Fields = [], text = STATUS_CODES[status] ?? ''): Answer {
+  const bytes = encoder.encode(`${text}\n`)
+  return {
+    status,
+    fields: [
+      ['Content-Type', 'text/plain; charset=utf-8'],
+      ['Content-Length', String(bytes.length)],
+      ['X-Content-Type-Options', 'nosniff'],
+      ...fields,
+    ],
+    body: { kind: 'bytes', bytes },
+  }
+}
+
+/** An answer without a body. */
+export function bareAnswer(status: number, fields: Fields): Answer {
+  return { status, fields, body: { kind: 'none' } }
+}
+
+/** The file that an answer holds open, if it does. */
+export function fileOf(answer: Answer): StaticFile | undefined {
+  return 'file' in answer.body ? answer.body.file : undefined
+}

@@ -1,0 +1,104 @@
+import { engine } from '../engine/index.js'
+import {
+  AT,
+  errnoOf,
+  O,
+  openHow,
+  pathBytes,
+  RESOLVE,
+  S,
+  STATX,
+  StatxView,
+  syscall,
+  systemError,
+} from '../kernel/index.js'
+import { prepareOpenAt2 } from '../ring/index.js'
+
+/** Which symbolic links below the root are followed: those that stay beneath it, none, or all. */
+export type SymlinkPolicy = 'beneath' | 'deny' | 'follow'
+
+/** What lies open, and what it was when it was opened. */
+export interface OpenedFile {
+  fd: number
+  kind: 'file' | 'directory' | 'other'
+  size: number
+  /** Nanoseconds since 1970. */
+  modified: bigint
+  inode: number
+  device: number
+}
+
+const EAGAIN = -errnoOf('EAGAIN')
+const RETRIES = 16
+const EMPTY_PATH = pathBytes('')
+
+// O_NONBLOCK: a FIFO without a writer must not hold up the open.
+const FLAGS = O.RDONLY | O.CLOEXEC | O.NONBLOCK | O.NOCTTY
+
+const POLICY: Record<SymlinkPolicy, number> = {
+  beneath: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS,
+  deny: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_SYMLINKS,
+  follow: RESOLVE.NO_MAGICLINKS,
+}
+
+/** What a descriptor leads to. */
+export function describe(fd: number): OpenedFile {
+  const view = new StatxView()
+  // An open file's inode is in memory: this never waits, and on a ring it would go to a worker.
+  const result = syscall('statx', fd, EMPTY_PATH, AT.EMPTY_PATH, STATX.BASIC_STATS, view.buffer)
+  if (result < 0) throw systemError(result, 'fstat')
+  const type = view.mode & S.IFMT
+  return {
+    fd,
+    kind: type === S.IFREG ? 'file' : type === S.IFDIR ? 'directory' : 'other',
+    size: view.size,
+    modified: view.modifyTime,
+    inode: view.inode,
+    device: view.device,
+  }
+}
+
+/**
+ * The directory that is served. Everything below it is opened by the kernel's own rules (openat2(2)), so that no path,
+ * however it is spelled and whatever is renamed meanwhile, leads out of it.
+ */
+export class RootDirectory {
+  readonly path: string
+  readonly #fd: number
+  readonly #how: Uint32Array
+
+  constructor(path: string, symlinks: SymlinkPolicy) {
+    const fd = syscall('openat', AT.FDCWD, pathBytes(path), O.PATH | O.DIRECTORY | O.CLOEXEC)
+    if (fd < 0) throw systemError(fd, 'open', { path })
+    this.path = path
+    this.#fd = fd
+    this.#how = openHow(FLAGS, 0, POLICY[symlinks])
+  }
+
+  /** Opens what lies at `path` below the root, without a leading slash. @returns what it is, or -errno */
+  async open(path: string): Promise<OpenedFile | number> {
+    const bytes = pathBytes(path === '' ? '.' : path)
+    for (let attempt = 0; attempt < RETRIES; attempt++) {
+      const fd = await this.#openOnce(bytes)
+      // A rename somewhere in the tree while `..` was resolved: the kernel asks to try again.
+      if (fd !== EAGAIN) return fd < 0 ? fd : describe(fd)
+    }
+    return EAGAIN
+  }
+
+  #openOnce(bytes: Uint8Array): Promise<number> {
+    const prepare = (queue: Parameters<typeof prepareOpenAt2>[0], userData: number) =>
+      prepareOpenAt2(queue, this.#fd, bytes, this.#how, userData)
+    return engine()
+      .run(prepare, { syscall: 'open', held: [bytes, this.#how] })
+      .catch((error: NodeJS.ErrnoException) => {
+        if (error.errno === undefined) throw error
+        return error.errno
+      })
+  }
+
+  /** Lets the directory go. */
+  close(): void {
+    syscall('close', this.#fd)
+  }
+}

@@ -1,0 +1,126 @@
+import { statSync } from 'node:fs'
+import { checkInteger, invalidArgType, invalidArgValue } from '../kernel/index.js'
+import { compileGlob } from './glob.js'
+import type { SymlinkPolicy } from './root-directory.js'
+
+/** What a site serves and how; shared by `serve()` and the middleware. */
+export interface SiteOptions {
+  /** The directory. */
+  root: string
+  /** Files that stand for their directory, in order of preference; `['index.html']` by default. */
+  index?: readonly string[] | false
+  /** Serves `about.html` for `/about`. */
+  cleanUrls?: boolean
+  /** Served with 200 for a path that leads nowhere and a client that takes HTML: `'index.html'` of a single-page application. */
+  fallback?: string
+  /** Served with 404 for a path that leads nowhere. */
+  notFound?: string
+  /** Symbolic links: `'beneath'` (those that stay below the root), `'deny'` or `'follow'`. */
+  symlinks?: SymlinkPolicy
+  /** Serves names that begin with a dot; `.well-known` is served anyway. */
+  dotfiles?: boolean
+  /** Lists directories that have no index. */
+  listing?: boolean
+  /** Serves `.br`, `.zst` and `.gz` files beside a file to clients that take them; true by default. */
+  sidecars?: boolean
+  /** `Cache-Control` of files; `'public, max-age=0, must-revalidate'` by default. */
+  cacheControl?: string
+  /** Files whose names hold a hash of their content, kept for a year without asking; by glob. */
+  immutable?: readonly string[]
+  /** Further headers by glob: `{ '*.pdf': { 'Content-Disposition': 'attachment' } }`. */
+  headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** `Access-Control-Allow-Origin`: `'*'` or one origin. */
+  cors?: string
+  /** Open files that are kept; 1024 by default. */
+  cacheEntries?: number
+  /** How long a kept file is trusted before it is looked at again, in milliseconds; 1000 by default. */
+  cacheMs?: number
+}
+
+/** A file's headers by rule. */
+export interface HeaderRule {
+  matches: (path: string) => boolean
+  headers: readonly (readonly [string, string])[]
+}
+
+/** {@link SiteOptions} with every default in place. */
+export interface SiteSettings {
+  root: string
+  index: readonly string[]
+  cleanUrls: boolean
+  fallback: string | undefined
+  notFound: string | undefined
+  symlinks: SymlinkPolicy
+  dotfiles: boolean
+  listing: boolean
+  sidecars: boolean
+  rules: readonly HeaderRule[]
+  cacheEntries: number
+  cacheMs: number
+}
+
+const FIELD_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+const EVERYTHING = () => true
+
+function checkHeader(name: string, value: unknown): [string, string] {
+  if (!FIELD_NAME.test(name)) throw invalidArgValue('options.headers', name, 'is not the name of a header')
+  if (typeof value !== 'string') throw invalidArgType(`options.headers.${name}`, 'of type string', value)
+  if (!FIELD_VALUE.test(value))
+    throw invalidArgValue(`options.headers.${name}`, value, 'holds control characters')
+  return [name, value]
+}
+
+/** Later rules win over earlier ones. */
+function headerRules(options: SiteOptions): HeaderRule[] {
+  const cacheControl = options.cacheControl ?? 'public, max-age=0, must-revalidate'
+  const rules: HeaderRule[] = [{ matches: EVERYTHING, headers: [checkHeader('Cache-Control', cacheControl)] }]
+  for (const glob of options.immutable ?? []) {
+    rules.push({
+      matches: compileGlob(glob),
+      headers: [['Cache-Control', 'public, max-age=31536000, immutable']],
+    })
+  }
+  if (options.cors !== undefined) {
+    rules.push({ matches: EVERYTHING, headers: [checkHeader('Access-Control-Allow-Origin', options.cors)] })
+  }
+  for (const [glob, headers] of Object.entries(options.headers ?? {})) {
+    rules.push({
+      matches: compileGlob(glob),
+      headers: Object.entries(headers).map(([name, value]) => checkHeader(name, value)),
+    })
+  }
+  return rules
+}
+
+/**
+ * Checks options and fills in what is not given.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; the system error where the root is no
+ *   directory
+ */
+export function siteSettings(options: SiteOptions): SiteSettings {
+  if (typeof options?.root !== 'string') throw invalidArgType('options.root', 'of type string', options?.root)
+  if (!statSync(options.root).isDirectory())
+    throw invalidArgValue('options.root', options.root, 'is not a directory')
+  const { symlinks = 'beneath', index = ['index.html'], cacheEntries = 1024, cacheMs = 1000 } = options
+  if (!['beneath', 'deny', 'follow'].includes(symlinks)) {
+    throw invalidArgValue('options.symlinks', symlinks, 'is not beneath, deny or follow')
+  }
+  checkInteger(cacheEntries, 'options.cacheEntries', 1, 2 ** 20)
+  checkInteger(cacheMs, 'options.cacheMs', 0, 2 ** 31 - 1)
+  return {
+    root: options.root,
+    index: index === false ? [] : index,
+    cleanUrls: options.cleanUrls ?? false,
+    fallback: options.fallback,
+    notFound: options.notFound,
+    symlinks,
+    dotfiles: options.dotfiles ?? false,
+    listing: options.listing ?? false,
+    sidecars: options.sidecars ?? true,
+    rules: headerRules(options),
+    cacheEntries,
+    cacheMs,
+  }
+}

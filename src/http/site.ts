@@ -1,0 +1,277 @@
+import { randomBytes } from 'node:crypto'
+import { errnoOf } from '../kernel/index.js'
+import type { Encoding } from './accept-encoding.js'
+import { type Answer, bareAnswer, type Fields, type Part, plainAnswer } from './answer.js'
+import { listDirectory } from './listing.js'
+import { type Conditions, evaluateConditions, ifRangeHolds } from './preconditions.js'
+import { type ByteRange, parseRanges } from './ranges.js'
+import { parseTarget, type RequestPath } from './request-path.js'
+import { openSidecars, Resource } from './resource.js'
+import { RootDirectory } from './root-directory.js'
+import { type SiteOptions, type SiteSettings, siteSettings } from './site-options.js'
+import { StaticFile } from './static-file.js'
+
+/** A request, as far as a site needs to know it. */
+export interface SiteRequest extends Conditions {
+  method: string
+  target: string
+  acceptEncoding: string | undefined
+  accept: string | undefined
+  range: string | undefined
+  ifRange: string | undefined
+}
+
+const ALLOW = 'GET, HEAD, OPTIONS'
+const EACCES = -errnoOf('EACCES')
+const EPERM = -errnoOf('EPERM')
+const BUSY = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'].map(name => -errnoOf(name)))
+const NOWHERE = new Set(
+  ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'ENAMETOOLONG', 'EINVAL', 'ENXIO', 'ENODEV'].map(
+    name => -errnoOf(name),
+  ),
+)
+const encoder = new TextEncoder()
+
+/**
+ * Turns requests into answers: which file, in which coding, which of its bytes, under which conditions. It knows
+ * nothing of connections; the server on the ring and the middleware for Node's servers stand on it alike.
+ */
+export class Site {
+  readonly settings: SiteSettings
+  readonly #root: RootDirectory
+  /** By path below the root, the least recently used first. */
+  readonly #resources = new Map<string, Resource>()
+  /** Answers found without opening anything, and all of them. */
+  hits = 0
+  lookups = 0
+
+  constructor(options: SiteOptions) {
+    this.settings = siteSettings(options)
+    this.#root = new RootDirectory(this.settings.root, this.settings.symlinks)
+  }
+
+  /**
+   * The answer to a request. Synchronous where the file is open already.
+   *
+   * @returns an answer whose file, if it has one, has been retained for the caller
+   */
+  answer(request: SiteRequest): Answer | Promise<Answer> {
+    const { method } = request
+    if (method === 'OPTIONS') return bareAnswer(204, [['Allow', ALLOW]])
+    if (method !== 'GET' && method !== 'HEAD') return plainAnswer(405, [['Allow', ALLOW]])
+    const path = parseTarget(request.target)
+    if (path === undefined) return plainAnswer(400)
+    if (this.#isHidden(path.segments)) return this.#nowhere(request)
+    this.lookups++
+    const name = path.segments.join('/')
+    const resource = path.directory ? undefined : this.#cached(name)
+    if (resource !== undefined) {
+      this.hits++
+      return this.#represent(request, resource)
+    }
+    return path.directory ? this.#directory(request, path, name) : this.#open(request, path, name)
+  }
+
+  #isHidden(segments: readonly string[]): boolean {
+    if (this.settings.dotfiles) return false
+    return segments.some(
+      (segment, index) => segment.startsWith('.') && !(index === 0 && segment === '.well-known'),
+    )
+  }
+
+  /** A resource that is open and was looked at lately. */
+  #cached(name: string): Resource | undefined {
+    const resource = this.#resources.get(name)
+    if (resource === undefined || performance.now() - resource.checked >= this.settings.cacheMs)
+      return undefined
+    this.#resources.delete(name)
+    this.#resources.set(name, resource)
+    return resource
+  }
+
+  async #open(request: SiteRequest, path: RequestPath, name: string): Promise<Answer> {
+    const found = await this.#load(name)
+    if (found instanceof Resource) return this.#represent(request, found)
+    if (found === 'directory') return this.#redirect(path)
+    if (NOWHERE.has(found) && this.settings.cleanUrls && name !== '') {
+      const page = await this.#load(`${name}.html`)
+      if (page instanceof Resource) return this.#represent(request, page)
+    }
+    return this.#refuse(request, found)
+  }
+
+  /** Opens a file, or sees that what is open is still it. */
+  async #load(name: string): Promise<Resource | 'directory' | number> {
+    const fresh = this.#cached(name)
+    if (fresh !== undefined) return fresh
+    const opened = await this.#root.open(name)
+    if (typeof opened === 'number') {
+      this.#drop(name)
+      return opened
+    }
+    const file = new StaticFile(opened)
+    if (opened.kind !== 'file') {
+      file.release()
+      return opened.kind === 'directory' ? 'directory' : EACCES
+    }
+    const known = this.#resources.get(name)
+    if (known?.plain.isSame(opened)) {
+      file.release()
+      known.checked = performance.now()
+      return known
+    }
+    const coded = this.settings.sidecars
+      ? await openSidecars(this.#root, name, file)
+      : new Map<Encoding, StaticFile>()
+    return this.#keep(new Resource(name, file, coded, this.settings))
+  }
+
+  #keep(resource: Resource): Resource {
+    this.#drop(resource.path)
+    resource.checked = performance.now()
+    this.#resources.set(resource.path, resource)
+    if (this.#resources.size > this.settings.cacheEntries) {
+      const [oldest] = this.#resources.keys()
+      this.#drop(oldest)
+    }
+    return resource
+  }
+
+  #drop(name: string): void {
+    this.#resources.get(name)?.release()
+    this.#resources.delete(name)
+  }
+
+  async #directory(request: SiteRequest, path: RequestPath, name: string): Promise<Answer> {
+    const prefix = name === '' ? '' : `${name}/`
+    for (const index of this.settings.index) {
+      const found = await this.#load(prefix + index)
+      if (found instanceof Resource) return this.#represent(request, found)
+      if (typeof found === 'number' && !NOWHERE.has(found)) return this.#refuse(request, found)
+    }
+    if (!this.settings.listing) return this.#nowhere(request)
+    const opened = await this.#root.open(name)
+    if (typeof opened === 'number') return this.#refuse(request, opened)
+    const directory = new StaticFile(opened)
+    try {
+      if (opened.kind !== 'directory') return await this.#nowhere(request)
+      return await listDirectory(directory.fd, path, request.accept, this.settings.dotfiles)
+    } finally {
+      directory.release()
+    }
+  }
+
+  #redirect(path: RequestPath): Answer {
+    // Built of the segments, so that "//host" in a target cannot become another site's address.
+    const location = `/${path.segments.map(encodeURIComponent).join('/')}/${path.query}`
+    return plainAnswer(301, [['Location', location]])
+  }
+
+  #refuse(request: SiteRequest, errno: number): Answer | Promise<Answer> {
+    if (NOWHERE.has(errno)) return this.#nowhere(request)
+    if (errno === EACCES || errno === EPERM) return plainAnswer(403)
+    return BUSY.has(errno) ? plainAnswer(503, [['Retry-After', '1']]) : plainAnswer(500)
+  }
+
+  async #nowhere(request: SiteRequest): Promise<Answer> {
+    const { fallback, notFound } = this.settings
+    if (fallback !== undefined && (request.accept ?? '').includes('text/html')) {
+      const page = await this.#load(fallback)
+      if (page instanceof Resource) return this.#represent(request, page)
+    }
+    if (notFound === undefined) return plainAnswer(404)
+    const page = await this.#load(notFound)
+    return page instanceof Resource ? this.#whole(page, page.plain, undefined, 404) : plainAnswer(404)
+  }
+
+  #represent(request: SiteRequest, resource: Resource): Answer {
+    const { file, encoding } = resource.select(request.acceptEncoding)
+    const validators = { etag: file.etag, lastModified: file.modifiedSeconds }
+    const verdict = evaluateConditions(request, validators, true)
+    if (verdict === 304) return bareAnswer(304, this.#fields(resource, file, encoding, false))
+    if (verdict === 412) return plainAnswer(412)
+    const { range, ifRange } = request
+    if (range === undefined || request.method !== 'GET') return this.#whole(resource, file, encoding, 200)
+    if (ifRange !== undefined && !ifRangeHolds(ifRange, validators, Date.now() / 1000)) {
+      return this.#whole(resource, file, encoding, 200)
+    }
+    const ranges = parseRanges(range, file.size)
+    if (ranges === undefined) return this.#whole(resource, file, encoding, 200)
+    if (ranges.length === 0) return plainAnswer(416, [['Content-Range', `bytes */${file.size}`]])
+    return this.#partial(resource, file, encoding, ranges)
+  }
+
+  /** The fields that describe a representation; a 304 has those that a cache updates. */
+  #fields(
+    resource: Resource,
+    file: StaticFile,
+    encoding: Encoding | undefined,
+    whole: boolean,
+  ): [string, string][] {
+    const fields: [string, string][] = []
+    if (whole) {
+      fields.push(['Content-Type', resource.contentType], ['X-Content-Type-Options', 'nosniff'])
+      if (encoding !== undefined) fields.push(['Content-Encoding', encoding])
+      fields.push(['Accept-Ranges', 'bytes'])
+    }
+    fields.push(['ETag', file.etag], ['Last-Modified', file.lastModified])
+    if (resource.encodings.length > 0) fields.push(['Vary', 'Accept-Encoding'])
+    for (const [name, value] of resource.headers) fields.push([name, value])
+    return fields
+  }
+
+  #whole(resource: Resource, file: StaticFile, encoding: Encoding | undefined, status: number): Answer {
+    const fields = this.#fields(resource, file, encoding, true)
+    fields.push(['Content-Length', String(file.size)])
+    return { status, fields, body: { kind: 'file', file: file.retain(), start: 0, length: file.size } }
+  }
+
+  #partial(
+    resource: Resource,
+    file: StaticFile,
+    encoding: Encoding | undefined,
+    ranges: ByteRange[],
+  ): Answer {
+    const fields = this.#fields(resource, file, encoding, true)
+    if (ranges.length === 1) {
+      const [{ start, end }] = ranges
+      const length = end - start + 1
+      fields.push(['Content-Range', `bytes ${start}-${end}/${file.size}`], ['Content-Length', String(length)])
+      return { status: 206, fields, body: { kind: 'file', file: file.retain(), start, length } }
+    }
+    return multipart(fields, resource.contentType, file, ranges)
+  }
+
+  /** Closes every file and the root; responses under way keep theirs. */
+  close(): void {
+    for (const resource of this.#resources.values()) resource.release()
+    this.#resources.clear()
+    this.#root.close()
+  }
+}
+
+/** @see RFC 9110, section 14.6 */
+function multipart(fields: Fields, type: string, file: StaticFile, ranges: readonly ByteRange[]): Answer {
+  const boundary = randomBytes(12).toString('hex')
+  const parts: Part[] = ranges.map(range => ({
+    head: encoder.encode(
+      `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: bytes ${range.start}-${range.end}/${file.size}\r\n\r\n`,
+    ),
+    range,
+  }))
+  const closing = encoder.encode(`\r\n--${boundary}--\r\n`)
+  const length = parts.reduce(
+    (sum, part) => sum + part.head.length + part.range.end - part.range.start + 1,
+    closing.length,
+  )
+  const others = fields.filter(([name]) => name !== 'Content-Type')
+  return {
+    status: 206,
+    fields: [
+      ['Content-Type', `multipart/byteranges; boundary=${boundary}`],
+      ...others,
+      ['Content-Length', String(length)],
+    ],
+    body: { kind: 'parts', file: file.retain(), parts, closing },
+  }
+}

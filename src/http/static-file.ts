@@ -1,0 +1,56 @@
+import { syscall } from '../kernel/index.js'
+import type { Encoding } from './accept-encoding.js'
+import { formatHttpDate } from './http-date.js'
+import type { OpenedFile } from './root-directory.js'
+
+/**
+ * A file that is open to be served, shared by every response that sends it. Its descriptor is closed when the cache
+ * has dropped it and the last response is through.
+ */
+export class StaticFile {
+  readonly fd: number
+  readonly size: number
+  /** A strong validator: size and modification time to the nanosecond. */
+  readonly etag: string
+  /** As an HTTP date. */
+  readonly lastModified: string
+  /** Seconds since 1970. */
+  readonly modifiedSeconds: number
+  readonly inode: number
+  readonly device: number
+  readonly #modified: bigint
+  #users = 1
+
+  constructor(opened: OpenedFile, encoding?: Encoding) {
+    this.fd = opened.fd
+    this.size = opened.size
+    this.#modified = opened.modified
+    this.inode = opened.inode
+    this.device = opened.device
+    this.modifiedSeconds = Number(opened.modified / 1_000_000_000n)
+    this.lastModified = formatHttpDate(this.modifiedSeconds * 1000)
+    const coding = encoding === undefined ? '' : `-${encoding}`
+    this.etag = `"${opened.size.toString(16)}-${opened.modified.toString(16)}${coding}"`
+  }
+
+  /** Whether what lies open now is still this very content. */
+  isSame(other: OpenedFile): boolean {
+    return (
+      other.inode === this.inode &&
+      other.device === this.device &&
+      other.size === this.size &&
+      other.modified === this.#modified
+    )
+  }
+
+  /** One more response sends it. */
+  retain(): this {
+    this.#users++
+    return this
+  }
+
+  /** One less; the last one closes it. */
+  release(): void {
+    if (--this.#users === 0) syscall('close', this.fd)
+  }
+}
