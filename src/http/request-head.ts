@@ -62,6 +62,8 @@ export class RequestHead {
   /** Start and end of each known field's value; 0, 0 where it is absent. */
   readonly #known = new Int32Array(HEADER_COUNT * 2)
   #bytes: Buffer = Buffer.alloc(0)
+  /** Empty lines before the head, in bytes, and what of the head has been searched for its end. */
+  #skipped = 0
   #scanned = 0
   #line = true
   #hasLength = false
@@ -84,6 +86,8 @@ export class RequestHead {
   parse(bytes: Uint8Array, start: number, end: number): number {
     const begin = this.#skipEmptyLines(bytes, start, end)
     if (begin < 0) return this.#again(-400)
+    if (begin - start !== this.#skipped) this.#scanned = 0
+    this.#skipped = begin - start
     const found = this.#findEnd(bytes, begin, end)
     if (found <= 0) return found === 0 ? 0 : this.#again(found)
     this.#bytes = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -92,6 +96,7 @@ export class RequestHead {
   }
 
   #again(result: number): number {
+    this.#skipped = 0
     this.#scanned = 0
     this.#line = true
     return result
