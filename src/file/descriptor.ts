@@ -1,0 +1,141 @@
+import { release } from 'node:os'
+import { engine, offload, type Usage } from '../engine/index.js'
+import { AT, O, S, STATX, StatxView, syscall } from '../kernel/index.js'
+import { prepareClose } from '../ring/index.js'
+import { Cursor } from './cursor.js'
+
+const EMPTY_PATH = new Uint8Array(new ArrayBuffer(1))
+
+/**
+ * Another way for bytes than straight between the caller's memory and the page cache. It is told the position -1, for
+ * the file's own, only by whoever has the cursor's turn; it counts itself as in flight.
+ */
+export interface Detour {
+  read(
+    descriptor: Descriptor,
+    view: ArrayBufferView,
+    offset: number,
+    length: number,
+    position: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown>
+  readv(descriptor: Descriptor, buffers: readonly ArrayBufferView[], position: number): Promise<unknown>
+  write(
+    descriptor: Descriptor,
+    view: ArrayBufferView,
+    offset: number,
+    length: number,
+    position: number,
+    flags: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown>
+  writev(descriptor: Descriptor, buffers: readonly ArrayBufferView[], position: number): Promise<unknown>
+}
+
+/** Ends a descriptor. @returns once it is closed */
+export type CloseDescriptor = (fd: number) => Promise<void>
+
+/**
+ * An open descriptor, and what is in flight on it. It is closed only when that is over: a number that the kernel has
+ * given to another file meanwhile would be read and written instead.
+ */
+export class Descriptor implements Usage {
+  readonly fd: number
+  inFlight = 0
+  idle: (() => void) | undefined = undefined
+  /** The turn of operations at the file's own position. */
+  readonly cursor: Cursor
+  /** How its bytes move, where not straight. */
+  readonly detour: Detour | undefined
+  /** Writes go to the end, wherever they are told to. */
+  readonly appends: boolean
+  readonly #close: CloseDescriptor
+  #mode = -1
+  #closing: Promise<void> | undefined
+
+  /** @param flags it was opened with, as far as they are known */
+  constructor(fd: number, flags: number, close: CloseDescriptor, detour?: Detour) {
+    this.fd = fd
+    this.appends = (flags & O.APPEND) !== 0
+    this.detour = detour
+    this.#close = close
+    this.cursor = new Cursor(() => this.#settle())
+  }
+
+  /** Whether the file has bytes at positions, and a position of its own: a regular file or a block device. */
+  get seekable(): boolean {
+    if (this.#mode < 0) this.#mode = fileType(this.fd)
+    return this.#mode === S.IFREG || this.#mode === S.IFBLK
+  }
+
+  /** Counts somebody who will need the descriptor for a while. */
+  use(): void {
+    this.inFlight++
+  }
+
+  /** Keeps the descriptor open until `body` is over. */
+  async during<T>(body: () => Promise<T>): Promise<T> {
+    this.use()
+    try {
+      return await body()
+    } finally {
+      this.endUse()
+    }
+  }
+
+  /** Takes `use()` back. */
+  endUse(): void {
+    this.inFlight--
+    this.#settle()
+  }
+
+  get #busy(): boolean {
+    return this.inFlight > 0 || this.cursor.busy
+  }
+
+  #settle(): void {
+    if (!this.#busy) this.idle?.()
+  }
+
+  /** Closes it as soon as nothing is in flight on it any more. */
+  close(): Promise<void> {
+    this.#closing ??= this.#busy ? this.#closeLater() : this.#close(this.fd)
+    return this.#closing
+  }
+
+  async #closeLater(): Promise<void> {
+    await new Promise<void>(resolve => {
+      this.idle = () => {
+        if (!this.#busy) resolve()
+      }
+    })
+    this.idle = undefined
+    await this.#close(this.fd)
+  }
+}
+
+/** The bits of a mode that tell a file's type; 0 where the descriptor is none. */
+function fileType(fd: number): number {
+  const view = new StatxView()
+  const flags = AT.EMPTY_PATH | AT.STATX_DONT_SYNC
+  const result = syscall('statx', fd, EMPTY_PATH, flags, STATX.BASIC_STATS, view.buffer)
+  return result < 0 ? 0 : view.mode & S.IFMT
+}
+
+/** io_uring's close is unsound on 5.16 to 6.0 and early 5.15, where Docker's seccomp filter is in force. */
+const RING_CLOSES = isLater(release(), [6, 1, 0])
+
+function isLater(version: string, least: readonly number[]): boolean {
+  const parts = version.split(/[^0-9]/, 3).map(Number)
+  for (const [index, number] of least.entries()) {
+    const part = parts[index] || 0
+    if (part !== number) return part > number
+  }
+  return true
+}
+
+/** close(2), off this thread where it might block. @returns once it is closed; rejects with `EIO`, `EBADF` … */
+export async function closeDescriptor(fd: number): Promise<void> {
+  if (RING_CLOSES) await engine().run((queue, userData) => prepareClose(queue, fd, userData), { syscall: 'close' })
+  else await offload('close', [fd])
+}
