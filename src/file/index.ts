@@ -1,3 +1,4 @@
+export * from './append-log/index.js'
 export type { ContentOptions } from './arguments.js'
 export type { Content } from './content.js'
 export { type AdoptOptions, FileHandle, type FileSource } from './file-handle.js'

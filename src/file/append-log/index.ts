@@ -1,0 +1,5 @@
+export { AppendLog, type AppendLogStats } from './append-log.js'
+export type { LogDamage } from './damage.js'
+export type { LogReadOptions, LogRecord } from './log-reader.js'
+export type { AppendLogOptions, Preallocation } from './options.js'
+export type { Recovered } from './recovery.js'
