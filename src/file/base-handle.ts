@@ -31,6 +31,26 @@ function invalidState(text: string): Error {
 }
 
 /**
+ * Whether a read or write is of the common kind: a part of a buffer, a position, little enough to be copied here. It
+ * costs a few comparisons and is then on its way; every other call goes the long way round.
+ */
+function isCommon(buffer: unknown, offset: unknown, length: unknown, position: unknown): boolean {
+  const from = offset as number
+  const bytes = length as number
+  return (
+    ArrayBuffer.isView(buffer) &&
+    (from | 0) === from &&
+    (bytes | 0) === bytes &&
+    Number.isSafeInteger(position) &&
+    from >= 0 &&
+    bytes > 0 &&
+    bytes <= INLINE_READ &&
+    (position as number) >= 0 &&
+    from + bytes <= buffer.byteLength
+  )
+}
+
+/**
  * What Node's own `FileHandle` has, on the engine: same methods, arguments, results and errors.
  *
  * Beyond Node's: operations at the file's own position (none given, null or -1) take their turns in the order of
@@ -87,27 +107,24 @@ export class BaseHandle extends EventEmitter {
   read<T extends View>(buffer: T, options?: ReadOptions): Promise<ReadResult<T>>
   read<T extends View = Buffer>(options?: (ReadOptions & { buffer?: T }) | null): Promise<ReadResult<T>>
   read(buffer?: unknown, offset?: unknown, length?: unknown, position?: unknown): Promise<unknown> {
-    // The common call costs a few comparisons; every other goes the long way round.
-    if (
-      typeof offset === 'number' &&
-      typeof length === 'number' &&
-      typeof position === 'number' &&
-      ArrayBuffer.isView(buffer) &&
-      Number.isSafeInteger(offset) &&
-      Number.isSafeInteger(length) &&
-      Number.isSafeInteger(position) &&
-      offset >= 0 &&
-      length > 0 &&
-      length <= INLINE_READ &&
-      position >= 0 &&
-      offset + length <= buffer.byteLength &&
-      this.#plain &&
-      this.#fd >= 0
-    ) {
-      const { descriptor } = this
-      return engine().read(this.#fd, buffer, offset, length, position, finishRead, undefined, descriptor)
+    if (isCommon(buffer, offset, length, position) && this.#plain && this.#fd >= 0) {
+      return engine().read(
+        this.#fd,
+        buffer as View,
+        offset as number,
+        length as number,
+        position as number,
+        finishRead,
+        undefined,
+        this.descriptor,
+      )
     }
-    return this.whileOpen('read', descriptor => readOverload(descriptor, buffer, offset, length, position))
+    if (this.#fd < 0) return Promise.reject(closedError('read'))
+    try {
+      return readOverload(this.descriptor, buffer, offset, length, position)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /**
@@ -126,27 +143,25 @@ export class BaseHandle extends EventEmitter {
   write<T extends View>(buffer: T, options?: WriteOptions): Promise<WriteResult<T>>
   write(text: string, position?: Position, encoding?: BufferEncoding | null): Promise<WriteResult<string>>
   write(buffer?: unknown, offset?: unknown, length?: unknown, position?: unknown): Promise<unknown> {
-    if (
-      typeof offset === 'number' &&
-      typeof length === 'number' &&
-      typeof position === 'number' &&
-      ArrayBuffer.isView(buffer) &&
-      Number.isSafeInteger(offset) &&
-      Number.isSafeInteger(length) &&
-      Number.isSafeInteger(position) &&
-      offset >= 0 &&
-      length > 0 &&
-      length <= INLINE_READ &&
-      position >= 0 &&
-      offset + length <= buffer.byteLength &&
-      this.#plain &&
-      this.#fd >= 0 &&
-      this.descriptor.seekable
-    ) {
-      const { descriptor } = this
-      return engine().write(this.#fd, buffer, offset, length, position, finishWrite, undefined, descriptor)
+    const common = isCommon(buffer, offset, length, position)
+    if (common && this.#plain && this.#fd >= 0 && this.descriptor.seekable) {
+      return engine().write(
+        this.#fd,
+        buffer as View,
+        offset as number,
+        length as number,
+        position as number,
+        finishWrite,
+        undefined,
+        this.descriptor,
+      )
     }
-    return this.whileOpen('write', descriptor => writeOverload(descriptor, buffer, offset, length, position))
+    if (this.#fd < 0) return Promise.reject(closedError('write'))
+    try {
+      return writeOverload(this.descriptor, buffer, offset, length, position)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Reads into several buffers, filled one after the other. @see preadv(2) */

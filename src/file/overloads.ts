@@ -62,19 +62,31 @@ export function readOverload(
   third: unknown,
   fourth: unknown,
 ): Promise<unknown> {
-  let fields: Fields = { buffer: first, offset: second, length: third, position: fourth }
-  if (!ArrayBuffer.isView(first)) {
-    if (first != null) checkObject(first)
-    fields = { ...first }
-    fields.buffer ??= Buffer.alloc(DEFAULT_READ)
-  } else if (typeof second === 'object' && second !== null) {
-    fields = { ...second, buffer: first }
+  if (ArrayBuffer.isView(first)) {
+    if (typeof second !== 'object' || second === null) {
+      return checkedRead(descriptor, first, second, third, fourth, undefined)
+    }
+    const { offset, length, position, signal } = second as Fields
+    return checkedRead(descriptor, first, offset, length, position, signal)
   }
-  const { buffer, signal } = fields
+  if (first != null) checkObject(first)
+  const fields: Fields = first ?? {}
+  const { buffer = Buffer.alloc(DEFAULT_READ), offset, length, position, signal } = fields
   checkView(buffer)
-  const offset = bufferOffset(fields.offset)
-  const length = fields.length ?? buffer.byteLength - offset
-  const position = filePosition(fields.position)
+  return checkedRead(descriptor, buffer, offset, length, position, signal)
+}
+
+function checkedRead(
+  descriptor: Descriptor,
+  buffer: ArrayBufferView,
+  from: unknown,
+  bytes: unknown,
+  where: unknown,
+  signal: unknown,
+): Promise<unknown> {
+  const offset = bufferOffset(from)
+  const length = bytes ?? buffer.byteLength - offset
+  const position = filePosition(where)
   if (length === 0) return Promise.resolve({ bytesRead: 0, buffer })
   if (buffer.byteLength === 0) throw invalidArgValue('buffer', buffer, 'is empty and cannot be written')
   checkReadRange(offset, length, buffer.byteLength)
