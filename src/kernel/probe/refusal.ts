@@ -74,14 +74,15 @@ function withoutPermission(code: string, sandbox: SandboxFacts): Finding {
   const barred = disabledBySysctl(sandbox)
   if (barred !== undefined) return barred
   const module = sandbox.securityLabel
-  if (code === 'EACCES' || (sandbox.seccomp === 'none' && module !== null)) {
+  const filtered = sandbox.seccomp !== 'none'
+  if (module !== null && (code === 'EACCES' || !filtered)) {
     return {
       cause: 'security-module',
-      reason: `a security module refuses it${module === null ? '' : ` to "${module}"`}`,
+      reason: `a security module refuses it to "${module}"`,
       fix: 'SELinux: allow the domain the io_uring class (audit2allow shows the rule); AppArmor: "allow io_uring," in the profile',
     }
   }
-  if (sandbox.seccomp !== 'none') {
+  if (filtered) {
     return {
       cause: 'seccomp',
       reason: `a seccomp filter refuses the system call${sandbox.container === null ? '' : ` (${sandbox.container})`}`,

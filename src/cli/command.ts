@@ -1,0 +1,113 @@
+import { parseArgs } from 'node:util'
+import type { Terminal } from './terminal.js'
+
+/** An option of a verb. */
+export interface CommandOption {
+  type: 'string' | 'boolean'
+  short?: string
+  multiple?: boolean
+  /** What a string stands for in the help: `FILE`. */
+  argument?: string
+  /** One line for the help. */
+  description: string
+}
+
+type Options = Record<string, CommandOption>
+
+/** What the arguments of a verb were, by its options' types. */
+export type Arguments<O extends Options> = ReturnType<
+  typeof parseArgs<{ options: O; allowPositionals: true; args: string[] }>
+>
+
+/** How a verb is described. */
+export interface CommandDefinition<O extends Options> {
+  name: string
+  /** One line for the list of verbs. */
+  summary: string
+  /** What it takes beside options, for the help: `[PATH]`. Empty for nothing. */
+  operands: string
+  /** How many operands it takes at least and at most; none by default. */
+  count?: readonly [least: number, most: number]
+  options: O
+  /** More for its help, below the options. */
+  details?: string
+  /**
+   * Does it.
+   *
+   * @returns the exit status if it is not 0
+   * @throws {@link UsageError} for arguments that cannot be; anything else for work that failed
+   */
+  run(input: Arguments<O>, terminal: Terminal): Promise<number | undefined> | number | undefined
+}
+
+/** A verb of the command line. */
+export interface Command {
+  readonly name: string
+  readonly summary: string
+  /** Its help. */
+  readonly help: string
+  /** Parses the arguments behind the verb and does it. @returns the exit status: 0, or 1 for work that failed */
+  run(args: string[], terminal: Terminal): Promise<number>
+}
+
+/** Arguments that cannot be: exit status 2. */
+export class UsageError extends Error {
+  /** @param message a sentence without the verb */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'UsageError'
+  }
+}
+
+const HELP_OPTION = { type: 'boolean', short: 'h', description: 'show this help' } as const
+
+function optionLine([name, option]: [string, CommandOption]): string {
+  const short = option.short === undefined ? '    ' : `-${option.short}, `
+  const argument = option.type === 'string' ? ` ${option.argument ?? 'VALUE'}` : ''
+  return `  ${`${short}--${name}${argument}`.padEnd(26)} ${option.description}`
+}
+
+function helpOf<O extends Options>({
+  name,
+  summary,
+  operands,
+  options,
+  details,
+}: CommandDefinition<O>): string {
+  const usage = ['sluice', name, '[OPTION]…', operands].filter(part => part !== '').join(' ')
+  const lines = Object.entries({ ...options, help: HELP_OPTION }).map(optionLine)
+  const more = details === undefined ? [] : ['', details.trim()]
+  return [usage, '', summary, '', ...lines, ...more, ''].join('\n')
+}
+
+function parse<O extends Options>(args: string[], options: O): Arguments<O> {
+  try {
+    return parseArgs({ args, options, allowPositionals: true })
+  } catch (cause) {
+    // Node's explain themselves: "Unknown option '--x'. …"
+    throw new UsageError((cause as Error).message.split('. ')[0] ?? '', { cause })
+  }
+}
+
+/** Makes a verb of its description; `--help` comes by itself. */
+export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
+  const help = helpOf(definition)
+  const options = { ...definition.options, help: HELP_OPTION }
+  const [least, most] = definition.count ?? [0, 0]
+  return {
+    name: definition.name,
+    summary: definition.summary,
+    help,
+    async run(args, terminal) {
+      const input = parse(args, options)
+      if ((input.values as { help?: boolean }).help) {
+        terminal.write(help)
+        return 0
+      }
+      const { length } = input.positionals
+      if (length < least) throw new UsageError(`${definition.operands} is missing`)
+      if (length > most) throw new UsageError(`Unexpected argument '${input.positionals[most]}'`)
+      return (await definition.run(input as unknown as Arguments<O>, terminal)) ?? 0
+    },
+  }
+}
