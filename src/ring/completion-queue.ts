@@ -1,10 +1,22 @@
 import { IORING_CQE_F } from '../kernel/index.js'
+import { CONTROL } from './control.js'
 import { loadAcquire, storeRelease } from './shared-word.js'
 
 const { MORE, SKIP, CQE32 } = IORING_CQE_F
+/** What few completions have, and what is looked into only then. */
+const UNUSUAL = MORE | SKIP | CQE32
+const { ENDED } = CONTROL
 const HIGH = 2 ** 32
+/** The user data's upper half without the sign bit, which marks silence. */
+const HIGH_BITS = 0x7fff_ffff
+/** No index is greater. Said in the code, so that V8 leaves out the overflow checks of the sums made with one. */
+const INDEX_MASK = 0x1fffff
 
 const NOTHING = new Int32Array(1)
+
+// V8 folds a constant of this module; an import it loads and checks at every use, which is 5 instructions.
+const load = loadAcquire
+const store = storeRelease
 
 /** Where the queue's parts stand: word indices into the shared mapping. */
 export interface CompletionLayout {
@@ -50,8 +62,11 @@ export class CompletionQueue {
   #overflowIndex = 0
   #entries = 0
   #head = 0
+  readonly #control: Int32Array
 
-  constructor(layout: CompletionLayout) {
+  /** @param control where the guard in native/ring.c finds how many operations have ended */
+  constructor(layout: CompletionLayout, control: Int32Array = new Int32Array(ENDED + 1)) {
+    this.#control = control
     this.relocate(layout)
   }
 
@@ -76,42 +91,63 @@ export class CompletionQueue {
 
   /** Completions waiting to be drained. */
   get ready(): number {
-    return (loadAcquire(this.shared, this.#tailIndex) - this.#head) | 0
+    return (load(this.shared, this.#tailIndex) - this.#head) | 0
   }
 
   /** Completions that the kernel could not keep at all; anything but 0 is fatal. */
   get lost(): number {
-    return loadAcquire(this.shared, this.#overflowIndex)
+    return load(this.shared, this.#overflowIndex)
   }
 
   /**
-   * Hands out everything that is there. The callback may prepare, submit and even reap: an entry is taken before
-   * it is handed out.
+   * Hands out everything that is there. The callback may prepare, submit, reap, resize and close: an entry is taken
+   * before it is handed out.
+   *
+   * When the callback throws, the shared head and the guard's count both stay where they were, which together is
+   * still the truth; the next drain brings them up to date.
    *
    * @returns how many completions the callback saw
    */
   drain(callback: CompletionCallback): number {
     const words = this.shared
-    const tail = loadAcquire(words, this.#tailIndex)
+    const tail = load(words, this.#tailIndex)
     let seen = 0
-    try {
-      while (((tail - this.#head) | 0) > 0) {
-        const at = this.#entries + ((this.#head & this.#mask) << this.#shift)
-        const flags = words[at + 3]
-        const high = words[at + 1]
-        this.#head = (this.#head + 1) | 0
-        if ((flags & (SKIP | CQE32)) !== 0) {
-          if ((flags & SKIP) !== 0) continue
-          if (this.#shift === 2) this.#head = (this.#head + 1) | 0
-        }
-        if ((flags & MORE) === 0) this.ended = (this.ended + 1) | 0
-        this.current = at
-        seen++
-        callback(high === 0 ? words[at] >>> 0 : (high >>> 0) * HIGH + (words[at] >>> 0), words[at + 2], flags)
-      }
-    } finally {
-      storeRelease(words, this.#headIndex, this.#head)
+    for (let head = this.#head; ((tail - head) | 0) > 0; head = this.#head) {
+      const at = (this.#entries + ((head & this.#mask) << this.#shift)) & INDEX_MASK
+      const low = words[at] >>> 0
+      const high = words[at + 1]
+      const result = words[at + 2]
+      const flags = words[at + 3]
+      this.#head = (head + 1) | 0
+      if ((flags & UNUSUAL) === 0) this.ended = (this.ended + 1) | 0
+      else if (!this.#countUnusual(flags)) continue
+      if (high < 0 && result >= 0) continue
+      this.current = at
+      seen++
+      callback(high === 0 ? low : (high & HIGH_BITS) * HIGH + low, result, flags)
+      if (this.shared !== words) return seen + this.drain(callback)
     }
+    this.settle()
     return seen
+  }
+
+  /** Gives back to the kernel what has been handed out, and tells the guard. */
+  settle(): void {
+    store(this.shared, this.#headIndex, this.#head)
+    this.#control[ENDED] = this.ended
+  }
+
+  /** Takes one from `ended`: a message of another ring, which ended nothing of this one's. */
+  discount(): void {
+    this.ended = (this.ended - 1) | 0
+    this.#control[ENDED]--
+  }
+
+  /** @returns false for what only fills the gap at the queue's end */
+  #countUnusual(flags: number): boolean {
+    if ((flags & SKIP) !== 0) return false
+    if ((flags & CQE32) !== 0 && this.#shift === 2) this.#head = (this.#head + 1) | 0
+    if ((flags & MORE) === 0) this.ended = (this.ended + 1) | 0
+    return true
   }
 }

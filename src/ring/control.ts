@@ -13,6 +13,7 @@ export const CONTROL = {
 } as const
 
 const ARGUMENT = 32
+const ENTERS = 56
 const TIMESPEC = 64
 const BYTES = 80
 const HIGH = 2 ** 32
@@ -33,6 +34,11 @@ export class Control {
     this.#timespec = addressOf(buffer) + TIMESPEC
     this.words[CONTROL.FD] = fd
     this.words[CONTROL.ENTER_FD] = fd
+  }
+
+  /** How often io_uring_enter(2) has been called. */
+  get enters(): number {
+    return this.#view.getFloat64(ENTERS, true)
   }
 
   /**

@@ -1,3 +1,4 @@
+export { BlockRing, type BlockRingOptions } from './block-ring.js'
 export { BufferRing, type BufferRingOptions } from './buffer-ring.js'
 export { type CompletionCallback, CompletionQueue } from './completion-queue.js'
 export * from './prepare/index.js'

@@ -21,6 +21,8 @@ import {
   syscall,
   systemError,
 } from '../kernel/index.js'
+import { BlockRing, type BlockRingOptions } from './block-ring.js'
+import type { BufferGroup } from './buffer-group.js'
 import { BufferRing, type BufferRingOptions } from './buffer-ring.js'
 
 const HIGH = 2 ** 32
@@ -70,7 +72,7 @@ function setU64(view: DataView, at: number, value: number): void {
 export class Registrar {
   /** The ring's descriptor: readable when completions wait. */
   readonly fd: number
-  readonly #bufferRings = new Set<BufferRing>()
+  readonly #bufferRings = new Set<BufferGroup>()
   #buffers: readonly (ArrayBufferView | null)[] = []
   #supported: Uint8Array | undefined
 
@@ -224,6 +226,13 @@ export class Registrar {
   /** Makes a group of buffers from which the kernel picks at completion. Kernel 5.19. */
   registerBufferRing(options: BufferRingOptions): BufferRing {
     const ring = new BufferRing(this, options, () => this.#bufferRings.delete(ring))
+    this.#bufferRings.add(ring)
+    return ring
+  }
+
+  /** As `registerBufferRing()`, with memory that goes to whoever receives into it. Kernel 6.12. */
+  registerBlockRing(options: BlockRingOptions): BlockRing {
+    const ring = new BlockRing(this, options, () => this.#bufferRings.delete(ring))
     this.#bufferRings.add(ring)
     return ring
   }

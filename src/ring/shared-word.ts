@@ -5,15 +5,14 @@
  */
 const ORDERED = process.arch === 'x64' || process.arch === 'ia32'
 
-/** Loads a word that the kernel writes; what is read afterwards is at least as new. */
-export function loadAcquire(words: Int32Array, index: number): number {
-  return ORDERED ? words[index] : Atomics.load(words, index)
-}
+const loadPlain = (words: Int32Array, index: number): number => words[index]
+const loadAtomic = (words: Int32Array, index: number): number => Atomics.load(words, index)
 
-/** Stores a word that the kernel reads, after everything that was stored before. */
-export function storeRelease(words: Int32Array, index: number, value: number): void {
-  if (ORDERED) words[index] = value
-  else Atomics.store(words, index, value)
+/** Loads a word that the kernel writes; what is read afterwards is at least as new. */
+export const loadAcquire = ORDERED ? loadPlain : loadAtomic
+
+function storePlain(words: Int32Array, index: number, value: number): void {
+  words[index] = value
 }
 
 /**
@@ -23,3 +22,6 @@ export function storeRelease(words: Int32Array, index: number, value: number): v
 export function storeFenced(words: Int32Array, index: number, value: number): void {
   Atomics.store(words, index, value)
 }
+
+/** Stores a word that the kernel reads, after everything that was stored before. */
+export const storeRelease = ORDERED ? storePlain : storeFenced

@@ -4,12 +4,22 @@ import { loadAcquire, storeFenced, storeRelease } from './shared-word.js'
 /** Words of 32 bits in a submission entry. */
 export const ENTRY_WORDS = 16
 
+/** Set in the user data of an entry whose success nobody wants to hear of: the top bit of its upper word. */
+export const SILENT = -0x8000_0000
+
 /** Word of an entry that holds opcode, flags and priority; its second byte is the IOSQE flags. */
 const FLAGS_SHIFT = 8
+const USER_DATA_HIGH = 9
+/** No index is greater. Said in the code, so that V8 leaves out the overflow checks of the sums made with one. */
+const INDEX_MASK = 0xfffff
 
 const RETIRED = { headIndex: 0, tailIndex: 0, flagsIndex: 0, capacity: 0, entryShift: 4 }
 
 const NOTHING = new Int32Array(1)
+
+// V8 folds a constant of this module; an import it loads and checks at every use, which is 5 instructions.
+const load = loadAcquire
+const store = storeRelease
 
 /** Where the queue's parts stand: word indices into the shared mapping, and the entries themselves. */
 export interface SubmissionLayout {
@@ -37,6 +47,8 @@ export interface SubmissionLayout {
 export class SubmissionQueue {
   /** The entries, {@link ENTRY_WORDS} words each. Empty once the ring is closed. */
   words: Int32Array = NOTHING
+  /** The same, two words at a time: one store zeroes both. */
+  pairs: Float64Array = new Float64Array(0)
   /** Entries the queue can hold. */
   capacity = 0
   #shared: Int32Array = NOTHING
@@ -45,12 +57,10 @@ export class SubmissionQueue {
   #headIndex = 0
   #tailIndex = 0
   #flagsIndex = 0
-  /** The kernel's head as we last saw it. It only moves on, so this one is safe, if pessimistic. */
-  #head = 0
+  /** The tail at which the queue is full, by the kernel's head as we last saw it. That one only moves on. */
+  #limit = 0
   #tail = 0
   #published = 0
-  #last = -1
-  #silent = 0
 
   constructor(layout: SubmissionLayout) {
     this.relocate(layout)
@@ -61,6 +71,7 @@ export class SubmissionQueue {
   /** Moves to where the kernel has resized the queue to; every entry taken must have been published. */
   relocate(layout: SubmissionLayout): void {
     this.words = layout.words
+    this.pairs = new Float64Array(layout.words.buffer, layout.words.byteOffset, layout.words.length >> 1)
     this.capacity = layout.capacity
     this.#shared = layout.shared
     this.#mask = layout.capacity - 1
@@ -68,14 +79,13 @@ export class SubmissionQueue {
     this.#tailIndex = layout.tailIndex
     this.#flagsIndex = layout.flagsIndex
     this.#shift = layout.entryShift
-    this.#head = layout.shared[layout.headIndex]
-    this.#last = -1
+    this.#limit = (layout.shared[layout.headIndex] + layout.capacity) | 0
   }
 
   /** Entries that can still be taken before the kernel must drain some. */
   get space(): number {
-    this.#head = loadAcquire(this.#shared, this.#headIndex)
-    return this.capacity - ((this.#tail - this.#head) | 0)
+    this.#limit = (load(this.#shared, this.#headIndex) + this.capacity) | 0
+    return (this.#limit - this.#tail) | 0
   }
 
   /** Entries taken since the last `publish()`. */
@@ -85,12 +95,12 @@ export class SubmissionQueue {
 
   /** Entries published that the kernel has not consumed yet. */
   get unconsumed(): number {
-    return (this.#published - loadAcquire(this.#shared, this.#headIndex)) | 0
+    return (this.#published - load(this.#shared, this.#headIndex)) | 0
   }
 
   /** The kernel's word to us: `IORING_SQ.NEED_WAKEUP`, `CQ_OVERFLOW`, `TASKRUN`. */
   get flags(): number {
-    return loadAcquire(this.#shared, this.#flagsIndex)
+    return load(this.#shared, this.#flagsIndex)
   }
 
   /**
@@ -99,10 +109,10 @@ export class SubmissionQueue {
    * @returns the entry's first index into `words`, or -1 when the queue is full
    */
   next(): number {
-    if (((this.#tail - this.#head) | 0) >= this.capacity && this.space <= 0) return -1
-    this.#last = (this.#tail & this.#mask) << this.#shift
-    this.#tail = (this.#tail + 1) | 0
-    return this.#last
+    const tail = this.#tail
+    if (tail === this.#limit && this.space <= 0) return -1
+    this.#tail = (tail + 1) | 0
+    return ((tail & this.#mask) << this.#shift) & INDEX_MASK
   }
 
   /**
@@ -113,9 +123,9 @@ export class SubmissionQueue {
     return this.space >= count
   }
 
-  /** The index into `words` of the entry that was taken last, or -1 before the first. */
+  /** The index into `words` of the entry that was taken last. */
   get last(): number {
-    return this.#last
+    return (((this.#tail - 1) & this.#mask) << this.#shift) & INDEX_MASK
   }
 
   /** Words from one entry to the next: {@link ENTRY_WORDS}, or twice that with `IORING_SETUP.SQE128`. */
@@ -123,21 +133,17 @@ export class SubmissionQueue {
     return 1 << this.#shift
   }
 
-  /** Adds `IOSQE` flags (link, drain, fixed file, …) to the entry that was taken last. */
-  mark(flags: number): void {
-    if (this.#last < 0) return
-    this.words[this.#last] |= flags << FLAGS_SHIFT
-    if ((flags & IOSQE.CQE_SKIP_SUCCESS) !== 0) this.#silent++
-  }
-
   /**
-   * Entries marked `CQE_SKIP_SUCCESS` since the last call. Their success is never heard of, so they do not count
-   * as in flight.
+   * Adds `IOSQE` flags (link, drain, fixed file, …) to the entry that was taken last.
+   *
+   * `CQE_SKIP_SUCCESS` is kept from the kernel: of an operation that ends in silence nobody could say whether it
+   * still writes into its memory. Its success is counted and then not handed out. Such an operation can be cancelled
+   * by descriptor or kind, not by user data.
    */
-  takeSilent(): number {
-    const silent = this.#silent
-    this.#silent = 0
-    return silent
+  mark(flags: number): void {
+    const last = this.last
+    this.words[last] |= (flags & ~IOSQE.CQE_SKIP_SUCCESS) << FLAGS_SHIFT
+    if ((flags & IOSQE.CQE_SKIP_SUCCESS) !== 0) this.words[last + USER_DATA_HIGH] |= SILENT
   }
 
   /** Forgets the mapping: the queue is full for ever. */
@@ -147,18 +153,25 @@ export class SubmissionQueue {
     this.#published = 0
   }
 
-  /** Lets the kernel see every entry taken so far, when it is next entered. */
-  publish(): void {
-    storeRelease(this.#shared, this.#tailIndex, this.#tail)
-    this.#published = this.#tail
+  /** Lets the kernel see every entry taken so far, when it is next entered. @returns how many are new to it */
+  publish(): number {
+    const tail = this.#tail
+    const fresh = (tail - this.#published) | 0
+    this.#published = tail
+    store(this.#shared, this.#tailIndex, tail)
+    return fresh
   }
 
   /**
    * Lets a kernel thread that polls see every entry taken so far. Its `flags` are to be loaded only now: the other
    * way round, it may fall asleep between the two and never be woken.
+   *
+   * @returns how many are new to it
    */
-  publishPolled(): void {
+  publishPolled(): number {
+    const fresh = this.unpublished
     storeFenced(this.#shared, this.#tailIndex, this.#tail)
     this.#published = this.#tail
+    return fresh
   }
 }

@@ -4,13 +4,16 @@ import { fill, storeWide } from './entry.js'
 
 const WORD_RANGE = 2 ** 32
 
+// V8 folds a constant of this module; what is imported it loads and checks at every use.
+const { NOP } = IORING_OP
+
 /**
  * Does nothing, and completes with 0.
  *
  * @returns false when the queue is full
  */
 export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
-  return fill(queue, IORING_OP.NOP, -1, 0, 0, 0, 0, userData) >= 0
+  return fill(queue, NOP, -1, 0, 0, 0, 0, userData) >= 0
 }
 
 /**
@@ -20,7 +23,7 @@ export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
  * @returns false when the queue is full
  */
 export function prepareNopWithResult(queue: SubmissionQueue, result: number, userData: number): boolean {
-  return fill(queue, IORING_OP.NOP, -1, 0, 0, result, IORING_NOP.INJECT_RESULT, userData) >= 0
+  return fill(queue, NOP, -1, 0, 0, result, IORING_NOP.INJECT_RESULT, userData) >= 0
 }
 
 /**

@@ -8,10 +8,9 @@ export const PRIORITY_SHIFT = 16
 
 const PER_HIGH_WORD = 2 ** -32
 
-/** The upper 32 bits. Most numbers have none, and asking costs less than a division on doubles. */
-function highWord(value: number): number {
-  return value >= 0 && value <= 0xffffffff ? 0 : Math.floor(value * PER_HIGH_WORD)
-}
+/** The upper 32 bits. Most numbers have none, and asking costs less than a product of doubles. */
+const highWord = (value: number): number =>
+  value >>> 0 === value ? 0 : Math.floor(value * PER_HIGH_WORD)
 
 /**
  * Takes the next entry and writes all of its 16 words: what the caller does not name is zero, so nothing of
@@ -47,12 +46,11 @@ export function fill(
   words[entry + 7] = flags
   words[entry + 8] = userData
   words[entry + 9] = highWord(userData)
-  words[entry + 10] = 0
-  words[entry + 11] = 0
-  words[entry + 12] = 0
-  words[entry + 13] = 0
-  words[entry + 14] = 0
-  words[entry + 15] = 0
+  const pairs = queue.pairs
+  const pair = (entry >> 1) + 5
+  pairs[pair] = 0
+  pairs[pair + 1] = 0
+  pairs[pair + 2] = 0
   return entry
 }
 

@@ -2,6 +2,9 @@ import { addressOf, IORING_OP, IOSQE, IOVEC, SQE_WORD } from '../../kernel/index
 import type { SubmissionQueue } from '../submission-queue.js'
 import { fill, transferLength } from './entry.js'
 
+// V8 folds a constant of this module; what is imported it loads and checks at every use.
+const { READ, WRITE, READ_FIXED, WRITE_FIXED } = IORING_OP
+
 /**
  * Reads into a buffer.
  *
@@ -29,7 +32,7 @@ export function prepareReadAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fill(queue, IORING_OP.READ, fd, position, address, bytes, 0, userData) >= 0
+  return fill(queue, READ, fd, position, address, bytes, 0, userData) >= 0
 }
 
 /**
@@ -59,7 +62,7 @@ export function prepareWriteAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fill(queue, IORING_OP.WRITE, fd, position, address, bytes, 0, userData) >= 0
+  return fill(queue, WRITE, fd, position, address, bytes, 0, userData) >= 0
 }
 
 /**
@@ -91,7 +94,7 @@ export function prepareReadFixedAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  const entry = fill(queue, IORING_OP.READ_FIXED, fd, position, address, bytes, 0, userData)
+  const entry = fill(queue, READ_FIXED, fd, position, address, bytes, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
   return true
@@ -126,7 +129,7 @@ export function prepareWriteFixedAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  const entry = fill(queue, IORING_OP.WRITE_FIXED, fd, position, address, bytes, 0, userData)
+  const entry = fill(queue, WRITE_FIXED, fd, position, address, bytes, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
   return true

@@ -1,0 +1,76 @@
+import { markAsUntransferable } from 'node:worker_threads'
+import { addressOf, checkInteger, IORING_CQE_F } from '../kernel/index.js'
+import { BufferGroup, type BufferHost } from './buffer-group.js'
+
+const { BUF_MORE } = IORING_CQE_F
+
+/** How a {@link BlockRing} is made. */
+export interface BlockRingOptions {
+  /** Its name in an entry, 0 to 65535, unique in the ring. */
+  group: number
+  /** Blocks that wait for data, a power of two up to 32768. */
+  entries: number
+  /** Bytes of a block. */
+  blockSize: number
+}
+
+/**
+ * Buffers that belong to whoever receives into them: nothing is copied and nothing is given back.
+ *
+ * The kernel fills a block piece by piece, as completions come. Each piece is handed out as a view, which stays valid
+ * as long as anybody holds it; a block that is used up is replaced by a fresh one and collected when its last view is
+ * gone. So a view of a few bytes keeps its whole block. Kernel 6.12.
+ *
+ * Blocks cannot be transferred to another thread, since the kernel may be writing to the rest of one.
+ */
+export class BlockRing extends BufferGroup {
+  readonly blockSize: number
+  #blocks: ArrayBuffer[] = []
+  /** Where the rest of each block begins. */
+  readonly #used: Uint32Array
+
+  /** @throws the system error of io_uring_register(2): `EINVAL` where buffers cannot be used piece by piece */
+  constructor(host: BufferHost, options: BlockRingOptions, closed: () => void) {
+    const { group, entries, blockSize } = options
+    checkInteger(blockSize, 'options.blockSize', 1, 2 ** 30)
+    super(host, group, entries, true, closed)
+    this.blockSize = blockSize
+    this.#used = new Uint32Array(this.entries)
+    for (let id = 0; id < this.entries; id++) this.#replace(id)
+    this.publish()
+  }
+
+  #replace(id: number): void {
+    // Not zeroed: a view shows only what the kernel has written.
+    const { buffer } = Buffer.allocUnsafeSlow(this.blockSize)
+    markAsUntransferable(buffer)
+    this.#blocks[id] = buffer as ArrayBuffer
+    this.#used[id] = 0
+    this.put(id, addressOf(buffer), this.blockSize)
+  }
+
+  /**
+   * The bytes that a completion brought, yours for ever.
+   *
+   * @param flags of the completion, with `IORING_CQE_F.BUFFER`
+   * @param length its result
+   */
+  take(flags: number, length: number): Uint8Array<ArrayBuffer> {
+    const id = BufferGroup.id(flags)
+    const start = this.#used[id]
+    const bytes = new Uint8Array(this.#blocks[id], start, length)
+    if ((flags & BUF_MORE) !== 0) {
+      this.#used[id] = start + length
+    } else if (this.isOpen) {
+      this.offered--
+      this.#replace(id)
+      this.publish()
+    }
+    return bytes
+  }
+
+  /** Blocks live on in their views. */
+  protected override release(): void {
+    this.#blocks = []
+  }
+}
