@@ -1,7 +1,7 @@
 import { engine } from '../engine/index.js'
 import { AT, O, pathBytes, syscall } from '../kernel/index.js'
 import { prepareOpenAt } from '../ring/index.js'
-import { checkObject, checkSignal } from './arguments.js'
+import { checkSignal } from './arguments.js'
 import { closeDescriptor, Descriptor } from './descriptor.js'
 import { FileHandle } from './file-handle.js'
 import { fileMode, filePath, type OpenFlags, openFlags, type PathLike, shownPath } from './open-flags.js'
@@ -33,7 +33,6 @@ export async function open(
   const number = openFlags(flags) | O.CLOEXEC | O.LARGEFILE
   const { mode, signal }: OpenOptions = typeof options === 'object' ? (options ?? {}) : { mode: options }
   const permissions = fileMode(mode, DEFAULT_MODE)
-  checkObject(options ?? {})
   checkSignal(signal)
   const fd = await engine().run(
     (queue, userData) => prepareOpenAt(queue, AT.FDCWD, bytes, number, permissions, userData),
