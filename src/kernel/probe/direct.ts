@@ -28,8 +28,10 @@ function readAligned(fd: number, align: number): boolean {
  * What Direct I/O on an open file asks for: what the kernel says (6.1), else what reads show.
  *
  * @param fd a file that can be opened again by its descriptor
+ * @param least the smallest alignment to try. Btrfs reads through the page cache what is not aligned to its sectors,
+ *   without a word: there a read that works proves nothing
  */
-export function probeDirect(fd: number, stat: StatxView | undefined): DirectFacts {
+export function probeDirect(fd: number, stat: StatxView | undefined, least: number): DirectFacts {
   if (stat !== undefined && (stat.mask & STATX.DIOALIGN) !== 0) {
     const { directMemoryAlign: memoryAlign, directOffsetAlign: offsetAlign } = stat
     if (offsetAlign === 0) return { supported: false, memoryAlign: null, offsetAlign: null, method: 'statx' }
@@ -42,7 +44,7 @@ export function probeDirect(fd: number, stat: StatxView | undefined): DirectFact
     // EINVAL: the file system has no Direct I/O. Anything else bars it just as well.
     return { supported: false, memoryAlign: null, offsetAlign: null, method: 'tried' }
   }
-  const align = CANDIDATES.find(candidate => readAligned(direct, candidate)) ?? null
+  const align = CANDIDATES.find(candidate => candidate >= least && readAligned(direct, candidate)) ?? null
   closeSync(direct)
   return { supported: align !== null, memoryAlign: align, offsetAlign: align, method: 'tried' }
 }

@@ -119,11 +119,11 @@ function statx(fd: number): StatxView | undefined {
 }
 
 /** What can be learnt from a file of ours in the folder. */
-function examine(fd: number, folder: string) {
+function examine(fd: number, folder: string, least: number) {
   const stat = statx(fd)
   const cached = cachestat(fd, 0, 0)
   return {
-    direct: probeDirect(fd, stat),
+    direct: probeDirect(fd, stat, least),
     dax: {
       active: stat === undefined ? null : (stat.attributes & STATX_ATTR.DAX) !== 0,
       mapSync: mapSync(fd),
@@ -148,13 +148,13 @@ function openQuietly(path: string, kind: PathFacts['kind']): number | undefined 
 }
 
 /** What is there but beside which no file can be made tells less: nothing is written to it. */
-function examineReadOnly(path: string, kind: PathFacts['kind']) {
+function examineReadOnly(path: string, kind: PathFacts['kind'], least: number) {
   const fd = openQuietly(path, kind)
   const stat = fd === undefined ? undefined : statx(fd)
   const file = kind === 'file' ? fd : undefined
   const cached = file === undefined ? undefined : cachestat(file, 0, 0)
   const facts = {
-    direct: file === undefined ? UNKNOWN_DIRECT : probeDirect(file, stat),
+    direct: file === undefined ? UNKNOWN_DIRECT : probeDirect(file, stat, least),
     dax: { active: stat === undefined ? null : (stat.attributes & STATX_ATTR.DAX) !== 0, mapSync: null },
     reflink: null,
     atomicWrite:
@@ -170,6 +170,15 @@ function examineReadOnly(path: string, kind: PathFacts['kind']) {
 }
 
 const UNKNOWN_DIRECT = { supported: null, memoryAlign: null, offsetAlign: null, method: null } as const
+
+/** File systems whose Direct I/O asks for no more than the device does. */
+const BY_DEVICE = new Set(['ext2', 'ext3', 'ext4', 'xfs', 'f2fs'])
+
+/** Where to begin trying; the block of a network's file system can be as large as a request. */
+function leastAlignment(type: string | undefined, device: DeviceFacts | null, blockSize: number): number {
+  const careful = Math.min(blockSize, PAGE_SIZE)
+  return type !== undefined && BY_DEVICE.has(type) ? (device?.logicalBlockSize ?? careful) : careful
+}
 
 /**
  * What the file system that holds a path offers, tried on files without a name in its folder, which are gone
@@ -188,13 +197,15 @@ export function probePath(path: string): PathFacts {
   const beside = statSync(folder).dev === stat.dev ? folder : undefined
   const fd = beside === undefined ? undefined : sample(beside)
   try {
-    const facts = fd === undefined ? examineReadOnly(absolute, kind) : examine(fd, folder)
+    const device = found === undefined ? null : findDevice(found)
+    const least = leastAlignment(found?.mount.type, device, space.bsize)
+    const facts = fd === undefined ? examineReadOnly(absolute, kind, least) : examine(fd, folder, least)
     return {
       path: absolute,
       kind,
       writable: fd !== undefined,
       mount: found?.mount ?? null,
-      device: found === undefined ? null : findDevice(found),
+      device,
       blockSize: space.bsize,
       totalBytes: space.blocks * space.bsize,
       freeBytes: space.bavail * space.bsize,

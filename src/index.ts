@@ -1,0 +1,1 @@
+export { type ProbeResult, probe } from './kernel/index.js'
