@@ -1,4 +1,4 @@
-import type { CompletionCallback, SubmissionQueue } from '../ring/index.js'
+import type { BlockRing, BlockRingOptions, CompletionCallback, SubmissionQueue } from '../ring/index.js'
 
 /** Which mechanism carries operations out. */
 export type DriverName = 'ring' | 'epoll'
@@ -27,6 +27,10 @@ export interface Driver {
   reap(callback: CompletionCallback): number
   /** Whether an operation of `IORING_OP` can be carried out. */
   supports(operation: number): boolean
+  /** Registers memory for the kernel to pick from. @returns undefined where that cannot be had */
+  blockRing(options: BlockRingOptions): BlockRing | undefined
+  /** To be called for each completion of an operation marked `CQE_SKIP_SUCCESS`: it was not counted as in flight. */
+  discountSilent(): void
   stats(): DriverStats
   /** Ends it. Nothing may be in flight. */
   close(): void

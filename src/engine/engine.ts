@@ -6,6 +6,7 @@ import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '
 import { settleAborted } from './abort.js'
 import type { Driver, DriverName } from './driver.js'
 import { Fifo } from './fifo.js'
+import { Handles, NOBODY } from './handles.js'
 import { type Multishot, MultishotOperation } from './multishot.js'
 import type { ChainedOperation, EngineStats, OperationOptions, Prepare, PrepareMove } from './operation.js'
 import { Outbox } from './outbox.js'
@@ -14,8 +15,6 @@ import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
 import { endUse, type Usage } from './usage.js'
 
 const { MORE, NOTIF } = IORING_CQE_F
-/** User data of what nobody waits for: cancellations. */
-const NOBODY = 0xffffffff
 
 const operations = channel('sluice:operation')
 const engines = channel('sluice:engine')
@@ -29,6 +28,8 @@ const engines = channel('sluice:engine')
 export class Engine {
   /** Why it is this driver. */
   readonly reason: string
+  /** Sockets and the like, which have operations in flight again and again. */
+  readonly handles: Handles
   readonly #driver: Driver
   readonly #queue: SubmissionQueue
   readonly #slots: SlotTable
@@ -55,6 +56,7 @@ export class Engine {
     this.#queue = driver.submissions
     this.#slots = new SlotTable(maxInFlight)
     this.#outbox = new Outbox(driver, maxInFlight * 2, () => this.#reap())
+    this.handles = new Handles(driver, this.#outbox)
     this.#waiting = new Fifo(maxWaiting)
     this.#watcher = new FdWatcher(driver.fd, () => this.#reap())
     this.#watcher.start()
@@ -89,6 +91,7 @@ export class Engine {
       waits: this.#waits + this.#outbox.waits,
       bytes: this.#bytes,
       inFlight: this.#slots.used,
+      handles: this.handles.attached,
       waiting: this.#waiting.length,
     }
   }
@@ -296,12 +299,20 @@ export class Engine {
     this.#completions += this.#driver.reap(this.#complete)
     this.#outbox.retry()
     while (this.#waiting.length > 0 && this.#slots.used < this.#slots.limit) this.#waiting.shift()?.()
-    if (this.#slots.used > this.#background) this.#watcher.ref()
+    if (this.#slots.used > this.#background || this.handles.alive > 0) this.#watcher.ref()
     else this.#watcher.unref()
-    if (this.#idle !== undefined && this.#slots.used === 0) this.#idle()
+    if (this.#idle !== undefined && this.#isIdle) this.#idle()
+  }
+
+  get #isIdle(): boolean {
+    return this.#slots.used === 0 && this.handles.attached === 0
   }
 
   #settle(userData: number, result: number, flags: number): void {
+    if (Handles.owns(userData)) {
+      this.handles.complete(userData, result, flags)
+      return
+    }
     if (userData === NOBODY) return
     const slot = this.#slots.at(userData)
     if (slot.completion !== undefined) {
@@ -365,8 +376,9 @@ export class Engine {
 
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) this.#waiting.shift()?.()
-    if (this.#slots.used > 0) {
+    if (!this.#isIdle) {
       this.#outbox.place(() => prepareCancelAny(this.#queue, NOBODY))
+      this.handles.abandon()
       await new Promise<void>(resolve => {
         this.#idle = resolve
       })

@@ -15,6 +15,8 @@ export class Outbox {
   batches = 0
   /** Attempts that found the queue full. */
   waits = 0
+  /** Runs before each turn's submission, to add to it. */
+  beforeSubmit: (() => void) | undefined
   readonly #driver: Driver
   readonly #backlog: Fifo<() => boolean>
   readonly #turn: () => void
@@ -27,6 +29,7 @@ export class Outbox {
     this.#turn = () => {
       this.#scheduled = false
       this.batches++
+      this.beforeSubmit?.()
       this.submit()
       afterSubmit()
     }

@@ -1,6 +1,15 @@
-import { IORING_SQ } from '../kernel/index.js'
-import { type CompletionCallback, prepareNop, Ring, type SubmissionQueue } from '../ring/index.js'
+import { errnoOf, IORING_SQ } from '../kernel/index.js'
+import {
+  type BlockRing,
+  type BlockRingOptions,
+  type CompletionCallback,
+  prepareNop,
+  Ring,
+  type SubmissionQueue,
+} from '../ring/index.js'
 import type { Driver, DriverStats } from './driver.js'
+
+const UNSUPPORTED = new Set([-errnoOf('EINVAL'), -errnoOf('EOPNOTSUPP')])
 
 /** Operations on a hosted ring: the kernel carries them out. */
 export class RingDriver implements Driver {
@@ -37,6 +46,19 @@ export class RingDriver implements Driver {
 
   supports(operation: number): boolean {
     return this.ring.supports(operation)
+  }
+
+  blockRing(options: BlockRingOptions): BlockRing | undefined {
+    try {
+      return this.ring.registerBlockRing(options)
+    } catch (error) {
+      if (UNSUPPORTED.has((error as NodeJS.ErrnoException).errno ?? 0)) return undefined
+      throw error
+    }
+  }
+
+  discountSilent(): void {
+    this.ring.discountMessage()
   }
 
   stats(): DriverStats {
