@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { type Command, UsageError } from './command.js'
+import { labCommand } from './lab.js'
 import { probeCommand } from './probe.js'
 import type { Terminal } from './terminal.js'
 
 /** Every verb, in the order of the help. A new one is a file of its own and a line here. */
-const COMMANDS: readonly Command[] = [probeCommand]
+const COMMANDS: readonly Command[] = [probeCommand, labCommand]
 
 /** Exit statuses. */
 const FAILED = 1

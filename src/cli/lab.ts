@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs'
+import { csv, type LabReport, runLab } from '../lab/index.js'
+import { defineCommand, UsageError } from './command.js'
+import { ProgressBar } from './lab-progress.js'
+import { labReportText } from './lab-report.js'
+
+const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** What a shell takes for death by a signal. */
+const KILLED = 128
+
+/** `64M`, `1.5GiB`, `4096` as bytes. */
+function bytesOf(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text)
+  const bytes =
+    match === null ? 0 : Math.floor(Number(match[1]) * (UNITS[(match[2] ?? '').toUpperCase()] ?? 1))
+  if (bytes < 1) throw new UsageError(`--size takes bytes such as 64M or 1GiB, not '${text}'`)
+  return bytes
+}
+
+/** Wrong arguments of the user's, which the lab finds by looking at the file and the rows. */
+function usage(error: unknown): never {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'ERR_INVALID_ARG_VALUE' || code === 'ERR_OUT_OF_RANGE')
+    throw new UsageError(message, { cause: error })
+  throw error
+}
+
+/** Runs something that a signal ends early. @returns the signal's number where one did */
+async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | number> {
+  const controller = new AbortController()
+  let number = 0
+  const interrupt = (_: NodeJS.Signals, received: number) => {
+    number = received
+    controller.abort()
+  }
+  for (const name of SIGNALS) process.once(name, interrupt)
+  try {
+    return await work(controller.signal)
+  } catch (error) {
+    if (controller.signal.aborted) return number
+    throw error
+  } finally {
+    for (const name of SIGNALS) process.off(name, interrupt)
+  }
+}
+
+function write(path: string | undefined, text: string): void {
+  if (path !== undefined) writeFileSync(path, text)
+}
+
+/** `sluice lab [FILE]`: every mechanism, measured side by side on this machine. */
+export const labCommand = defineCommand({
+  name: 'lab',
+  summary: 'measure how this machine moves the bytes of a file, through every mechanism, side by side',
+  operands: '[FILE]',
+  count: [0, 1],
+  options: {
+    quick: { type: 'boolean', description: 'within some ten seconds rather than a minute' },
+    only: {
+      type: 'string',
+      argument: 'PATTERN',
+      description: 'only rows like this: "ring", "cached/random", "readSync*4 KiB"',
+    },
+    size: { type: 'string', argument: 'N', description: 'bytes of the file to use: 64M, 1GiB' },
+    json: { type: 'string', argument: 'FILE', description: 'write everything to FILE as JSON too' },
+    csv: { type: 'string', argument: 'FILE', description: 'write the rows to FILE as CSV too' },
+  },
+  details:
+    'FILE is only read. Without one, a temporary file is made. Writing is measured on a temporary file\nin any case. The page cache is told to forget FILE, to measure reading from the device.',
+  async run({ values, positionals }, terminal) {
+    const bar = new ProgressBar(terminal)
+    const size = values.size === undefined ? undefined : bytesOf(values.size)
+    const outcome = await interruptible<LabReport>(signal =>
+      runLab({
+        file: positionals[0],
+        size,
+        quick: values.quick,
+        only: values.only,
+        signal,
+        onProgress: progress => bar.show(progress),
+      }),
+    )
+      .finally(() => bar.clear())
+      .catch(usage)
+    if (typeof outcome === 'number') {
+      terminal.note('sluice lab: interrupted; what was made has been removed\n')
+      return KILLED + outcome
+    }
+    write(values.json, `${JSON.stringify(outcome, null, 2)}\n`)
+    write(values.csv, csv(outcome))
+    terminal.write(labReportText(outcome, terminal))
+    return outcome.rows.some(({ result }) => result !== undefined) ? 0 : 1
+  },
+})

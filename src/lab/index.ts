@@ -1,0 +1,7 @@
+export { GOALS } from './catalogue.js'
+export { csv } from './csv.js'
+export { type LabOptions, runLab } from './lab.js'
+export type { Goal } from './mechanism.js'
+export { plainText, shortText, sizeText } from './quantity.js'
+export type { Answer, LabReport, RowCost, RowReport, RowResult } from './report.js'
+export type { LabProgress } from './run.js'
