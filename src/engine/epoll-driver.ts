@@ -1,4 +1,4 @@
-import { IORING_CQE_F, POLL, SluiceError, SQE_WORD } from '../kernel/index.js'
+import { POLL, SluiceError, SQE_WORD } from '../kernel/index.js'
 import type { CompletionCallback, SubmissionQueue } from '../ring/index.js'
 import type { Driver, DriverStats } from './driver.js'
 import { Attempts } from './epoll/attempts.js'
@@ -65,7 +65,6 @@ export class EpollDriver implements Driver {
     const queue = this.#queue
     const { completions, facts } = this.#parts
     this.submissions.publish()
-    this.submissions.takeSilent()
     facts.forget()
     const { head, tail } = queue
     let at = head
@@ -126,7 +125,8 @@ export class EpollDriver implements Driver {
   #advance(): void {
     const parts = this.#parts
     do {
-      for (let next = parts.starting.shift(); next !== undefined; next = parts.starting.shift()) begin(parts, next)
+      for (let next = parts.starting.shift(); next !== undefined; next = parts.starting.shift())
+        begin(parts, next)
       this.#serve()
       parts.flush()
       if (parts.counting.size > 0) countDown(parts)
@@ -213,6 +213,14 @@ export class EpollDriver implements Driver {
     return wayOf(operation) !== WAY.NONE
   }
 
+  /** Never: only io_uring picks from registered memory. */
+  blockRing(): undefined {
+    return undefined
+  }
+
+  /** Here nothing is counted that a silent operation would have to be taken off. */
+  discountSilent(): void {}
+
   stats(): DriverStats {
     const { attempts, readiness, threads, completions } = this.#parts
     return {
@@ -223,7 +231,8 @@ export class EpollDriver implements Driver {
 
   close(): void {
     const { table, threads, timers, readiness } = this.#parts
-    if (table.size > 0) throw new SluiceError('ERR_SLUICE_IN_FLIGHT', `${table.size} operations are in flight`)
+    if (table.size > 0)
+      throw new SluiceError('ERR_SLUICE_IN_FLIGHT', `${table.size} operations are in flight`)
     threads.close()
     timers.close()
     readiness.close()

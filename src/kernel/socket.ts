@@ -80,3 +80,6 @@ export const SHUT = { RD: 0, WR: 1, RDWR: 2 } as const
 
 /** Kinds of control messages of level {@link SOL}`.SOCKET`. */
 export const SCM = { RIGHTS: 1, CREDENTIALS: 2 } as const
+
+/** Requests of ioctl(2) on sockets: bytes that can be received, bytes not yet sent. @see tcp(7) */
+export const SIOC = { INQ: 0x541b, OUTQ: 0x5411 } as const
