@@ -55,7 +55,7 @@ interface Waiter {
  * for await (const { bytes } of log.read({ from: position })) replay(bytes)
  * ```
  *
- * @see docs/reference/append-log-format.md
+ * @see docs/internals/append-log-format.md
  */
 export class AppendLog {
   readonly directory: string

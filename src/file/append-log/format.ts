@@ -1,6 +1,6 @@
 import { crc32c } from '../../kernel/index.js'
 
-/** The beginning of a segment file. See docs/reference/append-log-format.md. */
+/** The beginning of a segment file. See docs/internals/append-log-format.md. */
 export const SEGMENT = { MAGIC: 0, VERSION: 8, SEED: 12, BASE: 16, CRC: 60, SIZE: 64 } as const
 
 /**

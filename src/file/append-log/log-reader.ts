@@ -113,8 +113,11 @@ export class LogReader {
   async #enter(base: number): Promise<SegmentReader> {
     const { engine, directory } = this.#source
     const reader = await SegmentReader.open(engine, directory, base, 'r', false)
-    await this.#reader?.file.close()
+    const before = this.#reader
     this.#reader = reader
+    await before?.file.close()
+    // Two logs' segments in one directory: whose records these are, nobody can tell.
+    if (before !== undefined && before.seed !== reader.seed) throw damage(reader.file.path, base, -1)
     return reader
   }
 

@@ -122,7 +122,8 @@ export class SegmentReader {
 
   #find(block: Uint8Array, at: number, begun: number, start: number): number {
     // The frame at the start itself is the broken one, though its header may be intact.
-    const skip = at === start ? Math.min(FRAME.ALIGN, block.length) : 0
+    const skip = at === start ? FRAME.ALIGN : 0
+    if (block.length < skip + FRAME.SIZE) return -1
     const found = findFrame(block.subarray(skip), at + skip, this.seed, begun)
     return found < 0 ? -1 : at + skip + found
   }
