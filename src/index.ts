@@ -1,1 +1,3 @@
-export { type ProbeResult, probe } from './kernel/index.js'
+export { type Engine, type EngineOptions, type EngineStats, engine } from './engine/index.js'
+export { type FileHandle, open } from './file/index.js'
+export { isSupported, type ProbeResult, probe, SluiceError } from './kernel/index.js'
