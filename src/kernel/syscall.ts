@@ -314,7 +314,8 @@ function refuseDetached(buffer: ArrayBufferView | ArrayBufferLike): void {
  * @throws `TypeError` for a detached buffer
  */
 export function addressOf(buffer: ArrayBufferView | ArrayBufferLike): number {
-  const address = native().addressOf(buffer)
+  // Node-API knows shared memory only through a view.
+  const address = native().addressOf(buffer instanceof SharedArrayBuffer ? new Uint8Array(buffer) : buffer)
   if (address === 0) refuseDetached(buffer)
   return address
 }
