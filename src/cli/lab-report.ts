@@ -4,6 +4,10 @@ import { formatBytes, wrap } from './layout.js'
 import type { Terminal } from './terminal.js'
 
 const LABEL = 10
+/** Of the CPU time, what others may have before it is worth a word. */
+const NOISY = 0.05
+
+const percent = (share: number) => `${Math.round(share * 100)} %`
 
 function labelled(label: string, text: string, columns: number): string {
   return wrap(label.padEnd(LABEL), text.split(' '), columns)
@@ -65,13 +69,22 @@ export function labReportText(report: LabReport, terminal: Terminal): string {
       terminal,
     ),
   )
-  const notes = report.notes.map(note => wrap('  - ', note.split(' '), columns))
+  const { others, stolen } = report.disturbance
+  const busy = [
+    ...(others > NOISY
+      ? [`Other processes had ${percent(others)} of the CPU time meanwhile: expect noise.`]
+      : []),
+    ...(stolen > NOISY
+      ? [`The host took ${percent(stolen)} of the CPU time away meanwhile: expect noise.`]
+      : []),
+  ]
+  const notes = [...busy, ...report.notes].map(note => wrap('  - ', note.split(' '), columns))
   return [
     machine(report, columns),
     '',
     ...tables,
     labLegend(columns),
-    ...(notes.length === 0 ? [] : ['', heading('What could not be counted at its best'), ...notes]),
+    ...(notes.length === 0 ? [] : ['', heading('Notes'), ...notes]),
     '',
     heading('Checklist'),
     '',

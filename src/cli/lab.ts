@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, realpathSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { csv, type LabReport, runLab } from '../lab/index.js'
 import { defineCommand, UsageError } from './command.js'
 import { ProgressBar } from './lab-progress.js'
@@ -6,6 +7,8 @@ import { labReportText } from './lab-report.js'
 
 const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Standard output, instead of the tables. */
+const STDOUT = '-'
 /** What a shell takes for death by a signal. */
 const KILLED = 128
 
@@ -45,8 +48,18 @@ async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Prom
   }
 }
 
-function write(path: string | undefined, text: string): void {
-  if (path !== undefined) writeFileSync(path, text)
+/** Where a report goes: not onto the file that is measured, and where it can be written, before a minute is spent. */
+function checkOutput(option: string, path: string | undefined, file: string | undefined): void {
+  if (path === undefined || path === STDOUT) return
+  try {
+    const there = existsSync(path)
+    accessSync(there ? path : dirname(resolve(path)), constants.W_OK)
+    if (there && statSync(path).isDirectory()) throw new Error('it is a directory')
+    if (there && file !== undefined && realpathSync(path) === realpathSync(file))
+      throw new Error('it is FILE itself')
+  } catch (error) {
+    throw new UsageError(`--${option} cannot write ${path}: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 /** `sluice lab [FILE]`: every mechanism, measured side by side on this machine. */
@@ -63,12 +76,22 @@ export const labCommand = defineCommand({
       description: 'only rows like this: "ring", "cached/random", "readSync*4 KiB"',
     },
     size: { type: 'string', argument: 'N', description: 'bytes of the file to use: 64M, 1GiB' },
-    json: { type: 'string', argument: 'FILE', description: 'write everything to FILE as JSON too' },
-    csv: { type: 'string', argument: 'FILE', description: 'write the rows to FILE as CSV too' },
+    json: {
+      type: 'string',
+      argument: 'FILE',
+      description: 'write everything to FILE as JSON too; - for standard output, alone',
+    },
+    csv: {
+      type: 'string',
+      argument: 'FILE',
+      description: 'write the rows to FILE as CSV too; - for standard output, alone',
+    },
   },
   details:
     'FILE is only read. Without one, a temporary file is made. Writing is measured on a temporary file\nin any case. The page cache is told to forget FILE, to measure reading from the device.',
   async run({ values, positionals }, terminal) {
+    checkOutput('json', values.json, positionals[0])
+    checkOutput('csv', values.csv, positionals[0])
     const bar = new ProgressBar(terminal)
     const size = values.size === undefined ? undefined : bytesOf(values.size)
     const outcome = await interruptible<LabReport>(signal =>
@@ -87,9 +110,15 @@ export const labCommand = defineCommand({
       terminal.note('sluice lab: interrupted; what was made has been removed\n')
       return KILLED + outcome
     }
-    write(values.json, `${JSON.stringify(outcome, null, 2)}\n`)
-    write(values.csv, csv(outcome))
-    terminal.write(labReportText(outcome, terminal))
+    const results: [string | undefined, () => string][] = [
+      [values.json, () => `${JSON.stringify(outcome, null, 2)}\n`],
+      [values.csv, () => csv(outcome)],
+    ]
+    for (const [path, text] of results) {
+      if (path === STDOUT) terminal.write(text())
+      else if (path !== undefined) writeFileSync(path, text())
+    }
+    if (!results.some(([path]) => path === STDOUT)) terminal.write(labReportText(outcome, terminal))
     return outcome.rows.some(({ result }) => result !== undefined) ? 0 : 1
   },
 })

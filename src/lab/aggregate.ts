@@ -106,7 +106,7 @@ export function resultOf(
       p999: percentile(laps, 'p999'),
       samples: laps.reduce((sum, lap) => sum + lap.latency.samples, 0),
     },
-    cost: costOf(row, { counted: counted.map(lap => lap.tally), timed }, bytes / operations),
+    cost: costOf(row, { counted: counted.flatMap(lap => lap.tallies), timed }, bytes / operations),
     queue: {
       deepest,
       bytes: deepest * size,

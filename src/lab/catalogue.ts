@@ -8,6 +8,9 @@ import { durableGroup } from './mechanisms/durable-group.js'
 import { durablePromises } from './mechanisms/durable-promises.js'
 import { durableRing } from './mechanisms/durable-ring.js'
 import { durableSync } from './mechanisms/durable-sync.js'
+import { fileHandleDurable } from './mechanisms/file-handle-durable.js'
+import { fileHandleRead } from './mechanisms/file-handle-read.js'
+import { fileHandleWrite } from './mechanisms/file-handle-write.js'
 import { mappedRead } from './mechanisms/mapped-read.js'
 import { promisesRead } from './mechanisms/promises-read.js'
 import { promisesWrite } from './mechanisms/promises-write.js'
@@ -30,6 +33,7 @@ const MECHANISMS: readonly Mechanism[] = [
   promisesRead,
   readStream,
   mappedRead,
+  fileHandleRead,
   ringRead,
   ringReadRegistered,
   ringReadSqpoll,
@@ -40,11 +44,13 @@ const MECHANISMS: readonly Mechanism[] = [
   writevMechanism,
   promisesWrite,
   writeStream,
+  fileHandleWrite,
   ringWrite,
   directWriteSync,
   directWriteRing,
   durableSync,
   durablePromises,
+  fileHandleDurable,
   durableRing,
   durableGroup,
 ]

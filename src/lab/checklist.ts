@@ -11,6 +11,8 @@ interface Measured extends RowReport {
 
 /** A row makes needlessly many system calls when another of its goal makes so many times fewer. */
 const NEEDLESS = 4
+/** Fewer calls for each MiB make no difference any more. */
+const SCARCELY_ANY = 1
 /** And only where an operation makes more than one: a single one is hard to do without. */
 const ONE_CALL = 1.5
 /** Faster by less than this part is not faster. */
@@ -47,9 +49,14 @@ function systemCalls(rows: readonly Measured[]): Answer {
   const wasteful = new Set<string>()
   const points: { text: string; ratio: number }[] = []
   for (const [goal, group] of byGoal(known)) {
-    const fewest = least(group, callsPerMiB)
+    const lowest = callsPerMiB(least(group, callsPerMiB))
+    // Of those that make few, the one that one would choose.
+    const fewest = least(
+      group.filter(row => callsPerMiB(row) <= NEEDLESS * Math.max(lowest, SCARCELY_ANY)),
+      row => -speed(row),
+    )
     const most = least(group, row => -callsPerMiB(row))
-    const floor = Math.max(callsPerMiB(fewest), 1e-3)
+    const floor = Math.max(callsPerMiB(fewest), SCARCELY_ANY)
     for (const row of group) {
       const small = row.size < Math.min(fewest.size, 4096)
       if (callsPerMiB(row) >= NEEDLESS * floor && (small || callsEach(row) > ONE_CALL)) wasteful.add(row.id)
@@ -106,14 +113,16 @@ function queues(rows: readonly Measured[]): Answer {
     `At most ${counted(deepest.result.queue.deepest, 'operation')} waited at once (${deepest.name}), and at most ${sizeText(largest.result.queue.bytes)} of memory (${largest.name}), as seen in this run.`,
   ]
   for (const row of over) points.push(`${row.name} went beyond its bound of ${row.depth}.`)
-  const shallow = rows.find(
-    row => row.depth === 1 && rows.some(deep => isDeeper(deep, row) && deep.result.latencyNs.p50 !== null),
+  const pairs = rows.flatMap(shallow =>
+    rows
+      .filter(deep => isDeeper(deep, shallow))
+      .map(deep => ({ deep, shallow, gain: speed(deep) / speed(shallow) })),
   )
-  const deep = shallow && rows.find(row => isDeeper(row, shallow))
-  if (shallow !== undefined && deep !== undefined) {
-    const times = plainText(speed(deep) / speed(shallow))
+  const [pair] = pairs.sort((a, b) => b.gain - a.gain)
+  if (pair !== undefined) {
+    const { deep, shallow, gain } = pair
     points.push(
-      `Depth has its price, so it needs a bound: ${deep.name} moves ${times} times what ${shallow.name} does, and an operation waits ${micros(deep)} µs (p50) instead of ${micros(shallow)}.`,
+      `Depth has its price, so it needs a bound: ${deep.name} moves ${plainText(gain)} times what ${shallow.name} does, and an operation waits ${micros(deep)} µs (p50) instead of ${micros(shallow)} (${GOALS[deep.goal]}).`,
     )
   }
   const loose = rows.find(row => row.mechanism === 'fs.promises')
@@ -123,7 +132,8 @@ function queues(rows: readonly Measured[]): Answer {
 
 function isDeeper(row: Measured, than: Measured): boolean {
   const alike = row.mechanism === than.mechanism && row.goal === than.goal && row.size === than.size
-  return alike && row.depth > than.depth && than.result.latencyNs.p50 !== null
+  const timed = row.result.latencyNs.p50 !== null && than.result.latencyNs.p50 !== null
+  return alike && timed && row.depth > than.depth
 }
 
 function micros(row: Measured): string {

@@ -70,7 +70,7 @@ function rowCells(row: RowReport): Record<string, Cell> {
 }
 
 /** What is the same in every line. */
-function machineCells({ fingerprint, files, sluice, options }: LabReport): Record<string, Cell> {
+function machineCells({ fingerprint, files, sluice, options, disturbance }: LabReport): Record<string, Cell> {
   const { kernel, cpu, memory, storage, node, time, user } = fingerprint
   return {
     time,
@@ -96,6 +96,8 @@ function machineCells({ fingerprint, files, sluice, options }: LabReport): Recor
     scheduler: storage.device?.scheduler,
     node: node.version,
     root: user.root,
+    cpu_share_of_others: disturbance.others,
+    cpu_share_stolen: disturbance.stolen,
   }
 }
 

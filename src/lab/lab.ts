@@ -3,6 +3,7 @@ import { checkInteger, invalidArgValue } from '../kernel/index.js'
 import { fingerprint } from '../observe/index.js'
 import { allRows, type Row, rowsMatching } from './catalogue.js'
 import { checklist } from './checklist.js'
+import { watchDisturbance } from './disturbance.js'
 import { LabFiles } from './files.js'
 import type { LabReport, RowReport } from './report.js'
 import { type LabProgress, Run } from './run.js'
@@ -63,6 +64,7 @@ export async function runLab(options: LabOptions = {}): Promise<LabReport> {
   checkInteger(size, 'options.size', 1, LARGEST)
   const rows = chosenRows(only)
   const pace = quick ? QUICK : FULL
+  const disturbance = watchDisturbance()
   const schedule = new Schedule(pace, rows.length)
   const files = new LabFiles({
     file,
@@ -90,6 +92,7 @@ export async function runLab(options: LabOptions = {}): Promise<LabReport> {
       },
       rows: reports,
       checklist: checklist(reports),
+      disturbance: disturbance(),
       notes: run.notes,
       durationMs: schedule.elapsedMs,
     }

@@ -18,10 +18,11 @@ export interface Tally {
 /** What the kernel counted in one lap. Counting slows the work down, so its speed is measured in laps of their own. */
 export interface CountedLap {
   kind: 'counted'
-  tally: Tally
+  /** Parts of the lap: of several, the median leaves out what V8's compiler did in one of them. */
+  tallies: Tally[]
   /** Operations in flight at once, at most, as seen. */
   deepest: number
-  /** What the meter could not count, and why. */
+  /** What the meter could not count, and why; and what the mechanism has to say. */
   notes: readonly string[]
 }
 
@@ -38,6 +39,8 @@ export interface TimedLap {
 
 /** What a row's process is asked for. */
 export interface LapRequest {
+  /** The row's id. */
+  row: string
   kind: 'counted' | 'timed'
   /** How long it may take, more or less, in milliseconds; what must be prepared comes on top. */
   sliceMs: number

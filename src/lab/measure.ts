@@ -8,8 +8,8 @@ import { LatencyRecorder } from './latency.js'
 import type { Setting, Workload } from './mechanism.js'
 import { evict, fill, settle } from './page-state.js'
 
-/** Of a counted lap, the part before counting begins: V8's compiler makes system calls of its own. */
-const WARMING = 0.4
+/** Parts of a counted lap, after one that only warms it up: V8's compiler makes system calls of its own. */
+const COUNTED_PARTS = 3
 /** Laps within a slice, where the file is over before the time is. */
 const MAX_LAPS = 25
 /** Pages that may remain of an evicted file before it can no longer be called uncached. */
@@ -67,16 +67,32 @@ export class Measurement {
       const workload = await this.#row.mechanism.open(this.#setting)
       try {
         if (kind === 'timed') return await this.#timed(workload, meter, sliceMs, order)
-        const warmMs = sliceMs * WARMING
-        await this.#laps(workload, undefined, warmMs, order, new LatencyRecorder())
-        const counted = await this.#laps(workload, meter, sliceMs - warmMs, order, new LatencyRecorder())
-        return { kind: 'counted', tally: counted.tally, deepest: counted.deepest, notes: meter.notes }
+        return await this.#counted(workload, meter, sliceMs, order)
       } finally {
         await workload.close()
       }
     } finally {
       meter.close()
     }
+  }
+
+  async #counted(
+    workload: Workload,
+    meter: Meter,
+    sliceMs: number,
+    order: Uint32Array | undefined,
+  ): Promise<CountedLap> {
+    const partMs = sliceMs / (1 + COUNTED_PARTS)
+    const unused = new LatencyRecorder()
+    await this.#laps(workload, undefined, partMs, order, unused)
+    const tallies: Tally[] = []
+    let deepest = 0
+    for (let part = 0; part < COUNTED_PARTS; part++) {
+      const lap = await this.#laps(workload, meter, partMs, order, unused)
+      tallies.push(lap.tally)
+      deepest = Math.max(deepest, lap.deepest)
+    }
+    return { kind: 'counted', tallies, deepest, notes: [...meter.notes, ...(workload.notes ?? [])] }
   }
 
   async #timed(

@@ -39,6 +39,8 @@ export interface Workload {
   run(lap: Lap): void | Promise<void>
   /** io_uring_enter(2) calls so far, for machines where system calls cannot be counted. */
   enters?(): number
+  /** What a reader of its row should know of how it ran here. */
+  readonly notes?: readonly string[]
   close(): void | Promise<void>
 }
 

@@ -4,8 +4,12 @@ import { alignedBuffer } from '../memory/index.js'
 import { type Residency, residency } from '../observe/index.js'
 import { MIB } from './sizes.js'
 
-/** Pages that are just being read or written are not let go; the next try finds them idle. */
-const EVICTION_TRIES = 3
+/** Pages that are being read ahead are not let go before their device has delivered them: that is waited for. */
+const EVICTION_TRIES = 50
+const EVICTION_PAUSE_MS = 2
+
+/** Nobody wakes who waits here: it is a pause. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 function checked(result: number, name: string): void {
   if (result < 0) throw systemError(result, name)
@@ -24,13 +28,12 @@ export function settle(fd: number): void {
  */
 export function evict(fd: number, length: number): Residency {
   settle(fd)
-  let left: Residency
-  let tries = 0
-  do {
+  for (let tries = 1; ; tries++) {
     checked(syscall('fadvise64', fd, 0, length, POSIX_FADV.DONTNEED), 'posix_fadvise')
-    left = residency(fd, 0, length)
-  } while (left.cachedPages > 0 && ++tries < EVICTION_TRIES)
-  return left
+    const left = residency(fd, 0, length)
+    if (left.cachedPages === 0 || tries === EVICTION_TRIES) return left
+    Atomics.wait(NEVER, 0, 0, EVICTION_PAUSE_MS)
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Fingerprint, Measured } from '../observe/index.js'
+import type { Disturbance } from './disturbance.js'
 import type { Goal } from './mechanism.js'
 import type { Spread } from './statistics.js'
 
@@ -80,7 +81,9 @@ export interface LabReport {
   files: { read: { path: string | null; bytes: number }; write: { folder: string | null; bytes: number } }
   rows: RowReport[]
   checklist: Answer[]
-  /** What could not be counted as well as it could be, and why. */
+  /** What else the machine was doing meanwhile. */
+  disturbance: Disturbance
+  /** What could not be counted as well as it could be, and why; how mechanisms ran that had a choice. */
   notes: string[]
   /** Wall-clock time of the run, in milliseconds. */
   durationMs: number

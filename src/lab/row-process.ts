@@ -2,15 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import type { Row } from './catalogue.js'
 import type { LapAnswer, LapRequest } from './lap-report.js'
 
 const PROGRAM = fileURLToPath(new URL('./row-worker.js', import.meta.url))
 const MAX_ERROR_LINES = 3
 
 /**
- * A row in a process of its own, so that what it costs is nobody else's: no other row's threads, rings, garbage or
- * compiled code.
+ * A process in which rows are run, so that what they cost is nobody else's: not the lab's, and where each row has its
+ * own, no other row's threads, garbage and compiled code.
  */
 export class RowProcess {
   readonly #child: ChildProcess
@@ -19,8 +18,8 @@ export class RowProcess {
   #errors = ''
 
   /** @param fd the file, which the process inherits @param window bytes of it that are used */
-  constructor(row: Row, fd: number, window: number) {
-    const child = spawn(process.execPath, [PROGRAM, row.id, String(window)], {
+  constructor(fd: number, window: number) {
+    const child = spawn(process.execPath, [PROGRAM, String(window)], {
       stdio: ['pipe', 'pipe', 'pipe', fd],
     })
     this.#child = child
@@ -37,6 +36,11 @@ export class RowProcess {
       this.#errors = (this.#errors + text).slice(-4096)
     })
     this.#answers = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]()
+  }
+
+  /** Whether it can be asked for laps. */
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null && this.#child.pid !== undefined
   }
 
   /** Resolves when the process can begin, or has ended; the first lap tells which. */
@@ -82,7 +86,7 @@ export class RowProcess {
 
   /** Ends the process and waits until it has. */
   async close(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (this.isAlive) {
       const timer = setTimeout(() => this.#child.kill('SIGKILL'), 1000)
       ;(this.#child.stdin as Writable).end()
       await this.#exited

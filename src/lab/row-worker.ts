@@ -1,12 +1,12 @@
 /**
- * The process that runs one row: made with the row's id and the window, the file as descriptor 3. It says that it is
+ * The process that runs rows: made with the window as its argument and the file as descriptor 3. It says that it is
  * ready with an empty line; then every line on standard input is a request for a lap, answered by a line on standard
  * output. It ends when its input does.
  */
 import { createInterface } from 'node:readline'
 import { SluiceError, syscall } from '../kernel/index.js'
 import { allRows } from './catalogue.js'
-import type { LapAnswer } from './lap-report.js'
+import type { LapAnswer, LapRequest } from './lap-report.js'
 import { Measurement } from './measure.js'
 
 const PR_SET_PDEATHSIG = 1
@@ -24,8 +24,20 @@ const REFUSALS = new Set([
   'ENOSPC',
 ])
 
-const [id = '', window = ''] = process.argv.slice(2)
 const FILE = '/proc/self/fd/3'
+const window = Number(process.argv[2])
+const measurements = new Map<string, Measurement>()
+
+function measurementOf(id: string): Measurement {
+  let measurement = measurements.get(id)
+  if (measurement === undefined) {
+    const row = allRows().find(each => each.id === id)
+    if (row === undefined) throw new Error(`There is no row ${id}`)
+    measurement = new Measurement(row, FILE, window)
+    measurements.set(id, measurement)
+  }
+  return measurement
+}
 
 function unable(error: unknown): LapAnswer {
   const { code, message, stack } = error as NodeJS.ErrnoException
@@ -37,20 +49,18 @@ function unable(error: unknown): LapAnswer {
 async function serve(): Promise<void> {
   // However the lab ends, nothing of it keeps reading.
   syscall('prctl', PR_SET_PDEATHSIG, SIGKILL)
-  const row = allRows().find(each => each.id === id)
-  if (row === undefined) throw new Error(`There is no row ${id}`)
-  const measurement = new Measurement(row, FILE, Number(window))
   process.stdout.write('\n')
   for await (const line of createInterface({ input: process.stdin })) {
     let answer: LapAnswer
     try {
-      answer = { lap: await measurement.lap(JSON.parse(line)) }
+      const request: LapRequest = JSON.parse(line)
+      answer = { lap: await measurementOf(request.row).lap(request) }
     } catch (error) {
       answer = unable(error)
     }
     process.stdout.write(`${JSON.stringify(answer)}\n`)
   }
-  measurement.close()
+  for (const measurement of measurements.values()) measurement.close()
 }
 
 await serve()

@@ -25,6 +25,8 @@ const LAP_TIMEOUT_MS = 15_000
 interface Runner {
   row: Row
   size: number
+  start(): RowProcess
+  /** Its own, or one that it shares with the other rows of its goal. */
   process: RowProcess
   counted: CountedLap[]
   timed: TimedLap[]
@@ -49,7 +51,7 @@ export class Run {
     this.#onProgress = onProgress
   }
 
-  /** What could not be counted, and why. */
+  /** What could not be counted, and why; how mechanisms ran that had a choice. */
   get notes(): string[] {
     return [...this.#notes]
   }
@@ -84,12 +86,14 @@ export class Run {
 
   async #start(rows: readonly Row[], file: LabFile): Promise<Runner[]> {
     const before = performance.now()
+    const start = () => new RowProcess(file.fd, file.bytes)
+    const shared = this.#schedule.sharing ? start() : undefined
     const runners = rows.map((row): Runner => {
       const { size } = settingOf(row, '', file.bytes)
-      const process = new RowProcess(row, file.fd, file.bytes)
-      return { row, size, process, counted: [], timed: [], reason: undefined }
+      return { row, size, start, process: shared ?? start(), counted: [], timed: [], reason: undefined }
     })
-    await Promise.all(runners.map(({ process }) => process.ready()))
+    const processes = new Set(runners.map(({ process }) => process))
+    await Promise.all([...processes].map(process => process.ready()))
     this.#schedule.started(rows.length, performance.now() - before)
     return runners
   }
@@ -126,7 +130,13 @@ export class Run {
     })
     const sliceMs = schedule.slice()
     const before = schedule.elapsedMs
-    const answer = await runner.process.lap({ kind, sliceMs, seed }, LAP_TIMEOUT_MS, this.#signal)
+    if (!runner.process.isAlive) {
+      // Another row of the same process has ended it.
+      runner.process = runner.start()
+      await runner.process.ready()
+    }
+    const request = { row: runner.row.id, kind, sliceMs, seed }
+    const answer = await runner.process.lap(request, LAP_TIMEOUT_MS, this.#signal)
     schedule.ran(sliceMs, schedule.elapsedMs - before)
     this.#done++
     if (!('lap' in answer)) {
@@ -134,7 +144,8 @@ export class Run {
       return
     }
     const { lap } = answer
-    if (lap.tally.operations === 0) {
+    const tallies = lap.kind === 'counted' ? lap.tallies : [lap.tally]
+    if (tallies.some(({ operations }) => operations === 0)) {
       runner.reason = 'not one operation ended in the time there was'
     } else if (lap.kind === 'counted') {
       for (const note of lap.notes) this.#notes.add(note)

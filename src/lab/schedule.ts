@@ -7,13 +7,15 @@ export interface Pace {
   /** A lap's slice of time at most, and at least, in milliseconds. */
   longestMs: number
   shortestMs: number
+  /** Whether the rows of a goal share a process: starting one for each would take longer than measuring. */
+  share: boolean
 }
 
 /** The default run: done within a minute. */
-export const FULL: Pace = { totalMs: 52_000, passes: 3, longestMs: 500, shortestMs: 40 }
+export const FULL: Pace = { totalMs: 52_000, passes: 3, longestMs: 500, shortestMs: 40, share: false }
 
 /** `--quick`. */
-export const QUICK: Pace = { totalMs: 9_000, passes: 1, longestMs: 250, shortestMs: 25 }
+export const QUICK: Pace = { totalMs: 9_000, passes: 1, longestMs: 250, shortestMs: 25, share: true }
 
 /** The lap of each row in which it is counted what it costs. */
 const COUNTED = 1
@@ -47,6 +49,11 @@ export class Schedule {
     this.#pace = pace
     this.#rowsLeft = rows
     this.passes = pace.passes
+  }
+
+  /** Whether the rows of a goal share a process. */
+  get sharing(): boolean {
+    return this.#pace.share
   }
 
   /** Since the beginning, in milliseconds. */

@@ -1,4 +1,5 @@
 export type { Cost } from './cost.js'
+export { type CpuTimes, cpuTimes } from './cpu-times.js'
 export { type Fingerprint, fingerprint } from './fingerprint.js'
 export { type KernelThreads, kernelThreads } from './kernel-threads.js'
 export { type Meter, type MeterOptions, openMeter } from './meter.js'
