@@ -1,6 +1,7 @@
 export * from './cachestat.js'
 export * from './crc32c.js'
 export * from './capability.js'
+export * from './dirent.js'
 export * from './errors.js'
 export * from './fcntl.js'
 export * from './fd-watcher.js'
