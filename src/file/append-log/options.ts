@@ -21,9 +21,9 @@ export interface AppendLogOptions {
   maxWaiting?: number
   /** Which old segments are removed when a new one begins. None by default. */
   retain?: {
-    /** Keeps at least so many bytes of the newest records. */
+    /** Those that lie wholly further back than so many bytes. */
     bytes?: number
-    /** Keeps what was written within so many milliseconds. */
+    /** Those last written to more milliseconds ago. */
     ageMs?: number
   }
   /**
