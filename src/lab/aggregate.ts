@@ -3,15 +3,24 @@ import type { Row } from './catalogue.js'
 import type { CostName, CountedLap, Tally, TimedLap } from './lap-report.js'
 import type { RowCost, RowResult } from './report.js'
 import { MIB } from './sizes.js'
-import { median, spread } from './statistics.js'
+import { median, spread, weightedMedian } from './statistics.js'
 
 const NS_PER_SECOND = 1e9
 
-/** The median of what each lap had of a quantity for each of its operations; null where it was not counted. */
+/**
+ * What an operation has of a quantity: the median of the laps and parts of laps, each with the weight of its operations,
+ * so that one in which the device stalled says little. Null where it was not counted.
+ */
 function perOperation(tallies: readonly Tally[], name: CostName): Measured | null {
   const method = tallies[0]?.methods[name]
   if (method === undefined) return null
-  return { value: median(tallies.map(tally => (tally.totals[name] ?? 0) / tally.operations)), method }
+  return { value: medianOf(tallies, tally => tally.totals[name] ?? 0), method }
+}
+
+function medianOf(tallies: readonly Tally[], total: (tally: Tally) => number): number {
+  return weightedMedian(
+    tallies.map(tally => ({ value: total(tally) / tally.operations, weight: tally.operations })),
+  )
 }
 
 interface Tallies {
@@ -34,7 +43,7 @@ function need(measured: Measured | null): Measured {
 function systemCalls(counted: readonly Tally[]): Measured | null {
   const measured = perOperation(counted, 'systemCalls')
   if (measured === null || measured.method === 'tracepoint') return measured
-  const enters = median(counted.map(tally => tally.enters / tally.operations))
+  const enters = medianOf(counted, tally => tally.enters)
   return enters === 0 ? measured : { value: measured.value + enters, method: 'derived' }
 }
 

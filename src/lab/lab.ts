@@ -50,6 +50,15 @@ function chosenRows(only: string | undefined): Row[] {
   )
 }
 
+/** Says so where system calls could not all be counted. */
+function incompleteCounts(reports: readonly RowReport[]): string[] {
+  const methods = new Set(reports.map(({ result }) => result?.cost.systemCallsPerOperation?.method))
+  if (!methods.has('procfs') && !methods.has('derived')) return []
+  return [
+    'System calls: only those like read and write could be counted, and each ring knows its own io_uring_enter; epoll_wait, futex, mmap and fsync are missing, so the numbers are too low.',
+  ]
+}
+
 /**
  * Measures every mechanism for moving a file's bytes, side by side on this machine.
  *
@@ -93,7 +102,7 @@ export async function runLab(options: LabOptions = {}): Promise<LabReport> {
       rows: reports,
       checklist: checklist(reports),
       disturbance: disturbance(),
-      notes: run.notes,
+      notes: [...run.notes, ...incompleteCounts(reports)],
       durationMs: schedule.elapsedMs,
     }
   } finally {

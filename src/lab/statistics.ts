@@ -14,6 +14,23 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
 }
 
+/** A value, and how much it counts. */
+export interface Weighted {
+  value: number
+  weight: number
+}
+
+/** The value that has half of the weight below it and half above. 0 of nothing. */
+export function weightedMedian(values: readonly Weighted[]): number {
+  const half = values.reduce((sum, { weight }) => sum + weight, 0) / 2
+  let below = 0
+  for (const { value, weight } of values.toSorted((a, b) => a.value - b.value)) {
+    below += weight
+    if (below >= half) return value
+  }
+  return 0
+}
+
 /** Least, middle and greatest. */
 export function spread(values: readonly number[]): Spread {
   return { min: Math.min(...values), median: median(values), max: Math.max(...values) }
