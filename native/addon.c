@@ -63,5 +63,6 @@ NAPI_MODULE_INIT() {
   sluice_pool_exports(env, exports);
   sluice_descriptor_exports(env, exports);
   sluice_crc32c_exports(env, exports);
+  sluice_cache_line_exports(env, exports);
   return exports;
 }

@@ -1,10 +1,13 @@
 /*
  * io_uring_enter(2), once a batch, and the guard of a ring whose thread ends.
  *
- *   ring(control, queues, buffer) -> { enter(), close(), move(queues, buffer) }
+ *   ring(control, queues, buffer) -> { address, close(), move(queues, buffer) }
+ *   chosen: an ArrayBuffer for one address of a ring
+ *   enter(): enters that ring
  *
- * `control` is the memory through which TypeScript speaks to enter() without passing a single argument; `queues`
- * tells the guard where in `buffer` the heads, tails and completions are. When a worker or the process ends, nobody reaps any more, but
+ * `control` is the memory through which TypeScript speaks to enter() without passing a single argument, and `chosen`
+ * says to which ring, so that one function serves them all; `queues` tells where in `buffer` the heads, tails and
+ * completions are. When a worker or the process ends, nobody reaps any more, but
  * the kernel may still be writing into buffers that are about to be freed: the guard cancels everything, waits
  * until nothing is in flight, and closes the descriptor.
  */
@@ -21,19 +24,19 @@
 struct control {
   int32_t to_submit;
   int32_t min_complete;
-  uint32_t flags;
+  uint32_t flags; /* of every call; GETEVENTS comes by itself where something is waited for */
   int32_t result;
-  uint32_t submitted; /* entries published so far, wrapping */
   int32_t enter_fd; /* the descriptor, or its index when the ring is registered with itself */
   int32_t fd;
-  uint32_t ended; /* of those, the ones whose last completion has been reaped */
+  uint32_t ended; /* entries whose last completion has been reaped, wrapping as the queue's tail does */
+  uint32_t pad;
   struct {
     uint64_t sigmask;
     uint32_t sigmask_size;
     uint32_t min_wait_usec;
     uint64_t timespec;
   } argument;
-  uint64_t pad;
+  uint64_t enters; /* how often the system call was made */
   int64_t seconds;
   int64_t nanoseconds;
 };
@@ -77,27 +80,61 @@ static long enter_kernel(const struct control *control, uint32_t submit, uint32_
   return result == -1 ? -errno : result;
 }
 
-static napi_value enter(napi_env env, napi_callback_info info) {
-  struct ring *ring = NULL;
-  if (napi_get_cb_info(env, info, NULL, NULL, NULL, (void **)&ring) != napi_ok) return sluice_failed(env);
-  struct control *control = ring->control;
-  if (!ring->open) {
-    control->result = -EBADF;
-    return NULL;
+static uint32_t ready(const struct ring *ring) {
+  return __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) - *ring->cq_head;
+}
+
+static long enter_kernel_counted(struct control *control, uint32_t submit, uint32_t wait, uint32_t flags) {
+  control->enters++;
+  return enter_kernel(control, submit, wait, flags);
+}
+
+/* After a first `result` that was not all: goes on until everything is done, an error comes, or nothing moves. */
+static int32_t go_on(struct ring *ring, long result, uint32_t left, uint32_t wait, uint32_t flags) {
+  int32_t consumed = 0;
+  while (true) {
+    if (result < 0 && result != -EINTR) return consumed > 0 ? consumed : (int32_t)result;
+    if (result > 0) {
+      consumed += (int32_t)result;
+      left -= (uint32_t)result;
+    }
+    if ((flags & ENTER_EXT_ARG) != 0 || (result == 0 && left > 0)) return consumed;
+    if (left == 0 && ready(ring) >= wait) return consumed;
+    result = enter_kernel_counted(ring->control, left, wait, flags);
   }
-  control->result = (int32_t)enter_kernel(control, control->to_submit, control->min_complete, control->flags);
+}
+
+/*
+ * Submits and waits; after a signal again, unless the wait is limited. Answers what was consumed; an error after some
+ * was is left for the next call to find.
+ */
+static int32_t submit_and_wait(struct ring *ring) {
+  struct control *control = ring->control;
+  uint32_t submit = control->to_submit, wait = control->min_complete;
+  uint32_t flags = control->flags | (wait == 0 ? 0 : ENTER_GETEVENTS);
+  /* The kernel cuts a greater wait likewise, and would come back at once, for ever. */
+  if (wait > ring->mask) wait = ring->mask + 1;
+  if (submit == 0 && wait > 0 && ready(ring) >= wait) return 0;
+  long result = enter_kernel_counted(control, submit, wait, flags);
+  if (result == (long)submit && ready(ring) >= wait) return (int32_t)result;
+  return go_on(ring, result, submit, wait, flags);
+}
+
+static napi_value enter(napi_env env, napi_callback_info info) {
+  const double *chosen = NULL;
+  if (napi_get_cb_info(env, info, NULL, NULL, NULL, (void **)&chosen) != napi_ok) return sluice_failed(env);
+  struct ring *ring = (struct ring *)(intptr_t)*chosen;
+  ring->control->result = ring->open ? submit_and_wait(ring) : -EBADF;
   return NULL;
 }
 
-static int32_t in_flight(const struct control *control) {
-  return (int32_t)(control->submitted - control->ended);
+static int32_t in_flight(const struct ring *ring) {
+  return (int32_t)(*ring->sq_tail - ring->control->ended);
 }
 
 /* What was published but never consumed will not start. */
 static void drop_entries(struct ring *ring) {
-  uint32_t head = __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
-  ring->control->submitted -= *ring->sq_tail - head;
-  __atomic_store_n(ring->sq_tail, head, __ATOMIC_RELEASE);
+  __atomic_store_n(ring->sq_tail, __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 }
 
 /* Counts and drops what has completed; a completion that announces more does not end its request. */
@@ -146,7 +183,7 @@ static int32_t close_ring(struct ring *ring, bool force) {
   clock_gettime(CLOCK_MONOTONIC, &start);
   now = start;
   drop_completions(ring);
-  while (in_flight(control) > 0 && now.tv_sec - start.tv_sec < GUARD_SECONDS) {
+  while (in_flight(ring) > 0 && now.tv_sec - start.tv_sec < GUARD_SECONDS) {
     cancel_everything(ring);
     struct timespec slice = {.tv_nsec = 50 * 1000 * 1000};
     control->argument.sigmask = 0;
@@ -157,7 +194,7 @@ static int32_t close_ring(struct ring *ring, bool force) {
     drop_completions(ring);
     clock_gettime(CLOCK_MONOTONIC, &now);
   }
-  if (in_flight(control) > 0 && !force) return in_flight(control);
+  if (in_flight(ring) > 0 && !force) return in_flight(ring);
   ring->open = false;
   unregister_self(control);
   close(control->fd);
@@ -183,7 +220,7 @@ static napi_value end(napi_env env, napi_callback_info info) {
   return sluice_number(env, left);
 }
 
-/* The object that holds both functions is collected: a ring nobody can reach is closed with the guard's care. */
+/* The object that holds its functions is collected: a ring nobody can reach is closed with the guard's care. */
 static void handle_gone(napi_env env, void *data, void *hint) {
   (void)hint;
   struct ring *ring = data;
@@ -228,7 +265,7 @@ static napi_status add_method(napi_env env, napi_value handle, const char *name,
 }
 
 static napi_value open_ring(napi_env env, napi_callback_info info) {
-  napi_value argv[3], handle;
+  napi_value argv[3], handle, address;
   size_t argc = 3;
   int64_t control;
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
@@ -246,7 +283,8 @@ static napi_value open_ring(napi_env env, napi_callback_info info) {
   TRY(env, napi_wrap(env, handle, ring, handle_gone, NULL, NULL)); /* owns it from here on */
   TRY(env, napi_create_reference(env, argv[0], 1, &ring->memory[0]));
   TRY(env, napi_create_reference(env, argv[2], 1, &ring->memory[1]));
-  TRY(env, add_method(env, handle, "enter", enter, ring));
+  TRY(env, napi_create_double(env, (double)(intptr_t)ring, &address));
+  TRY(env, napi_set_named_property(env, handle, "address", address));
   TRY(env, add_method(env, handle, "close", end, ring));
   TRY(env, add_method(env, handle, "move", move, ring));
   TRY(env, napi_add_env_cleanup_hook(env, thread_ends, ring));
@@ -256,4 +294,11 @@ static napi_value open_ring(napi_env env, napi_callback_info info) {
 
 void sluice_ring_exports(napi_env env, napi_value exports) {
   sluice_export(env, exports, "ring", open_ring);
+  napi_value buffer;
+  napi_ref kept; /* as long as the environment */
+  void *chosen = NULL;
+  if (napi_create_arraybuffer(env, sizeof(double), &chosen, &buffer) != napi_ok) return;
+  if (napi_create_reference(env, buffer, 1, &kept) != napi_ok) return;
+  napi_set_named_property(env, exports, "chosen", buffer);
+  add_method(env, exports, "enter", enter, chosen);
 }

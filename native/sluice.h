@@ -33,6 +33,7 @@ void sluice_memory_exports(napi_env env, napi_value exports);
 void sluice_ring_exports(napi_env env, napi_value exports);
 void sluice_watch_exports(napi_env env, napi_value exports);
 void sluice_pool_exports(napi_env env, napi_value exports);
+void sluice_cache_line_exports(napi_env env, napi_value exports);
 void sluice_crc32c_exports(napi_env env, napi_value exports);
 void sluice_descriptor_exports(napi_env env, napi_value exports);
 

@@ -1,5 +1,6 @@
 export * from './cachestat.js'
 export * from './crc32c.js'
+export * from './cache-line.js'
 export * from './capability.js'
 export * from './dirent.js'
 export * from './errors.js'

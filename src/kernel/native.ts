@@ -8,9 +8,10 @@ export type SyscallArgument = number | ArrayBufferView | ArrayBufferLike
 /** A mapping's, watch's or pool's handle in the addon; opaque, freed when it is collected. */
 export type NativeHandle = { readonly __native: never }
 
-/** What native/ring.c gives for a ring: `enter` speaks through the control words it was opened with. */
+/** What native/ring.c gives for a ring. */
 export interface NativeRing {
-  enter(): void
+  /** What names it to `enter()`, by way of `chosen`. */
+  readonly address: number
   /** Cancels, waits until nothing is in flight, closes. @returns how many requests are in flight still */
   close(): number
   move(queues: Float64Array, buffer: ArrayBuffer): void
@@ -19,6 +20,8 @@ export interface NativeRing {
 /** The addon's face. A number where a handle was hoped for is -errno. */
 export interface Native {
   syscall(number: number, ...args: SyscallArgument[]): number
+  cacheLineInstruction(): string
+  flushCacheLines(address: number, length: number): void
   addressOf(buffer: SyscallArgument): number
   copyFrom(address: number, target: Uint8Array): void
   own(fd: number): NativeHandle | number
@@ -33,6 +36,10 @@ export interface Native {
   ): [ArrayBuffer, NativeHandle] | number
   detach(handle: NativeHandle, buffer: ArrayBuffer): number
   unmap(handle: NativeHandle, buffer: ArrayBuffer): number
+  /** Enters the ring whose address stands in `chosen`; it speaks through the control words that ring was made with. */
+  enter(): void
+  /** A float64. */
+  readonly chosen: ArrayBuffer
   ring(control: ArrayBufferView, queues: Float64Array, buffer: ArrayBuffer): NativeRing | number
   watch(fd: number, callback: (events: number) => void): NativeHandle | number
   watchStart(handle: NativeHandle, events: number): number
