@@ -1,3 +1,4 @@
+import type { BufferTable } from '../memory/index.js'
 import type { BlockRing, BlockRingOptions, CompletionCallback, SubmissionQueue } from '../ring/index.js'
 
 /** Which mechanism carries operations out. */
@@ -27,9 +28,16 @@ export interface Driver {
   reap(callback: CompletionCallback): number
   /** Whether an operation of `IORING_OP` can be carried out. */
   supports(operation: number): boolean
+  /** Where memory is registered that operations name by index; undefined where there is no such table. */
+  readonly buffers: BufferTable | undefined
   /** Registers memory for the kernel to pick from. @returns undefined where that cannot be had */
   blockRing(options: BlockRingOptions): BlockRing | undefined
-  /** To be called for each completion of an operation marked `CQE_SKIP_SUCCESS`: it was not counted as in flight. */
+  /**
+   * Lets the entry prepared last succeed in silence. It must end within its submission (`MSG_DONTWAIT`), for nobody
+   * could say when it has: a driver may also have it complete as any other.
+   */
+  silence(): void
+  /** To be called for each completion of an operation that was silenced: it failed, or fell short. */
   discountSilent(): void
   stats(): DriverStats
   /** Ends it. Nothing may be in flight. */

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { checkInteger, FdWatcher, IORING_CQE_F, SluiceError, systemError } from '../kernel/index.js'
-import { pin, regionOf, unpin } from '../memory/index.js'
+import { type BufferTable, pin, regionOf, unpin } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
 import { settleAborted } from './abort.js'
@@ -76,6 +76,14 @@ export class Engine {
   /** Whether this kernel and driver have an operation. @param operation of `IORING_OP` */
   supports(operation: number): boolean {
     return this.#driver.supports(operation)
+  }
+
+  /**
+   * The table of registered memory, which `Arena.register()` takes: operations on it need not pin its pages. Undefined on
+   * `epoll`. It is one table for everything on this thread.
+   */
+  get buffers(): BufferTable | undefined {
+    return this.#driver.buffers
   }
 
   /** What it has cost so far. */

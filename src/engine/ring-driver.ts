@@ -1,4 +1,5 @@
-import { errnoOf, IORING_SQ } from '../kernel/index.js'
+import { errnoOf, IORING_SQ, IOSQE } from '../kernel/index.js'
+import type { BufferTable } from '../memory/index.js'
 import {
   type BlockRing,
   type BlockRingOptions,
@@ -9,6 +10,8 @@ import {
 } from '../ring/index.js'
 import type { Driver, DriverStats } from './driver.js'
 
+/** In an entry's first word. */
+const SKIP_SUCCESS = IOSQE.CQE_SKIP_SUCCESS << 8
 const UNSUPPORTED = new Set([-errnoOf('EINVAL'), -errnoOf('EOPNOTSUPP')])
 
 /** Operations on a hosted ring: the kernel carries them out. */
@@ -18,6 +21,8 @@ export class RingDriver implements Driver {
   readonly submissions: SubmissionQueue
   readonly fd: number
   #overflows = 0
+  /** Entries silenced since the last submission. */
+  #silent = 0
 
   /** @throws the system error for which io_uring cannot be used here, also one that only shows at the first enter */
   constructor(entries: number) {
@@ -36,6 +41,10 @@ export class RingDriver implements Driver {
   }
 
   submit(): number {
+    if (this.#silent > 0) {
+      this.ring.completions.countSilent(this.#silent)
+      this.#silent = 0
+    }
     return this.ring.submit()
   }
 
@@ -48,6 +57,10 @@ export class RingDriver implements Driver {
     return this.ring.supports(operation)
   }
 
+  get buffers(): BufferTable {
+    return this.ring
+  }
+
   blockRing(options: BlockRingOptions): BlockRing | undefined {
     try {
       return this.ring.registerBlockRing(options)
@@ -57,8 +70,15 @@ export class RingDriver implements Driver {
     }
   }
 
+  silence(): void {
+    const { words, last } = this.submissions
+    // Past `mark()`, which has the kernel speak so that it knows when memory is free.
+    words[last] |= SKIP_SUCCESS
+    this.#silent++
+  }
+
   discountSilent(): void {
-    this.ring.discountMessage()
+    this.ring.completions.discount()
   }
 
   stats(): DriverStats {

@@ -284,6 +284,23 @@ export class BaseHandle extends EventEmitter {
   }
 
   /**
+   * Keeps the descriptor open for whoever uses it by its number, whatever `close()` says meanwhile.
+   *
+   * @returns what ends that; calling it again does nothing
+   * @throws the error of a closed handle
+   */
+  hold(): () => void {
+    if (this.#fd < 0) throw closedError('hold')
+    const { descriptor } = this
+    let held = true
+    descriptor.use()
+    return () => {
+      if (held) descriptor.endUse()
+      held = false
+    }
+  }
+
+  /**
    * Closes the handle: at once for its users, for the kernel when the last operation in flight is over.
    *
    * @returns once the descriptor is closed. Closing a closed handle does nothing.

@@ -15,6 +15,7 @@ export const SLUICE_ERRORS = {
   ERR_SLUICE_LOG_FAILED: 'an append log could not be synced: nothing is written to it any more',
   ERR_SLUICE_NATIVE: 'the native binary is missing or cannot be loaded',
   ERR_SLUICE_QUEUE_FULL: 'a bounded queue is full and its owner asked to be told rather than to wait',
+  ERR_SLUICE_SHORT: 'a source ended before as many bytes had come as were asked for',
   ERR_SLUICE_UNSUPPORTED: 'this kernel, file system or platform does not offer it',
 } as const
 

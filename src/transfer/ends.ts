@@ -1,0 +1,77 @@
+import { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import { FileHandle } from '../file/index.js'
+import { checkInteger, invalidArgType, syscall } from '../kernel/index.js'
+import { Endpoint } from './endpoint.js'
+import { borrowSink, borrowSource, duplicate } from './node-socket.js'
+import { asStream, borrowResponse } from './server-response.js'
+
+/** Node's `FileHandle`, ours, and whatever else has a descriptor and keeps it open. */
+export interface HasDescriptor {
+  readonly fd: number
+}
+
+/** What bytes can come from: a descriptor, a file of ours or Node's, Node's plain `net.Socket`. */
+export type TransferSource = number | FileHandle | HasDescriptor | Socket
+
+/** What bytes can go to: a descriptor, a file, a socket, a response of Node's HTTP server, any other `Writable`. */
+export type TransferSink = number | FileHandle | HasDescriptor | Socket | ServerResponse | Writable
+
+const MAX_DESCRIPTOR = 2 ** 31 - 1
+
+function hasDescriptor(value: unknown): value is HasDescriptor {
+  return typeof value === 'object' && value !== null && typeof (value as HasDescriptor).fd === 'number'
+}
+
+function isWritable(value: unknown): value is Writable {
+  const { write, once } = (value ?? {}) as Writable
+  return typeof value === 'object' && typeof write === 'function' && typeof once === 'function'
+}
+
+/** A descriptor, or a file: the same at either end. Undefined for anything else. */
+function plainEnd(value: unknown, name: string): Endpoint | undefined {
+  if (typeof value === 'number') {
+    checkInteger(value, name, 0, MAX_DESCRIPTOR)
+    return new Endpoint(value)
+  }
+  if (value instanceof FileHandle) {
+    const release = value.hold()
+    return new Endpoint(value.fd, { release })
+  }
+  if (!hasDescriptor(value)) return undefined
+  checkInteger(value.fd, `${name}.fd`, 0, MAX_DESCRIPTOR)
+  // It can be closed at any moment, and its number be somebody else's at the next.
+  const fd = duplicate(value.fd)
+  return new Endpoint(fd, { release: () => void syscall('close', fd) })
+}
+
+/**
+ * Gets a source ready.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `EBADF`; `ERR_SLUICE_CLOSED` where it is closed
+ */
+export async function openSource(value: unknown, signal: AbortSignal | undefined): Promise<Endpoint> {
+  const end = value instanceof Socket ? await borrowSource(value, signal) : plainEnd(value, 'source')
+  if (end !== undefined) return end
+  throw invalidArgType('source', 'a descriptor, a FileHandle or a net.Socket without TLS', value)
+}
+
+/**
+ * Gets a sink ready.
+ *
+ * @param length of what is going to be written, for a response that has not said so yet
+ * @throws as `openSource()`
+ */
+export async function openSink(
+  value: unknown,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Endpoint> {
+  if (value instanceof Socket) return borrowSink(value, signal)
+  if (value instanceof ServerResponse) return borrowResponse(value, length, signal)
+  const end = plainEnd(value, 'sink')
+  if (end !== undefined) return end
+  if (isWritable(value)) return asStream(value)
+  throw invalidArgType('sink', 'a descriptor, a FileHandle, a socket, a response or a Writable', value)
+}

@@ -1,0 +1,6 @@
+export { type CalibrationState, type CostSample, calibrate, calibration } from './calibration/index.js'
+export type { HasDescriptor, TransferSink, TransferSource } from './ends.js'
+export type { Via } from './mechanism.js'
+export { Pipe, type PipeOptions } from './pipe.js'
+export { PipePool, type PipePoolOptions, type PipePoolStats, pipePool } from './pipe-pool.js'
+export { type TransferFailure, type TransferOptions, type TransferResult, transfer } from './transfer.js'

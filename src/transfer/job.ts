@@ -1,0 +1,158 @@
+import { AbortError, engine } from '../engine/index.js'
+import { POLL, type SyscallArgument, type SyscallName, syscall } from '../kernel/index.js'
+import { preparePollAdd } from '../ring/index.js'
+import type { Endpoint } from './endpoint.js'
+import { Residency } from './residency.js'
+import { allowance, nextTurn, spend } from './turns.js'
+
+/** What a transfer is to move. */
+export interface Range {
+  /** Where in the source it begins; -1 where it has no positions. */
+  position: number
+  /** Where in the sink it goes; -1 where that has no positions, or appends. */
+  target: number
+  /** Bytes; `Infinity` for all until the source ends. */
+  length: number
+}
+
+/** One transfer under way: its two ends, how far it has come, and what ends it early. Mechanisms work on it. */
+export class Job {
+  readonly source: Endpoint
+  readonly sink: Endpoint
+  /** Bytes that have reached the sink. */
+  bytes = 0
+  /** Of the source, the first byte that has not reached the sink; -1 where it has no positions. */
+  position: number
+  /** Where in the sink that byte goes; -1 where it has no positions. */
+  target: number
+  /** Bytes yet to reach the sink; `Infinity` until the end. */
+  remaining: number
+  /** The source has no more. */
+  ended = false
+  /** Bytes that a source without positions has given and the sink has not taken yet: they come before all others. */
+  undelivered: Uint8Array[] = []
+  /** This mechanism and no other: it rather waits for what it needs than gives way. */
+  readonly forced: boolean
+  /** Of a file, what can be read without waiting for the device. */
+  readonly residency: Residency
+  readonly #user: AbortSignal | undefined
+  #abort: AbortController | undefined
+  #aborted = false
+  readonly #onAbort = () => {
+    this.#aborted = true
+    this.#abort?.abort()
+  }
+  readonly #watched: readonly AbortSignal[]
+
+  constructor(source: Endpoint, sink: Endpoint, range: Range, signal?: AbortSignal, forced = false) {
+    this.source = source
+    this.sink = sink
+    this.forced = forced
+    this.position = range.position
+    this.target = range.target
+    this.remaining = range.length
+    this.residency = new Residency(source)
+    this.#user = signal
+    const watched = [signal, source.backing.gone, sink.backing.gone]
+    this.#watched = watched.filter(each => each !== undefined)
+    for (const each of this.#watched) each.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Ends waiting: when the caller aborts, when an end of it goes away, or on `interrupt()`. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#aborted) this.#abort.abort()
+    return this.#abort.signal
+  }
+
+  /** Ends what is waiting now. What is begun afterwards is not concerned. */
+  interrupt(): void {
+    const abort = this.#abort
+    this.#abort = undefined
+    abort?.abort()
+  }
+
+  /** Whether there is nothing left to do. */
+  get done(): boolean {
+    return this.ended || this.remaining <= 0
+  }
+
+  /** @throws `AbortError` after an abort; what an end has to say that has gone away */
+  check(): void {
+    if (this.#user?.aborted) throw new AbortError(this.#user)
+    this.source.backing.check?.()
+    this.sink.backing.check?.()
+  }
+
+  /** Counts bytes that have reached the sink. */
+  moved(bytes: number): void {
+    this.bytes += bytes
+    this.remaining -= bytes
+    if (this.position >= 0) this.position += bytes
+    if (this.target >= 0) this.target += bytes
+    this.source.backing.touch?.()
+    this.sink.backing.touch?.()
+  }
+
+  /** Gets leave to move bytes on this thread: at most `most`, now or in a later turn of the event loop. */
+  async grant(most: number): Promise<number> {
+    let bytes = allowance()
+    while (bytes === 0) {
+      await nextTurn()
+      this.check()
+      bytes = allowance()
+    }
+    return Math.min(bytes, most, this.remaining)
+  }
+
+  /** A system call on both ends, none of which waits. @returns its result, or -errno */
+  burst(name: SyscallName, ...args: SyscallArgument[]): number {
+    this.source.enterBurst()
+    this.sink.enterBurst()
+    const result = syscall(name, ...args)
+    this.sink.leaveBurst()
+    this.source.leaveBurst()
+    if (result > 0) spend(result)
+    return result
+  }
+
+  /** Waits until an end can be read from, has ended, or has failed. */
+  readable(fd: number = this.source.fd): Promise<void> {
+    return this.#ready(fd, POLL.IN | POLL.RDHUP)
+  }
+
+  /** Waits until an end can be written to, or has failed. */
+  writable(fd: number = this.sink.fd): Promise<void> {
+    return this.#ready(fd, POLL.OUT)
+  }
+
+  async #ready(fd: number, events: number): Promise<void> {
+    this.check()
+    // Without anybody who could end the wait there is no need for what ends it.
+    const signal = this.#watched.length === 0 ? undefined : this.signal
+    await this.settle(
+      engine().run((queue, userData) => preparePollAdd(queue, fd, events, userData), {
+        syscall: 'poll',
+        signal,
+      }),
+    )
+    this.residency.expire()
+  }
+
+  /** Awaits an operation of the engine; what it throws for a reason of ours is told as that. */
+  async settle<T>(operation: Promise<T>): Promise<T> {
+    try {
+      const result = await operation
+      this.check()
+      return result
+    } catch (error) {
+      this.check()
+      throw error
+    }
+  }
+
+  /** Stops listening. */
+  finish(): void {
+    for (const each of this.#watched) each.removeEventListener('abort', this.#onAbort)
+  }
+}

@@ -1,0 +1,76 @@
+import { offload } from '../../engine/index.js'
+import { errnoOf } from '../../kernel/index.js'
+import { setOffset } from '../endpoint.js'
+import type { Job } from '../job.js'
+import { failed, type Mechanism, rejected } from '../mechanism.js'
+import { PipeFlow } from '../pipe-flow.js'
+
+const EAGAIN = -errnoOf('EAGAIN')
+const EINTR = -errnoOf('EINTR')
+/** Bytes that one call on another thread copies: an abort waits for no more than that. */
+const ASIDE_BYTES = 2 ** 24
+const offsetWords = new Int32Array(new ArrayBuffer(64))
+
+/** The page cache's pages, lent to a socket or pipe; or copied to another file, on another thread. */
+export const sendfile: Mechanism = {
+  name: 'sendfile',
+  unfit: (source, sink) => {
+    if (!source.seekable) return 'the source is no file'
+    if (source.direct || sink.direct) return 'the file was opened for Direct I/O'
+    if (sink.kind === 'stream') return 'the sink has no descriptor'
+    if (sink.appends && sink.seekable) return 'the file was opened for appending'
+    return sink.kind === 'other' ? 'the sink is neither a file nor a pipe nor a socket' : undefined
+  },
+  run: job => (job.sink.seekable ? copy(job) : send(job)),
+}
+
+async function send(job: Job): Promise<void> {
+  const detour = new PipeFlow(job)
+  try {
+    while (!job.done) {
+      const granted = await job.grant(Number.POSITIVE_INFINITY)
+      const warm = job.residency.warm(job.position, granted)
+      if (warm === 0) await goRound(job, detour)
+      else await sendWarm(job, warm)
+    }
+  } finally {
+    detour.release()
+  }
+}
+
+/** Bytes that are in the page cache: the call copies nothing and waits for nothing. */
+async function sendWarm(job: Job, length: number): Promise<void> {
+  setOffset(offsetWords, job.position)
+  const result = job.burst('sendfile', job.sink.fd, job.source.fd, offsetWords, length)
+  if (result === 0) job.ended = true
+  else if (result > 0) job.moved(result)
+  else if (result !== EAGAIN && result !== EINTR) failed(result, 'sendfile')
+  // Short means that the socket is full, or that the file has ended, which the next call tells.
+  if (result === EAGAIN || (result > 0 && result < length)) await job.writable()
+}
+
+/** Bytes that the device has: another thread puts them into a pipe, which keeps them in memory until they are sent. */
+async function goRound(job: Job, detour: PipeFlow): Promise<void> {
+  if ((await detour.fill()) > 0) await detour.empty()
+  job.check()
+}
+
+async function copy(job: Job): Promise<void> {
+  const offset = new Int32Array(new ArrayBuffer(64))
+  // The sink's own position is where sendfile writes to, so it is moved there and comes back by itself.
+  const before = job.target >= 0 ? job.sink.position() : -1
+  try {
+    if (before >= 0) job.sink.seek(job.target, 0)
+    while (!job.done) {
+      setOffset(offset, job.position)
+      const length = Math.min(job.remaining, ASIDE_BYTES)
+      const args = [job.sink.fd, job.source.fd, offset, length]
+      const result = await offload('sendfile', args).catch(rejected)
+      if (result === 0) job.ended = true
+      else job.moved(result)
+      job.check()
+    }
+  } finally {
+    if (before >= 0) job.sink.seek(before, 0)
+  }
+}

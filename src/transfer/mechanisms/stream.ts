@@ -1,0 +1,91 @@
+import type { Writable } from 'node:stream'
+import { BLOCK_BYTES } from '../blocks.js'
+import type { Job } from '../job.js'
+import type { Mechanism } from '../mechanism.js'
+import { readPiece } from '../memory-step.js'
+
+/** What the stream may hold of ours; it decides for itself when to make us wait before that. */
+const MOST_BYTES = 4 * BLOCK_BYTES
+
+/** Read, and written to a Node stream: TLS, HTTP/2, a compressor, whatever has no descriptor to move bytes to. */
+export const stream: Mechanism = {
+  name: 'stream',
+  unfit: (_source, sink) => (sink.kind === 'stream' ? undefined : 'the sink has a descriptor'),
+  run: job => new StreamWriter(job).run(),
+}
+
+class StreamWriter {
+  readonly #job: Job
+  readonly #stream: Writable
+  /** Bytes that the stream has been given and not yet dealt with. */
+  #held = 0
+  #failure: Error | undefined
+  #wake: (() => void) | undefined
+  readonly #fail = (error: Error) => {
+    this.#failure ??= error
+    this.#wake?.()
+  }
+
+  constructor(job: Job) {
+    this.#job = job
+    this.#stream = job.sink.backing.writable as Writable
+  }
+
+  async run(): Promise<void> {
+    const job = this.#job
+    const wake = () => this.#wake?.()
+    this.#stream.on('error', this.#fail)
+    const { signal } = job
+    signal.addEventListener('abort', wake)
+    try {
+      let ended = false
+      while (!ended && job.remaining > this.#held) {
+        ended = !(await this.#step())
+        job.check()
+      }
+      while (this.#held > 0) await this.#progress()
+      if (ended) job.ended = true
+    } finally {
+      signal.removeEventListener('abort', wake)
+      this.#stream.off('error', this.#fail)
+    }
+  }
+
+  /** Reads one piece and hands it over. @returns false at the source's end */
+  async #step(): Promise<boolean> {
+    const job = this.#job
+    // The stream keeps it until it has been written, so each piece has memory of its own.
+    const block = new Uint8Array(
+      new ArrayBuffer(Math.min(BLOCK_BYTES, job.remaining - this.#held + 2 * 4096)),
+    )
+    const { start, length } = await readPiece(job, block, this.#held)
+    if (length === 0) return false
+    this.#held += length
+    const more = this.#stream.write(block.subarray(start, start + length), error => {
+      if (error) this.#fail(error)
+      else this.#written(length)
+    })
+    const limit = more ? MOST_BYTES : 0
+    while (this.#held > limit) await this.#progress()
+    return true
+  }
+
+  #written(length: number): void {
+    this.#held -= length
+    this.#job.moved(length)
+    this.#wake?.()
+  }
+
+  /** Waits until the stream has dealt with something. @throws its error, or what ends the transfer */
+  async #progress(): Promise<void> {
+    const { signal } = this.#job
+    if (this.#failure === undefined && !signal.aborted) {
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
+    }
+    this.#job.check()
+    if (this.#failure !== undefined) throw this.#failure
+  }
+}

@@ -1,0 +1,173 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import { AbortError } from '../engine/index.js'
+import { F, SluiceError, syscall, systemError } from '../kernel/index.js'
+import { type Backing, Endpoint } from './endpoint.js'
+
+/** What is used of libuv's handle behind a socket. Node documents none of it, so each part may be absent. */
+interface StreamHandle {
+  fd?: number
+  reading?: boolean
+  readStart?(): number
+  readStop?(): number
+}
+
+/** How often a socket's time-out is told that bytes move. */
+const TOUCH_MS = 1000
+
+function handleOf(socket: Socket): StreamHandle | undefined {
+  return (socket as unknown as { _handle?: StreamHandle | null })._handle ?? undefined
+}
+
+/**
+ * The descriptor of a socket that takes plain bytes; -1 for TLS, for a socket that is made of something else, and where
+ * Node does not tell.
+ */
+export function socketDescriptor(socket: Socket): number {
+  if ((socket as { encrypted?: boolean }).encrypted) return -1
+  const { fd } = handleOf(socket) ?? {}
+  return typeof fd === 'number' && fd >= 0 ? fd : -1
+}
+
+/** What a stream says that has gone away. */
+export function goneError(stream: { errored?: Error | null }, name: string): Error {
+  return stream.errored ?? new SluiceError('ERR_SLUICE_CLOSED', `The ${name} was closed`)
+}
+
+/** A descriptor of our own for what another one leads to, so that closing that one hands us nobody else's file. */
+export function duplicate(fd: number): number {
+  const result = syscall('fcntl', fd, F.DUPFD_CLOEXEC, 0)
+  if (result < 0) throw systemError(result, 'fcntl')
+  return result
+}
+
+/** Waits for an event, or for the socket's end. */
+async function awaitEvent(socket: Writable, event: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await once(socket, event, signal === undefined ? {} : { signal })
+  } catch (error) {
+    throw signal?.aborted ? new AbortError(signal) : error
+  }
+}
+
+/** Waits until everything written to a socket so far is the kernel's. */
+async function drained(socket: Socket, signal: AbortSignal | undefined): Promise<void> {
+  while (!socket.destroyed && socket.writableLength > 0) {
+    await new Promise<void>((resolve, reject) => {
+      const abort = () => reject(new AbortError(signal as AbortSignal))
+      signal?.addEventListener('abort', abort, { once: true })
+      socket.write(Buffer.alloc(0), error => {
+        signal?.removeEventListener('abort', abort)
+        if (error) reject(error)
+        else resolve()
+      })
+    })
+  }
+}
+
+/** What both directions of a Node socket have in common. */
+function backingOf(
+  socket: Socket,
+  isGone: () => boolean,
+  name: string,
+): Required<Pick<Backing, 'check' | 'gone' | 'touch'>> & { end(): void } {
+  const controller = new AbortController()
+  const onClose = () => controller.abort()
+  socket.once('close', onClose)
+  let touched = performance.now()
+  return {
+    gone: controller.signal,
+    check() {
+      if (isGone()) throw goneError(socket, name)
+    },
+    touch() {
+      // Node's own writes would have pushed the time-out back.
+      if (!socket.timeout || performance.now() - touched < Math.min(TOUCH_MS, socket.timeout / 4)) return
+      touched = performance.now()
+      socket.setTimeout(socket.timeout)
+    },
+    end() {
+      socket.off('close', onClose)
+    },
+  }
+}
+
+/**
+ * Borrows a connected socket for writing: what Node has yet to write is written first, what is written to it meanwhile
+ * waits.
+ *
+ * @throws where it is closed; `AbortError`
+ */
+export async function borrowSink(socket: Socket, signal: AbortSignal | undefined): Promise<Endpoint> {
+  if (socket.connecting) await awaitEvent(socket, 'connect', signal)
+  const isGone = () => socket.destroyed || socket.writableEnded
+  const original = socketDescriptor(socket)
+  if (original >= 0) await drained(socket, signal)
+  if (isGone()) throw goneError(socket, 'socket')
+  const backing = backingOf(socket, isGone, 'socket')
+  if (original < 0) return new Endpoint(-1, { ...backing, writable: socket, release: backing.end })
+  const fd = duplicate(original)
+  socket.cork()
+  return new Endpoint(fd, {
+    ...backing,
+    release() {
+      backing.end()
+      socket.uncork()
+      syscall('close', fd)
+    },
+  })
+}
+
+/** Stops Node from reading, whatever its stream asks for. */
+function stopReading(socket: Socket): void {
+  const handle = handleOf(socket)
+  if (handle?.readStop === undefined) return
+  handle.reading = false
+  handle.readStop()
+}
+
+function startReading(socket: Socket): void {
+  const handle = handleOf(socket)
+  if (socket.destroyed || handle?.readStart === undefined) return
+  handle.reading = true
+  handle.readStart()
+}
+
+/**
+ * Borrows a connected socket for reading: what Node has read already comes first, and it reads no more until the socket
+ * is given back.
+ *
+ * @returns undefined where the socket has no descriptor that plain bytes come from
+ */
+export async function borrowSource(
+  socket: Socket,
+  signal: AbortSignal | undefined,
+): Promise<Endpoint | undefined> {
+  if (socket.connecting) await awaitEvent(socket, 'connect', signal)
+  const isGone = () => socket.destroyed
+  if (isGone()) throw goneError(socket, 'socket')
+  const original = socketDescriptor(socket)
+  if (original < 0) return undefined
+  const backing = backingOf(socket, isGone, 'socket')
+  const fd = duplicate(original)
+  const flowed = socket.readableFlowing === true
+  socket.pause()
+  stopReading(socket)
+  return new Endpoint(fd, {
+    ...backing,
+    early(most) {
+      const length = Math.min(most, socket.readableLength)
+      const bytes: Buffer | null = length > 0 ? socket.read(length) : null
+      // Taking bytes out makes the stream ask for more.
+      stopReading(socket)
+      return bytes ?? undefined
+    },
+    release() {
+      backing.end()
+      syscall('close', fd)
+      startReading(socket)
+      if (flowed) socket.resume()
+    },
+  })
+}

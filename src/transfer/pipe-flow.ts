@@ -1,0 +1,131 @@
+import { errnoOf, SluiceError } from '../kernel/index.js'
+import type { Job } from './job.js'
+import { Unsuitable } from './mechanism.js'
+import type { Pipe } from './pipe.js'
+import { pipePool } from './pipe-pool.js'
+import { type Side, spliceElsewhere, spliceNow } from './splice-step.js'
+
+const EXHAUSTED: ReadonlySet<number | undefined> = new Set([-errnoOf('EMFILE'), -errnoOf('ENFILE')])
+
+/**
+ * Bytes of a job on their way through a pipe of the pool.
+ *
+ * It has a pipe only while bytes are in it: a source that is silent holds none.
+ */
+export class PipeFlow {
+  /** Bytes in the pipe. */
+  pending = 0
+  readonly #job: Job
+  #pipe: Pipe | undefined
+
+  constructor(job: Job) {
+    this.#job = job
+  }
+
+  /** Bytes that the pipe may take now. */
+  get room(): number {
+    const capacity = this.#pipe?.capacity ?? pipePool().capacity
+    return Math.min(capacity, this.#job.remaining) - this.pending
+  }
+
+  /**
+   * Moves bytes from the source into the pipe.
+   *
+   * @returns bytes; 0 at the source's end; -1 where the source is not ready, or the pipe is full
+   * @throws `Unsuitable`, or the system error
+   */
+  async fill(): Promise<number> {
+    const job = this.#job
+    const { source, sink } = job
+    const pipe = await this.#obtain()
+    const length = this.room
+    const to: Side = { fd: pipe.writeFd, offset: -1 }
+    const offset = source.seekable ? job.position + this.pending : -1
+    const from: Side = { fd: source.fd, offset, endpoint: source }
+    const result = await this.#move(source.seekable, sink.seekable, from, to, length)
+    if (result > 0) this.pending += result
+    if (result === 0) job.ended = true
+    return result
+  }
+
+  /**
+   * Puts bytes into the pipe by a call of the caller's.
+   *
+   * @param put is given the pipe's end and how many bytes it has room for; returns as `fill()`
+   */
+  async fillBy(put: (fd: number, room: number) => number): Promise<number> {
+    const pipe = await this.#obtain()
+    const result = put(pipe.writeFd, this.room)
+    if (result > 0) this.pending += result
+    if (result === 0) this.#job.ended = true
+    return result
+  }
+
+  /** Waits until the sink has taken all that is in the pipe, and gives the pipe back. */
+  async empty(): Promise<void> {
+    while (this.pending > 0) {
+      if ((await this.drain()) <= 0) await this.#job.writable()
+    }
+    this.release()
+  }
+
+  async #move(file: boolean, aside: boolean, from: Side, to: Side, length: number): Promise<number> {
+    const job = this.#job
+    if (!file) return spliceNow(from, to, Math.min(length, await job.grant(length)))
+    // What ends in a file may wait for a device anyway; then this thread has no part in it at all.
+    const warm = aside ? 0 : job.residency.warm(from.offset, await job.grant(length))
+    return warm > 0 ? spliceNow(from, to, warm) : spliceElsewhere(from, to, length)
+  }
+
+  /**
+   * Moves bytes from the pipe to the sink, as far as it takes them.
+   *
+   * @returns bytes; -1 where the sink is not ready
+   * @throws `Unsuitable`, or the system error
+   */
+  async drain(): Promise<number> {
+    const job = this.#job
+    const { sink } = job
+    const from: Side = { fd: (this.#pipe as Pipe).readFd, offset: -1 }
+    const to: Side = { fd: sink.fd, offset: job.target, endpoint: sink }
+    const length = this.pending
+    const result = sink.seekable
+      ? await spliceElsewhere(from, to, length)
+      : spliceNow(from, to, Math.min(length, await job.grant(length)))
+    if (result > 0) {
+      this.pending -= result
+      job.moved(result)
+    }
+    return result
+  }
+
+  async #obtain(): Promise<Pipe> {
+    if (this.#pipe !== undefined) return this.#pipe
+    const pool = pipePool()
+    if (this.#job.forced) {
+      this.#pipe = await this.#job.settle(pool.acquire(this.#job.signal))
+      return this.#pipe
+    }
+    try {
+      this.#pipe = pool.take()
+    } catch (error) {
+      if (!EXHAUSTED.has((error as NodeJS.ErrnoException).errno)) throw error
+      throw new Unsuitable(error as Error)
+    }
+    if (this.#pipe !== undefined) return this.#pipe
+    throw new Unsuitable(new SluiceError('ERR_SLUICE_QUEUE_FULL', `All ${pool.pipes} pipes are in use`))
+  }
+
+  /**
+   * Gives the pipe back. Bytes in it that the source cannot give again become the job's undelivered ones; those of a
+   * file stay where they are, as the job does not count them.
+   */
+  release(): void {
+    const pipe = this.#pipe
+    if (pipe === undefined) return
+    this.#pipe = undefined
+    if (this.pending > 0 && !this.#job.source.seekable) this.#job.undelivered.push(pipe.read(this.pending))
+    this.pending = 0
+    pipePool().release(pipe)
+  }
+}

@@ -1,0 +1,152 @@
+import { statfsSync } from 'node:fs'
+import {
+  addressOf,
+  errnoOf,
+  JOB_WORDS,
+  jobResult,
+  PAGE_SIZE,
+  RWF,
+  runJobs,
+  SYSCALL,
+  setIovec,
+  writeJob,
+} from '../kernel/index.js'
+import type { Endpoint } from './endpoint.js'
+
+/** Bytes that one look ahead covers, and the fewest that are worth one. */
+const WINDOW = 2 ** 23
+const LEAST = 2 ** 17
+/** One page in so many bytes is tried: a read that is under way covers at least as much. */
+const STRIDE = 2 ** 18
+const MOST_PROBES = WINDOW / STRIDE + 1
+/** How long an answer is trusted. */
+const TRUST_MS = 100
+
+const EOPNOTSUPP = -errnoOf('EOPNOTSUPP')
+/** File systems of memory alone: what is there has been read. @see statfs(2) */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */])
+
+/** `struct cachestat_range`, its answer, a byte to read into and the iovec that leads there: in 32-bit words. */
+const memory = new Int32Array(new ArrayBuffer(128))
+const RANGE = 0
+const ANSWER = 4
+const BYTE = 16
+const VECTOR = 20
+const jobs = new Int32Array(new ArrayBuffer((MOST_PROBES + 1) * JOB_WORDS * 4))
+let base = 0
+
+function addresses(): number {
+  if (base === 0) {
+    base = addressOf(memory)
+    setIovec(new Uint32Array(memory.buffer, VECTOR * 4), 0, base + BYTE * 4, 1)
+  }
+  return base
+}
+
+function setWide(at: number, value: number): void {
+  memory[at] = value
+  memory[at + 1] = Math.floor(value / 2 ** 32)
+}
+
+/**
+ * Which of a file's bytes can be had without waiting for its device.
+ *
+ * cachestat(2) counts the pages that the page cache has, also those that are still being read. So a few of them are
+ * read besides, with `RWF_NOWAIT`, which refuses to wait. All of it is one crossing into the kernel for 8 MiB.
+ *
+ * Where cachestat has no answer, for a file of somebody else's or before Linux 6.5, every byte counts as cold. So it does
+ * where the file system knows no such reads, unless it has no device to wait for.
+ */
+export class Residency {
+  readonly #source: Endpoint
+  #from = 0
+  #until = 0
+  #trustedUntil = 0
+  #blind: boolean
+  /** A page that is there need not be tried. */
+  #sure = false
+
+  constructor(source: Endpoint) {
+    this.#source = source
+    this.#blind = !source.seekable || source.direct
+  }
+
+  /** Whether it cannot be told. */
+  get blind(): boolean {
+    return this.#blind
+  }
+
+  /** Forgets what it knew if that is too long ago. */
+  expire(): void {
+    if (performance.now() > this.#trustedUntil) this.forget()
+  }
+
+  /** Forgets what it knew. */
+  forget(): void {
+    this.#until = 0
+  }
+
+  /** @returns how many bytes from `position` on are there, at most `length`; 0 where the first ones are not, or it cannot be told */
+  warm(position: number, length: number): number {
+    if (position >= this.#from && position < this.#until) return Math.min(length, this.#until - position)
+    if (this.#blind) return 0
+    for (const bytes of [WINDOW, length, LEAST]) {
+      if (this.#look(position, bytes)) {
+        this.#from = position
+        this.#until = position + bytes
+        this.#trustedUntil = performance.now() + TRUST_MS
+        return Math.min(length, bytes)
+      }
+      if (this.#blind) return 0
+    }
+    return 0
+  }
+
+  #look(position: number, bytes: number): boolean {
+    const { fd, kind, size } = this.#source
+    // Behind a file's end there is nothing to wait for.
+    const end = kind === 'file' ? Math.min(position + bytes, size) : position + bytes
+    if (end <= position) return true
+    const start = position - (position % PAGE_SIZE)
+    const at = addresses()
+    setWide(RANGE, start)
+    setWide(RANGE + 2, end - start)
+    writeJob(jobs, 0, SYSCALL.cachestat, 0, fd, at + RANGE * 4, at + ANSWER * 4, 0)
+    let count = 1
+    const tried = this.#sure ? start : end
+    for (let probe = start; probe < tried; probe += STRIDE) this.#probe(count++, fd, probe)
+    if (!this.#sure) this.#probe(count++, fd, end - 1)
+    runJobs(jobs, count)
+    if (jobResult(jobs, 0) < 0) {
+      this.#blind = true
+      return false
+    }
+    const pages = Math.ceil((end - start) / PAGE_SIZE)
+    // An answer of more than 2^32 pages is none that this asked for.
+    if ((memory[ANSWER] as number) >>> 0 < pages) return false
+    return this.#readable(count)
+  }
+
+  /** Whether all pages that were tried could be read. */
+  #readable(count: number): boolean {
+    for (let job = 1; job < count; job++) {
+      const result = jobResult(jobs, job * JOB_WORDS)
+      if (result === EOPNOTSUPP) {
+        this.#sure = isInMemory(this.#source.fd)
+        this.#blind = !this.#sure
+        return this.#sure
+      }
+      if (result < 0) return false
+    }
+    return true
+  }
+
+  #probe(job: number, fd: number, position: number): void {
+    const vector = base + VECTOR * 4
+    writeJob(jobs, job * JOB_WORDS, SYSCALL.preadv2, 0, fd, vector, 1, position, 0, RWF.NOWAIT)
+  }
+}
+
+function isInMemory(fd: number): boolean {
+  return IN_MEMORY.has(statfsSync(`/proc/self/fd/${fd}`).type)
+}

@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
+import { AbortError } from '../engine/index.js'
+import { Endpoint } from './endpoint.js'
+import { borrowSink, goneError, socketDescriptor } from './node-socket.js'
+
+/** Answers that have no body, whatever is written to them. */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+
+/** Whether what is written to a response reaches the socket as it is: no chunks, no TLS, and a body at all. */
+function isPlain(response: ServerResponse): boolean {
+  const { socket, req, statusCode } = response
+  if (socket === null || socketDescriptor(socket) < 0) return false
+  if (response.chunkedEncoding || response.strictContentLength) return false
+  return req.method !== 'HEAD' && !BODILESS.has(statusCode)
+}
+
+/** Waits for a pipelined response's turn on its connection. */
+async function assigned(response: ServerResponse, signal: AbortSignal | undefined): Promise<void> {
+  if (response.socket !== null || response.destroyed) return
+  const turn = new AbortController()
+  const end = () => turn.abort()
+  response.once('close', end)
+  signal?.addEventListener('abort', end, { once: true })
+  try {
+    await once(response, 'socket', { signal: turn.signal })
+  } catch (error) {
+    if (signal?.aborted) throw new AbortError(signal)
+    throw response.destroyed ? goneError(response, 'response') : error
+  } finally {
+    response.off('close', end)
+    signal?.removeEventListener('abort', end)
+  }
+}
+
+/**
+ * Borrows the body of a response. Its head goes first: with a `Content-Length` of `length` bytes unless the caller has
+ * said how long the body is, or sent the head already.
+ *
+ * @returns the connection where bytes can go to it as they are, else the response as a stream
+ */
+export async function borrowResponse(
+  response: ServerResponse,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Endpoint> {
+  if (response.writableEnded || response.destroyed) throw goneError(response, 'response')
+  const { headersSent } = response
+  const told = headersSent || response.hasHeader('content-length') || response.hasHeader('transfer-encoding')
+  if (!told && Number.isFinite(length)) response.setHeader('Content-Length', length)
+  if (!headersSent) response.flushHeaders()
+  await assigned(response, signal)
+  if (!isPlain(response) || response.socket === null) return asStream(response)
+  while (response.writableCorked > 0) response.uncork()
+  return borrowSink(response.socket, signal)
+}
+
+/** Anything that can only be written to. */
+export function asStream(writable: Writable): Endpoint {
+  const closed = new AbortController()
+  const onClose = () => closed.abort()
+  writable.once('close', onClose)
+  return new Endpoint(-1, {
+    writable,
+    gone: closed.signal,
+    check() {
+      if (writable.destroyed || writable.writableEnded) throw goneError(writable, 'stream')
+    },
+    release() {
+      writable.off('close', onClose)
+    },
+  })
+}

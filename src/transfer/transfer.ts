@@ -1,0 +1,209 @@
+import { AbortError } from '../engine/index.js'
+import { checkInteger, invalidArgType, invalidArgValue, SEEK, SluiceError } from '../kernel/index.js'
+import { measuredCosts } from './calibration/index.js'
+import { candidates, MECHANISMS, VIA_NAMES } from './choice.js'
+import type { Endpoint } from './endpoint.js'
+import { openSink, openSource, type TransferSink, type TransferSource } from './ends.js'
+import { Job } from './job.js'
+import { type Mechanism, Unsuitable, unsupported, type Via } from './mechanism.js'
+import { deliver } from './memory-step.js'
+import { queueUp } from './queues.js'
+
+/** What a transfer is told. */
+export interface TransferOptions {
+  /**
+   * Where in a file it begins, in bytes; the file's own position stays as it is. By default it begins at that position,
+   * and moves it.
+   */
+  offset?: number | undefined
+  /** Bytes: exactly so many, or the transfer fails. By default a file's rest, or everything until the source ends. */
+  length?: number | undefined
+  /** Where in a file the bytes go; otherwise as `offset`. */
+  position?: number | undefined
+  signal?: AbortSignal | undefined
+  /** Demands a mechanism. By default the one that costs least for these two ends. */
+  via?: Exclude<Via, 'tee'> | undefined
+}
+
+/** What came of a transfer. */
+export interface TransferResult {
+  /** Bytes that reached the sink. */
+  bytes: number
+  /** How; where one mechanism gave way to another, the last. */
+  via: Via
+}
+
+/** What an error has besides when a transfer fails. */
+export interface TransferFailure extends Error {
+  /** Bytes that reached the sink before: they are with it, or on their way in its kernel buffers. */
+  bytes: number
+  /** Bytes that a source without positions has given and the sink has not taken, where there are any. */
+  undelivered?: Uint8Array
+}
+
+/**
+ * Moves bytes from one descriptor to another, by the cheapest way that works for the two: the page cache's pages are lent
+ * to a socket, pages go through a pipe, a file system shares blocks. No byte passes through JavaScript unless nothing
+ * else works.
+ *
+ * A slow sink slows the source, and memory stays as it is meanwhile. Bytes that have to come from a device do not hold
+ * up the event loop. Neither end is closed. Transfers on one object go one after the other.
+ *
+ * ```ts
+ * await using file = await open('image.iso')
+ * const { bytes, via } = await transfer(file, socket, { offset: 4096, length: 1 << 20 })
+ * ```
+ *
+ * @returns rejects with `ERR_SLUICE_SHORT` where the source ends before `length` bytes, or a file is truncated under the
+ *   transfer; with `AbortError`; with the system error. The error's `bytes` says how many bytes reached the sink.
+ * @see sendfile(2), splice(2), copy_file_range(2)
+ */
+export async function transfer(
+  source: TransferSource,
+  sink: TransferSink,
+  options: TransferOptions = {},
+): Promise<TransferResult> {
+  checkOptions(options)
+  const { signal } = options
+  if (signal?.aborted) throw failure(new AbortError(signal), 0, [])
+  const leave = await queueUp(source, sink)
+  try {
+    return await between(source, sink, options)
+  } finally {
+    leave()
+  }
+}
+
+function checkOptions(options: TransferOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgType('options', 'of type object', options)
+  const { offset, length, position, via, signal } = options
+  if (offset !== undefined) checkInteger(offset, 'options.offset', 0)
+  if (length !== undefined) checkInteger(length, 'options.length', 0)
+  if (position !== undefined) checkInteger(position, 'options.position', 0)
+  if (via !== undefined && !MECHANISMS.has(via)) {
+    throw invalidArgValue('options.via', via, `is not one of ${VIA_NAMES.join(', ')}`)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
+  }
+}
+
+async function between(
+  source: TransferSource,
+  sink: TransferSink,
+  options: TransferOptions,
+): Promise<TransferResult> {
+  const from = await openSource(source, options.signal)
+  let error: Error | undefined
+  try {
+    const begin = startOf(from, options.offset)
+    const length = lengthOf(from, begin, options.length)
+    const to = await openSink(sink, length, options.signal)
+    try {
+      return await move(from, to, begin, length, options)
+    } catch (reason) {
+      error = reason as Error
+      throw reason
+    } finally {
+      to.backing.release?.(error)
+    }
+  } finally {
+    from.backing.release?.(error)
+  }
+}
+
+/** Where in the source it begins; -1 without positions. */
+function startOf(source: Endpoint, offset: number | undefined): number {
+  if (source.seekable) return offset ?? source.position()
+  if (offset === undefined) return -1
+  throw invalidArgValue('options.offset', offset, `has no meaning for a ${source.kind}`)
+}
+
+/** How many bytes; `Infinity` for all there will be. A file without a length may be one that the kernel makes up. */
+function lengthOf(source: Endpoint, begin: number, length: number | undefined): number {
+  if (length !== undefined) return length
+  if (!source.seekable || (source.kind === 'file' && source.size === 0)) return Number.POSITIVE_INFINITY
+  return Math.max(0, source.length() - begin)
+}
+
+async function move(
+  source: Endpoint,
+  sink: Endpoint,
+  begin: number,
+  length: number,
+  options: TransferOptions,
+): Promise<TransferResult> {
+  const { offset, position, signal, via } = options
+  const target = targetOf(sink, position)
+  const job = new Job(source, sink, { position: begin, target, length }, signal, via !== undefined)
+  try {
+    const used = await carryOut(job, via)
+    if (job.remaining > 0 && Number.isFinite(length)) throw tooShort(job, length)
+    return { bytes: job.bytes, via: used }
+  } catch (error) {
+    throw failure(error as Error, job.bytes, job.undelivered)
+  } finally {
+    job.finish()
+    if (source.seekable && offset === undefined) source.seek(job.position, SEEK.SET)
+    if (target >= 0 && position === undefined) sink.seek(job.target, SEEK.SET)
+  }
+}
+
+/** Where in the sink bytes go; -1 where it has no positions, or appends. */
+function targetOf(sink: Endpoint, position: number | undefined): number {
+  if (sink.seekable && !sink.appends) return position ?? sink.position()
+  if (position === undefined) return -1
+  const what = sink.appends ? 'file that was opened for appending' : sink.kind
+  throw invalidArgValue('options.position', position, `has no meaning for a ${what}`)
+}
+
+/** Tries one mechanism after the other. @returns the name of the one that ended it */
+async function carryOut(job: Job, via: string | undefined): Promise<Via> {
+  const { source, sink } = job
+  takeEarly(job)
+  const demanded = via === undefined ? undefined : MECHANISMS.get(via)
+  const unfit = demanded?.unfit(source, sink)
+  if (unfit !== undefined) throw unsupported(String(via), source, sink, unfit)
+  const mechanisms = demanded === undefined ? candidates(job, measuredCosts()) : [demanded]
+  let refusal: unknown
+  for (const mechanism of mechanisms) {
+    try {
+      await runOne(job, mechanism)
+      return mechanism.name
+    } catch (error) {
+      if (!(error instanceof Unsuitable)) throw error
+      refusal = error.cause
+    }
+  }
+  // read+write is the last: what it says is true of the descriptors, not of the mechanism.
+  if (demanded === undefined) throw refusal
+  throw isExhaustion(refusal) ? refusal : unsupported(demanded.name, source, sink, refusal)
+}
+
+async function runOne(job: Job, mechanism: Mechanism): Promise<void> {
+  job.check()
+  if (job.undelivered.length > 0) await deliver(job)
+  if (!job.done) await mechanism.run(job)
+}
+
+/** Bytes that were read from the source before the transfer began. */
+function takeEarly(job: Job): void {
+  const early = job.source.backing.early?.(Math.min(job.remaining, Number.MAX_SAFE_INTEGER))
+  if (early !== undefined && early.length > 0) job.undelivered.push(early)
+}
+
+function isExhaustion(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
+function tooShort(job: Job, length: number): SluiceError {
+  const text = `The source ended after ${job.bytes} of ${length} bytes`
+  return new SluiceError('ERR_SLUICE_SHORT', text)
+}
+
+function failure(error: Error, bytes: number, undelivered: readonly Uint8Array[]): TransferFailure {
+  const rest = undelivered.length > 0 ? { undelivered: new Uint8Array(Buffer.concat(undelivered)) } : {}
+  return Object.assign(error, { bytes, ...rest })
+}

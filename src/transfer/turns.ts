@@ -1,0 +1,53 @@
+import { Fifo } from '../engine/index.js'
+import { SluiceError } from '../kernel/index.js'
+
+/** What all transfers of a thread may move before its event loop goes round: half a millisecond or so. */
+const TURN_BYTES = 2 ** 22
+/** No transfer is given less at once, so that calls stay worth their price. */
+const LEAST_BYTES = 2 ** 17
+const MAX_WAITING = 2 ** 20
+
+let left = TURN_BYTES
+let share = TURN_BYTES
+let scheduled = false
+const waiting = new Fifo<() => void>(MAX_WAITING)
+
+function newTurn(): void {
+  scheduled = false
+  left = TURN_BYTES
+  const woken = Math.min(waiting.length, TURN_BYTES / LEAST_BYTES)
+  share = TURN_BYTES / Math.max(1, woken)
+  for (let count = 0; count < woken; count++) waiting.shift()?.()
+  if (waiting.length > 0) schedule()
+}
+
+function schedule(): void {
+  if (scheduled) return
+  scheduled = true
+  setImmediate(newTurn)
+}
+
+/**
+ * How many bytes a transfer may move now on the event loop's thread; 0 when this turn's are used up, and it must
+ * `await nextTurn()`.
+ */
+export function allowance(): number {
+  return Math.min(left, share)
+}
+
+/** Counts bytes that have been moved on the event loop's thread. */
+export function spend(bytes: number): void {
+  left -= bytes
+  if (left < LEAST_BYTES) left = 0
+  schedule()
+}
+
+/** Waits for the next turn of the event loop; those who wait longest come first. */
+export function nextTurn(): Promise<void> {
+  schedule()
+  return new Promise((resolve, reject) => {
+    if (!waiting.push(resolve)) {
+      reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', `${MAX_WAITING} transfers wait for their turn`))
+    }
+  })
+}
