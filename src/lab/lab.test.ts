@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { engine } from '../engine/index.js'
+import { storageOf } from '../observe/index.js'
+import { type LabReport, type RowReport, runLab } from './index.js'
+
+const MIB = 2 ** 20
+const SIZE = 4 * MIB
+const folder = mkdtempSync(join(tmpdir(), 'sluice-lab-test-'))
+const file = join(folder, 'data')
+writeFileSync(file, new Uint8Array(SIZE).fill(7))
+after(() => rmSync(folder, { recursive: true }))
+
+function rowOf(report: LabReport, id: string): RowReport {
+  const row = report.rows.find(each => each.id === id)
+  assert.ok(row !== undefined, `${id} is not among ${report.rows.map(each => each.id)}`)
+  return row
+}
+
+/** System calls of an operation; undefined where nobody may count them, or the row cannot be run here. */
+function callsOf(report: LabReport, id: string): number | undefined {
+  const { result } = rowOf(report, id)
+  const calls = result?.cost.systemCallsPerOperation
+  return calls?.method === 'tracepoint' ? calls.value : undefined
+}
+
+test('a synchronous read makes one system call, a ring 64 deep hardly any', async context => {
+  const only = 'readsync-4-kib,readsync-1-mib,cached/random/ring,cached/random/filehandle-4-kib-x64'
+  const report = await runLab({
+    file,
+    quick: true,
+    only: `read/cached*${only.replaceAll(',', ',read/cached*')}`,
+  })
+  const [note] = report.notes
+  if (callsOf(report, 'read/cached/random/readsync-4-kib') === undefined) return context.skip(note ?? '')
+  const near = (id: string, expected: number) => {
+    const calls = callsOf(report, id) ?? Number.NaN
+    assert.ok(Math.abs(calls - expected) < 0.1 * expected, `${id}: ${calls} instead of ${expected}`)
+  }
+  near('read/cached/sequential/readsync-4-kib', 1)
+  near('read/cached/random/readsync-4-kib', 1)
+  near('read/cached/sequential/readsync-1-mib', 1)
+  const few = ['ring-4-kib-x64', 'ring-fixed-4-kib-x64', 'ring-sqpoll-4-kib-x64']
+  if (engine().driver === 'ring') few.push('filehandle-4-kib-x64')
+  for (const name of few) {
+    const row = rowOf(report, `read/cached/random/${name}`)
+    if (row.reason !== undefined) {
+      context.diagnostic(`${row.name}: ${row.reason}`)
+      continue
+    }
+    const calls = callsOf(report, row.id) ?? Number.NaN
+    assert.ok(calls <= 0.06, `${row.name} makes ${calls} system calls an operation`)
+  }
+  return undefined
+})
+
+test('the file is only read: bytes, size and time of change stay as they were', async () => {
+  const hash = () => createHash('sha256').update(readFileSync(file)).digest('hex')
+  const before = { hash: hash(), mtimeMs: statSync(file).mtimeMs }
+  const report = await runLab({
+    file,
+    quick: true,
+    only: 'write/cached/random,write/uncached/random,readsync-64',
+  })
+  assert.deepEqual({ hash: hash(), mtimeMs: statSync(file).mtimeMs }, before)
+  assert.deepEqual(readdirSync(folder), ['data'])
+  assert.ok(rowOf(report, 'write/cached/random/writesync-4-kib').result !== undefined)
+  assert.equal(report.files.write.folder, folder)
+})
+
+test('an uncached read fetches from the device what a cached one has already', async context => {
+  if (storageOf(folder).device === undefined) return context.skip(`${folder} lies on no device`)
+  const report = await runLab({ file, quick: true, only: 'cached/random/readsync' })
+  const hits = (state: string) => rowOf(report, `read/${state}/random/readsync-4-kib`).result
+  const uncached = hits('uncached')
+  assert.equal(hits('cached')?.cost.cacheHitRatio?.value, 1)
+  assert.equal(hits('cached')?.residentBefore, 1)
+  assert.ok((uncached?.cost.cacheHitRatio?.value ?? 1) < 0.5, JSON.stringify(uncached?.cost.cacheHitRatio))
+  assert.ok((uncached?.residentBefore ?? 1) < 0.1)
+  return undefined
+})
+
+test('every number of a row is there, and those that are derived say so', async () => {
+  const report = await runLab({ file, quick: true, only: 'cached/sequential/mmap,cached/sequential/writev' })
+  for (const { result, name } of report.rows) {
+    if (result === undefined) continue
+    assert.ok(result.bytesPerSecond.median > 0, name)
+    assert.ok(result.bytesPerSecond.min <= result.bytesPerSecond.max, name)
+    assert.ok((result.latencyNs.p50 ?? 1) > 0, name)
+    assert.equal(result.cost.kernelCopies.method, 'derived')
+    assert.ok(result.queue.deepest <= 1)
+  }
+  assert.equal(rowOf(report, 'read/cached/sequential/mmap-64-kib').result?.cost.kernelCopies.value, 0)
+  assert.equal(report.checklist.length, 4)
+  assert.equal(report.fingerprint.node.version, process.version)
+  assert.deepEqual(JSON.parse(JSON.stringify(report)).format, 1)
+})
+
+test('a file smaller than an operation makes the operation smaller, and Direct I/O says why not', async () => {
+  const small = join(folder, 'small')
+  writeFileSync(small, new Uint8Array(100))
+  const report = await runLab({
+    file: small,
+    quick: true,
+    only: 'read/cached/sequential/readsync-1-mib,read/uncached/random/direct-readsync',
+  })
+  const whole = rowOf(report, 'read/cached/sequential/readsync-1-mib')
+  assert.equal(whole.size, 100)
+  assert.ok(whole.result !== undefined)
+  const direct = rowOf(report, 'read/uncached/random/direct-readsync-4-kib')
+  assert.match(direct.reason ?? '', /Direct I\/O|O_DIRECT|no device|page cache keeps/)
+  rmSync(small)
+})
+
+test('on a file system in memory, what cannot be run says why', async context => {
+  if (!existsSync('/dev/shm') || storageOf('/dev/shm').fileSystem !== 'tmpfs')
+    return context.skip('no tmpfs at /dev/shm')
+  const memory = mkdtempSync('/dev/shm/sluice-lab-test-')
+  context.after(() => rmSync(memory, { recursive: true }))
+  const path = join(memory, 'data')
+  writeFileSync(path, new Uint8Array(MIB))
+  const report = await runLab({ file: path, quick: true, only: 'uncached*readsync,direct-writesync' })
+  const reason = (id: string) => rowOf(report, id).reason ?? ''
+  assert.match(reason('read/uncached/random/readsync-4-kib'), /page cache keeps 100 %/)
+  assert.match(reason('read/uncached/random/direct-readsync-4-kib'), /no device|page cache keeps/)
+  assert.match(reason('write/uncached/random/direct-writesync-4-kib'), /in memory has no device/)
+  return undefined
+})
+
+test('a run that is aborted rejects with the reason and leaves nothing behind', async () => {
+  const controller = new AbortController()
+  const reason = new Error('enough')
+  const run = runLab({
+    file,
+    quick: true,
+    only: 'readsync,writesync',
+    signal: controller.signal,
+    onProgress: ({ done }) => {
+      if (done === 2) controller.abort(reason)
+    },
+  })
+  await assert.rejects(run, reason)
+  assert.deepEqual(readdirSync(folder), ['data'])
+})
+
+test('progress never goes back, and names what is next', async () => {
+  const seen: number[] = []
+  let total = 0
+  await runLab({
+    file,
+    quick: true,
+    only: 'readv',
+    onProgress(progress) {
+      seen.push(progress.done)
+      total = progress.total
+      assert.match(progress.row, /readv/)
+    },
+  })
+  assert.deepEqual(seen, [...seen.keys()])
+  assert.equal(total, seen.length)
+})
+
+test('arguments that cannot be are refused before anything is measured', async () => {
+  await assert.rejects(runLab({ only: 'nothing like it' }), { code: 'ERR_INVALID_ARG_VALUE' })
+  await assert.rejects(runLab({ size: 0 }), { code: 'ERR_OUT_OF_RANGE' })
+  await assert.rejects(runLab({ size: 1.5 }), { code: 'ERR_OUT_OF_RANGE' })
+  await assert.rejects(runLab({ file: join(folder, 'nothing') }), { code: 'ENOENT' })
+})
