@@ -24,8 +24,13 @@ export interface Driver {
   readonly fd: number
   /** Hands over every entry prepared. Never blocks. @returns entries taken; fewer when it must be reaped first */
   submit(): number
-  /** Hands out every completion there is. Never blocks. @returns how many */
-  reap(callback: CompletionCallback): number
+  /**
+   * Hands out every completion there is. Never blocks. Follows each `submit()`, which may have completed something.
+   *
+   * @param look false where only what `submit()` has completed is wanted: `fd` will tell of the rest. True by default
+   * @returns how many
+   */
+  reap(callback: CompletionCallback, look?: boolean): number
   /** Whether an operation of `IORING_OP` can be carried out. */
   supports(operation: number): boolean
   /** Where memory is registered that operations name by index; undefined where there is no such table. */

@@ -1,4 +1,4 @@
-import { IOSQE, SluiceError } from '../kernel/index.js'
+import { SluiceError } from '../kernel/index.js'
 import { type BlockRing, type BlockRingOptions, prepareCancel, type SubmissionQueue } from '../ring/index.js'
 import type { Driver } from './driver.js'
 import type { Outbox } from './outbox.js'
@@ -12,8 +12,8 @@ const KIND_MASK = 0x3f
 export const NOBODY = 0xffffffff
 
 /**
- * A kind of operation that was marked silent: it has a completion only when it fails, or falls short. To be added to
- * a kind below 32.
+ * A kind of operation that was silenced: it may have a completion only when it fails, or falls short. To be added to a
+ * kind below 32.
  */
 export const SILENT = 32
 
@@ -129,9 +129,12 @@ export class Handles {
     return this.#driver.blockRing(options)
   }
 
-  /** Marks the entry prepared last as silent. Its kind must have {@link SILENT}. */
-  markSilent(): void {
-    this.submissions.mark(IOSQE.CQE_SKIP_SUCCESS)
+  /**
+   * Lets the entry prepared last succeed in silence. Its kind must have {@link SILENT}, and it must end within its
+   * submission. It may complete all the same.
+   */
+  silence(): void {
+    this.#driver.silence()
   }
 
   /** Cancels the operations with this user data; they complete by themselves. */

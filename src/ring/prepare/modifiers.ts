@@ -40,6 +40,18 @@ export function addOptions(queue: SubmissionQueue, options: number): void {
 }
 
 /**
+ * Ends the multishot receive prepared last once it has received so much in all: its last completion has no
+ * `IORING_CQE_F.MORE`. Exact only if each receive is limited as well; else the last one may go beyond. Needs kernel
+ * 6.17; before, the receive fails with `EINVAL`.
+ *
+ * @param bytes 1 or more
+ */
+export function limitReceived(queue: SubmissionQueue, bytes: number): void {
+  const entry = queue.last
+  if (entry >= 0) queue.words[entry + SQE_WORD.FILE_INDEX] = bytes
+}
+
+/**
  * Adds to the operation's own flags of the entry taken last: `RWF` flags of a read or write, `SPLICE_F` flags
  * of a splice and the like.
  */

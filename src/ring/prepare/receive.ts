@@ -64,7 +64,7 @@ export function prepareRecvSelect(
  * Receives again and again, as data comes, into buffers that the kernel picks from a group. Ends when a
  * completion lacks `IORING_CQE_F.MORE`, as at the peer's end or when the group is empty (ENOBUFS).
  *
- * @param length the most to receive in all; 0 for no limit. A limit needs kernel 6.17.
+ * @param length the most that one completion may bring, 0 for the buffer's length; see also `limitReceived()`
  * @returns false when the queue is full
  */
 export function prepareRecvMultishot(

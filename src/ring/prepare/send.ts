@@ -193,6 +193,17 @@ export function prepareSendmsg(
   return fill(queue, IORING_OP.SENDMSG, fd, 0, addressOf(header), 1, flags, userData) >= 0
 }
 
+/** As {@link prepareSendmsg}, by the header's address. */
+export function prepareSendmsgAt(
+  queue: SubmissionQueue,
+  fd: number,
+  header: number,
+  flags: number,
+  userData: number,
+): boolean {
+  return fill(queue, IORING_OP.SENDMSG, fd, 0, header, 1, flags, userData) >= 0
+}
+
 /** As {@link prepareSendmsg}, without copying; see {@link prepareSendZc}. */
 export function prepareSendmsgZc(
   queue: SubmissionQueue,

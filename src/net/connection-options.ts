@@ -1,0 +1,46 @@
+import { checkInteger, invalidArgValue } from '../kernel/index.js'
+import type { Connection } from './connection.js'
+
+const MAX_BOUND = 2 ** 30
+/** What setInterval() takes, times eight. */
+const MAX_TIMEOUT = 2 ** 31
+
+/** How a connection behaves. */
+export interface ConnectionOptions {
+  /**
+   * Bytes that may have been received and not read: what comes ahead of `read()`. 65536 by default. Nothing is
+   * received before the first read.
+   */
+  receiveBound?: number
+  /** Bytes that may have been written and not sent; 1 MiB by default. One larger write is taken when none waits. */
+  sendBound?: number
+  /** What `write()` does at the bound: waits (`block`, the default), or rejects with `ERR_SLUICE_QUEUE_FULL`. */
+  overflow?: 'block' | 'reject'
+  /** Milliseconds without a byte in either direction, after which the connection fails with `ETIMEDOUT`; 0 for never. */
+  idleTimeout?: number
+  /** Milliseconds that a read may wait for its first byte, after which the connection fails with `ETIMEDOUT`. */
+  readTimeout?: number
+}
+
+/** {@link ConnectionOptions}, checked, and whom to tell of the end; one for all connections of a listener. */
+export interface ConnectionSettings extends Required<ConnectionOptions> {
+  /** The descriptor has been closed. */
+  closed?: ((connection: Connection) => void) | undefined
+}
+
+/** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
+export function connectionSettings(
+  options: ConnectionOptions,
+  closed?: (connection: Connection) => void,
+): ConnectionSettings {
+  const { receiveBound = 65536, sendBound = 2 ** 20, overflow = 'block' } = options
+  const { idleTimeout = 0, readTimeout = 0 } = options
+  checkInteger(receiveBound, 'options.receiveBound', 1, MAX_BOUND)
+  checkInteger(sendBound, 'options.sendBound', 1, MAX_BOUND)
+  checkInteger(idleTimeout, 'options.idleTimeout', 0, MAX_TIMEOUT)
+  checkInteger(readTimeout, 'options.readTimeout', 0, MAX_TIMEOUT)
+  if (overflow !== 'block' && overflow !== 'reject') {
+    throw invalidArgValue('options.overflow', overflow, 'is not block or reject')
+  }
+  return { receiveBound, sendBound, overflow, idleTimeout, readTimeout, closed }
+}

@@ -1,0 +1,308 @@
+import { AbortError, invalidArgType, SluiceError, type SocketAddress, SOL, TCP } from '../kernel/index.js'
+import type { ConnectionSettings } from './connection-options.js'
+import type { Receiver } from './receiver.js'
+import type { Sender } from './sender.js'
+import { socketAddress } from './socket-address.js'
+import { setKeepAlive, setOption } from './socket-options.js'
+import { StreamSocket } from './stream-socket.js'
+
+/** Of one read. */
+export interface ReadOptions {
+  /** Ends the wait, with an `AbortError`; what comes later is for the next read. */
+  signal?: AbortSignal
+}
+
+/** What a borrower of a connection's descriptor needs; see {@link Connection.lend}. */
+export interface Loan {
+  readonly fd: number
+  /** Aborted when the connection fails or is closed meanwhile. */
+  readonly gone: AbortSignal
+  /** What had been received and not read: it comes before anything that the descriptor gives. */
+  readonly early: Uint8Array[]
+  /** Gives the descriptor back. @param unread what came from it and belongs to the next read */
+  release(unread?: readonly Uint8Array[]): void
+}
+
+/**
+ * A connected stream socket: TCP or Unix.
+ *
+ * Bytes are pulled: nothing is received before the first read, and no more than a bound ahead of the reads. What
+ * `read()` and iteration give is yours for ever; small chunks share blocks of 64 KiB, so keep a copy rather than a few
+ * bytes of a chunk. What is written in one turn of the event loop goes out together; a promise of `write()` settles
+ * when its memory is the caller's again and there is room for more.
+ *
+ * ```ts
+ * for await (const bytes of connection) await connection.write(bytes)
+ * ```
+ *
+ * A failure ends the connection and is told to whoever reads or writes. It keeps the process alive until it has ended.
+ */
+export class Connection implements AsyncIterable<Uint8Array> {
+  readonly #socket: StreamSocket
+  readonly #receiver: Receiver
+  readonly #sender: Sender
+  #closed: Promise<void> | undefined
+  #handedOn = false
+  #remote: SocketAddress | undefined
+
+  /** Takes over a connected socket; for users there are `connect()`, `listen()` and `adopt()`. */
+  constructor(fd: number, settings: ConnectionSettings) {
+    const socket = new StreamSocket(fd, settings)
+    this.#socket = socket
+    this.#receiver = socket.receiver
+    this.#sender = socket.sender
+    if (settings.closed !== undefined) socket.closed = () => settings.closed?.(this)
+  }
+
+  /** The descriptor; -1 once closed. Whoever uses it by himself borrows it: {@link Connection.lend}. */
+  get fd(): number {
+    return this.#socket.isClosed ? -1 : this.#socket.fd
+  }
+
+  /** Whether it has neither ended nor failed nor been closed. */
+  get isOpen(): boolean {
+    return this.#socket.isOpen
+  }
+
+  /** Whether it was handed on with `toDuplex()`: then its listener does not close it when the handler is through. */
+  get handedOn(): boolean {
+    return this.#handedOn
+  }
+
+  /** What it failed with, if it did. */
+  get error(): Error | undefined {
+    return this.#socket.error
+  }
+
+  /** Bytes received so far. */
+  get bytesRead(): number {
+    return this.#receiver.bytes
+  }
+
+  /** Bytes that the kernel has taken so far. */
+  get bytesWritten(): number {
+    return this.#sender.bytes
+  }
+
+  /** Bytes received and not read yet. */
+  get readableLength(): number {
+    return this.#receiver.queued
+  }
+
+  /** Bytes written that the kernel has not taken yet. */
+  get writableLength(): number {
+    return this.#sender.queued
+  }
+
+  /** The peer's address; of a Unix socket that nobody named, an empty path. */
+  get remoteAddress(): SocketAddress | undefined {
+    if (this.#remote === undefined && !this.#socket.isClosed) {
+      this.#remote = socketAddress(this.#socket.fd, 'getpeername')
+    }
+    return this.#remote
+  }
+
+  /** This end's address; undefined once closed. */
+  get localAddress(): SocketAddress | undefined {
+    return this.#socket.isClosed ? undefined : socketAddress(this.#socket.fd, 'getsockname')
+  }
+
+  /**
+   * The next bytes, as many as came together; null when the peer has ended.
+   *
+   * @throws the system error of recv(2): `ECONNRESET`, `ETIMEDOUT`; `AbortError`; `ERR_SLUICE_BUSY` while another read
+   *   waits; `ERR_SLUICE_CLOSED`
+   */
+  read(options?: ReadOptions): Promise<Uint8Array | null> {
+    if (options?.signal === undefined) return this.#receiver.read()
+    return this.#abortable(options.signal, () => this.#receiver.read())
+  }
+
+  /**
+   * The next bytes, into the caller's memory. Large ones come there without a copy.
+   *
+   * @returns how many; 0 when the peer has ended
+   * @throws as `read()`; `ERR_INVALID_ARG_TYPE` unless `buffer` has room for at least a byte
+   */
+  readInto(buffer: Uint8Array, options?: ReadOptions): Promise<number> {
+    if (!(buffer instanceof Uint8Array) || buffer.length === 0) {
+      return Promise.reject(invalidArgType('buffer', 'a Uint8Array that is not empty', buffer))
+    }
+    if (options?.signal === undefined) return this.#receiver.readInto(buffer)
+    return this.#abortable(options.signal, () => this.#receiver.readInto(buffer))
+  }
+
+  async #abortable<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
+    if (signal.aborted) throw new AbortError(signal)
+    const abort = () => this.#receiver.abortWait(new AbortError(signal))
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      return await start()
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  /** The bytes, chunk by chunk, until the peer ends. Leaving the loop early leaves the connection as it is. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+    return new Chunks(this.#receiver)
+  }
+
+  /**
+   * Sends bytes, behind all that were written before. Small ones are copied; larger ones must stay as they are until
+   * the promise settles.
+   *
+   * @param data bytes, or text to be sent as UTF-8
+   * @returns when the memory is the caller's again and no more than `sendBound` bytes wait
+   * @throws `EPIPE` after `end()`; the system error of send(2) that ended the connection, of this or an earlier write;
+   *   `ERR_SLUICE_QUEUE_FULL` at the bound, where it does not block; `ERR_SLUICE_CLOSED`
+   */
+  write(data: Uint8Array | string): Promise<void> {
+    if (data instanceof Uint8Array) return this.#sender.write(data)
+    if (typeof data === 'string') return this.#sender.write(Buffer.from(data))
+    return Promise.reject(invalidArgType('data', 'of type string or an instance of Uint8Array', data))
+  }
+
+  /** As `write()`, several pieces one behind the other. */
+  writev(pieces: readonly (Uint8Array | string)[]): Promise<void> {
+    if (!Array.isArray(pieces)) {
+      return Promise.reject(invalidArgType('pieces', 'an instance of Array', pieces))
+    }
+    const written = pieces.map(piece => this.write(piece))
+    return Promise.all(written).then(() => undefined)
+  }
+
+  /** @returns when the kernel has taken everything written so far; rejects if it does not */
+  flush(): Promise<void> {
+    return this.#sender.drain()
+  }
+
+  /** Ends this half when everything is sent; the peer can go on. @returns when the peer has been told */
+  end(): Promise<void> {
+    return this.#sender.end()
+  }
+
+  /**
+   * Sends what was written, then closes. What came and was not received yet is lost, and makes the kernel tell the peer
+   * of a reset. Idempotent; a peer that takes nothing is waited for: see `destroy()` and `idleTimeout`.
+   *
+   * @returns when the descriptor is closed; it never rejects
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    // Who wrote has been told of what went wrong.
+    await this.#sender.drain().catch(() => {})
+    await this.destroy()
+  }
+
+  /** As `close()`, without waiting for what was written. @param error what waiting reads and writes reject with */
+  destroy(error: Error = closed()): Promise<void> {
+    this.#socket.destroy(error)
+    return this.#whenClosed()
+  }
+
+  /** Drops the connection: the peer sees a reset, `ECONNRESET`. @returns when the descriptor is closed */
+  reset(): Promise<void> {
+    this.#socket.reset(closed())
+    return this.#whenClosed()
+  }
+
+  #whenClosed(): Promise<void> {
+    const socket = this.#socket
+    if (socket.isClosed) return Promise.resolve()
+    return new Promise(resolve => {
+      const before = socket.closed
+      socket.closed = () => {
+        before?.()
+        resolve()
+      }
+    })
+  }
+
+  /** As `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Has it keep the process alive again. */
+  ref(): this {
+    this.#socket.setBackground(false)
+    return this
+  }
+
+  /** Lets the process end although it is open. */
+  unref(): this {
+    this.#socket.setBackground(true)
+    return this
+  }
+
+  /** Sends small segments at once (TCP_NODELAY), or not. @throws the system error of setsockopt(2) */
+  setNoDelay(noDelay = true): this {
+    setOption(this.#socket.fd, SOL.TCP, TCP.NODELAY, noDelay ? 1 : 0)
+    return this
+  }
+
+  /** Asks a silent peer whether it is still there. @param after milliseconds of silence before the first time */
+  setKeepAlive(after: number | true = true): this {
+    setKeepAlive(this.#socket.fd, after)
+    return this
+  }
+
+  /**
+   * Lends the descriptor to somebody who moves bytes by it himself: everything written is sent first, receiving stops,
+   * and the descriptor stays open until `release()`. Meanwhile reads and writes reject with `ERR_SLUICE_BUSY`.
+   *
+   * @param direction which half is lent; the other one can be used as before
+   */
+  async lend(direction: 'read' | 'write'): Promise<Loan> {
+    const socket = this.#socket
+    if (!socket.isOpen) throw this.error ?? closed()
+    const gone = socket.lend()
+    try {
+      if (direction === 'write') await this.#sender.lend()
+      else await this.#receiver.lend()
+    } catch (error) {
+      socket.giveBack()
+      throw error
+    }
+    const early = direction === 'read' ? this.#receiver.takeAll() : []
+    let lent = true
+    return {
+      fd: socket.fd,
+      gone,
+      early,
+      release: (unread = []) => {
+        if (!lent) return
+        lent = false
+        if (direction === 'write') this.#sender.resume()
+        else this.#receiver.resume(unread)
+        socket.giveBack()
+      },
+    }
+  }
+}
+
+/** One iteration over a connection. */
+class Chunks implements AsyncIterator<Uint8Array, undefined> {
+  readonly #receiver: Receiver
+
+  constructor(receiver: Receiver) {
+    this.#receiver = receiver
+  }
+
+  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    return this.#receiver.next()
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    return { done: true, value: undefined }
+  }
+}
+
+function closed(): SluiceError {
+  return new SluiceError('ERR_SLUICE_CLOSED', 'The connection is closed')
+}

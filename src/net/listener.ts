@@ -1,0 +1,340 @@
+import { AsyncResource } from 'node:async_hooks'
+import { type Handle, Handles } from '../engine/index.js'
+import { errnoOf, IORING_CQE_F, SOCK, SluiceError, type SocketAddress, systemError, syscall } from '../kernel/index.js'
+import { prepareAcceptMultishot, prepareClose } from '../ring/index.js'
+import { Connection } from './connection.js'
+import { type ConnectionOptions, type ConnectionSettings, connectionSettings } from './connection-options.js'
+import { KIND } from './kind.js'
+import { type NetResources, netResources } from './resources.js'
+import { socketAddress } from './socket-address.js'
+
+const { MORE } = IORING_CQE_F
+/** Of accept(2): no descriptor or no memory is left, which time or a close will mend. */
+const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'].map(name => -errnoOf(name)))
+/** Of accept(2): concerns one connection that is gone again, not the listener. */
+const PASSING = new Set(
+  ['ECONNABORTED', 'EINTR', 'EAGAIN', 'EPROTO', 'EPERM', 'ENETDOWN', 'EHOSTUNREACH'].map(name => -errnoOf(name)),
+)
+const ECANCELED = -errnoOf('ECANCELED')
+/** How long to leave it when descriptors are exhausted and none of ours is closed. */
+const RETRY_MS = 100
+
+/**
+ * Serves one connection. Once its promise settles the connection is closed, unless it was handed on with
+ * `toDuplex()`; a handler that returns no promise keeps it.
+ */
+export type ConnectionHandler = (connection: Connection) => void | Promise<void>
+
+/** How a listener treats its connections. */
+export interface ServingOptions extends ConnectionOptions {
+  /** Connections open at once; further ones wait in the backlog until one is closed. No limit by default. */
+  maxConnections?: number
+  /**
+   * Told what goes wrong beside the connections themselves: a handler's failure, with its connection, or that
+   * descriptors are exhausted. Where it is not given, Node's `warning` event says so.
+   */
+  onError?: (error: Error, connection?: Connection) => void
+}
+
+/** What a listener has done so far. */
+export interface ListenerStats {
+  accepted: number
+  /** Open now. */
+  connections: number
+  /** Times that accepting was suspended: at `maxConnections`, or for want of descriptors. */
+  pauses: number
+}
+
+/**
+ * A socket that takes connections, each served by a handler. It keeps the process alive until it is closed.
+ *
+ * ```ts
+ * await using server = await listen({ port: 9000 }, async connection => {
+ *   for await (const bytes of connection) await connection.write(bytes)
+ * })
+ * ```
+ */
+export class Listener implements AsyncDisposable {
+  readonly #accepting: Accepting
+  readonly #address: SocketAddress | undefined
+
+  /** Takes over a listening socket; for users there is `listen()`. @param ended told when the socket is closed */
+  constructor(fd: number, options: ServingOptions, handler: ConnectionHandler, ended?: () => void) {
+    this.#address = socketAddress(fd, 'getsockname')
+    this.#accepting = new Accepting(fd, options, handler, ended)
+  }
+
+  /** Where it listens. */
+  address(): SocketAddress | undefined {
+    return this.#address
+  }
+
+  /** The port it listens on; 0 for a Unix socket. */
+  get port(): number {
+    return this.#address !== undefined && 'port' in this.#address ? this.#address.port : 0
+  }
+
+  /** Its connections that are open. */
+  get connections(): ReadonlySet<Connection> {
+    return this.#accepting.connections
+  }
+
+  /** What it has done so far. */
+  stats(): ListenerStats {
+    return this.#accepting.stats()
+  }
+
+  /**
+   * Ends it: no connection is taken any more, those that are open may finish, and those that have not after a while
+   * are destroyed. Idempotent.
+   *
+   * @param options `timeout` in milliseconds until they are; 0 at once, `Infinity` never, 5000 by default
+   * @returns when all is closed
+   */
+  close(options: { timeout?: number } = {}): Promise<void> {
+    return this.#accepting.close(options.timeout ?? 5000)
+  }
+
+  /** As `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Has it keep the process alive again. */
+  ref(): this {
+    this.#accepting.setBackground(false)
+    return this
+  }
+
+  /** Lets the process end although it listens. Its connections are not concerned. */
+  unref(): this {
+    this.#accepting.setBackground(true)
+    return this
+  }
+}
+
+/** What a listener is inside: one multishot accept, suspended while there is no place for a connection. */
+class Accepting implements Handle {
+  readonly connections = new Set<Connection>()
+  readonly #fd: number
+  readonly #number: number
+  readonly #resources: NetResources
+  readonly #settings: ConnectionSettings
+  readonly #maxConnections: number
+  readonly #onError: (error: Error, connection?: Connection) => void
+  readonly #handler: ConnectionHandler
+  readonly #context = new AsyncResource('SluiceListener')
+  readonly #ended: (() => void) | undefined
+  /** Accepted past `maxConnections`, before the kernel heard of it. */
+  #parked: number[] = []
+  #armed = false
+  #cancelling = false
+  #exhausted: NodeJS.Timeout | undefined
+  #accepted = 0
+  #pauses = 0
+  #closing: Promise<void> | undefined
+  #descriptorClosed: (() => void) | undefined
+  #lastClosed: (() => void) | undefined
+
+  constructor(fd: number, options: ServingOptions, handler: ConnectionHandler, ended: (() => void) | undefined) {
+    this.#fd = fd
+    this.#settings = connectionSettings(options, connection => this.#connectionClosed(connection))
+    this.#maxConnections = options.maxConnections ?? Infinity
+    this.#onError = options.onError ?? warn
+    this.#handler = handler
+    this.#ended = ended
+    this.#resources = netResources()
+    this.#number = this.#resources.handles.attach(this)
+    this.#arm()
+  }
+
+  stats(): ListenerStats {
+    return { accepted: this.#accepted, connections: this.connections.size, pauses: this.#pauses }
+  }
+
+  setBackground(background: boolean): void {
+    if (this.#closing === undefined) this.#resources.handles.setBackground(this.#number, background)
+  }
+
+  #arm(): void {
+    if (this.#armed || this.#closing !== undefined || this.#exhausted !== undefined) return
+    if (this.connections.size >= this.#maxConnections) return
+    this.#armed = true
+    const { handles } = this.#resources
+    const data = Handles.userData(this.#number, KIND.ACCEPT)
+    handles.place(() => prepareAcceptMultishot(handles.submissions, this.#fd, SOCK.CLOEXEC, data))
+  }
+
+  #disarm(): void {
+    if (!this.#armed || this.#cancelling) return
+    this.#cancelling = true
+    this.#resources.handles.cancel(Handles.userData(this.#number, KIND.ACCEPT))
+  }
+
+  complete(kind: number, result: number, flags: number): void {
+    if (kind === KIND.CLOSE) {
+      this.#resources.handles.detach(this.#number)
+      this.#descriptorClosed?.()
+      return
+    }
+    if ((flags & MORE) === 0) {
+      this.#armed = false
+      this.#cancelling = false
+    }
+    if (result >= 0) this.#take(result)
+    else this.#failed(result)
+    if (!this.#armed) this.#resume()
+  }
+
+  /** The accept has ended. */
+  #resume(): void {
+    if (this.#closing === undefined) this.#arm()
+    else this.#closeDescriptor()
+  }
+
+  #take(fd: number): void {
+    if (this.#closing !== undefined) {
+      syscall('close', fd)
+    } else if (this.connections.size >= this.#maxConnections) {
+      this.#parked.push(fd)
+      this.#pause()
+    } else {
+      this.#serve(fd)
+      if (this.connections.size >= this.#maxConnections) this.#pause()
+    }
+  }
+
+  #pause(): void {
+    if (this.#armed && !this.#cancelling) this.#pauses++
+    this.#disarm()
+  }
+
+  #failed(result: number): void {
+    if (result === ECANCELED || PASSING.has(result) || this.#closing !== undefined) return
+    this.#report(systemError(result, 'accept'))
+    // Also after anything unheard of: a listener that stops for good without a word would be worse.
+    this.#pauses++
+    this.#exhausted = setTimeout(() => this.#retry(), EXHAUSTED.has(result) ? RETRY_MS : RETRY_MS * 10)
+    if (this.connections.size > 0) this.#exhausted.unref()
+  }
+
+  #retry(): void {
+    clearTimeout(this.#exhausted)
+    this.#exhausted = undefined
+    this.#arm()
+  }
+
+  #serve(fd: number): void {
+    this.#accepted++
+    let connection: Connection
+    try {
+      connection = new Connection(fd, this.#settings)
+    } catch (error) {
+      syscall('close', fd)
+      this.#report(error as Error)
+      return
+    }
+    this.connections.add(connection)
+    this.#context.runInAsyncScope(this.#handle, this, connection)
+  }
+
+  #handle(connection: Connection): void {
+    try {
+      const served = this.#handler(connection)
+      if (served instanceof Promise) {
+        served.then(
+          () => {
+            if (!connection.handedOn) void connection.close()
+          },
+          error => this.#handlerFailed(connection, error),
+        )
+      }
+    } catch (error) {
+      this.#handlerFailed(connection, error)
+    }
+  }
+
+  /** What the connection itself has failed with is its peer's doing, and no news to anybody. */
+  #handlerFailed(connection: Connection, error: unknown): void {
+    if (error !== connection.error && !isOrdinary(error)) this.#report(asError(error), connection)
+    connection.destroy(asError(error))
+  }
+
+  #report(error: Error, connection?: Connection): void {
+    try {
+      this.#context.runInAsyncScope(this.#onError, undefined, error, connection)
+    } catch (failure) {
+      queueMicrotask(() => {
+        throw failure
+      })
+    }
+  }
+
+  #connectionClosed(connection: Connection): void {
+    this.connections.delete(connection)
+    const parked = this.#closing === undefined ? this.#parked.shift() : undefined
+    if (parked !== undefined) this.#take(parked)
+    else if (this.#exhausted !== undefined) this.#retry()
+    else this.#arm()
+    if (this.connections.size === 0) this.#lastClosed?.()
+  }
+
+  flush(): void {}
+
+  abandon(): void {
+    this.close(0)
+  }
+
+  close(timeout: number): Promise<void> {
+    this.#closing ??= this.#close(timeout)
+    return this.#closing
+  }
+
+  async #close(timeout: number): Promise<void> {
+    clearTimeout(this.#exhausted)
+    for (const fd of this.#parked) syscall('close', fd)
+    const closed = new Promise<void>(resolve => {
+      this.#descriptorClosed = resolve
+    })
+    // After this turn, so that `#closing` is set by then.
+    await undefined
+    if (this.#armed) this.#disarm()
+    else this.#closeDescriptor()
+    await closed
+    this.#ended?.()
+    await this.#endConnections(timeout)
+  }
+
+  #closeDescriptor(): void {
+    const { handles } = this.#resources
+    const data = Handles.userData(this.#number, KIND.CLOSE)
+    handles.place(() => prepareClose(handles.submissions, this.#fd, data))
+  }
+
+  async #endConnections(timeout: number): Promise<void> {
+    if (this.connections.size === 0) return
+    const last = new Promise<void>(resolve => {
+      this.#lastClosed = resolve
+    })
+    const force = () => {
+      for (const connection of this.connections) connection.destroy()
+    }
+    const timer = timeout === 0 || timeout === Infinity ? undefined : setTimeout(force, timeout)
+    if (timeout === 0) force()
+    await last
+    clearTimeout(timer)
+  }
+}
+
+/** What writing to or reading from a connection that has ended gives. */
+function isOrdinary(error: unknown): boolean {
+  return error instanceof SluiceError && error.code === 'ERR_SLUICE_CLOSED'
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error('A connection handler threw what is no error', { cause: error })
+}
+
+function warn(error: Error): void {
+  process.emitWarning(error)
+}

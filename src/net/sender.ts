@@ -1,0 +1,402 @@
+import { type Handle, Handles } from '../engine/index.js'
+import { errnoOf, MSG, SHUT, SluiceError, systemError } from '../kernel/index.js'
+import { prepareSendAt, prepareSendmsgAt, prepareShutdown } from '../ring/index.js'
+import { KIND } from './kind.js'
+import { MessageBlock } from './message-block.js'
+import type { NetResources } from './resources.js'
+import { Segment } from './segment.js'
+import type { ArenaMemory } from './send-arena.js'
+
+const EAGAIN = -errnoOf('EAGAIN')
+const EINTR = -errnoOf('EINTR')
+const ENOTCONN = -errnoOf('ENOTCONN')
+
+/** A send that is tried at once or not at all. On the ring, MSG_WAITALL makes falling short a failure, so it is heard of. */
+const TRY_FLAGS = MSG.NOSIGNAL | MSG.DONTWAIT | MSG.WAITALL
+/** A send that the kernel goes on with until everything is taken. */
+const SEND_FLAGS = MSG.NOSIGNAL | MSG.WAITALL
+/** Writes up to here are copied, so that their memory is the caller's again at once. */
+const COPIED_BYTES = 8192
+/** Writes that may wait beyond the bound. */
+const MAX_WAITING = 16384
+
+const WRITTEN = Promise.resolve()
+
+/** What a sender tells its connection. */
+export interface SenderOwner extends Handle {
+  /** Nothing of the sender's is in flight any more. */
+  senderIdle(): void
+}
+
+/**
+ * The outgoing half of a connection.
+ *
+ * What is written in a turn is copied into the thread's arena and goes out with the turn as one send, which is tried
+ * once and has no completion. Only what the socket does not take then, and what is too large to copy, is queued here
+ * and sent by operations that wait.
+ */
+export class Sender {
+  /** Bytes that the kernel has taken. */
+  bytes = 0
+  /** Bytes in `#segments`. */
+  #queued = 0
+  readonly #resources: NetResources
+  readonly #owner: SenderOwner
+  readonly #number: number
+  readonly #fd: number
+  readonly #bound: number
+  readonly #rejects: boolean
+  /** This turn's bytes: a piece of the arena. */
+  #memory: ArenaMemory | undefined
+  #start = 0
+  #length = 0
+  /** The piece that was tried last. */
+  #triedMemory: ArenaMemory | undefined
+  #triedStart = 0
+  #triedLength = 0
+  /** What could not go out at once; undefined while everything does. */
+  #segments: Segment[] | undefined
+  #sending = false
+  #message: MessageBlock | undefined
+  #error: Error | undefined
+  #stopped = false
+  #end: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined
+  #shutting = false
+  #hasEnded = false
+  #lent = false
+  #marks: ((error?: Error) => void)[] | undefined
+
+  constructor(
+    resources: NetResources,
+    owner: SenderOwner,
+    number: number,
+    fd: number,
+    bound: number,
+    rejects: boolean,
+  ) {
+    this.#resources = resources
+    this.#owner = owner
+    this.#number = number
+    this.#fd = fd
+    this.#bound = bound
+    this.#rejects = rejects
+  }
+
+  /** Bytes written that the kernel has not taken yet. */
+  get queued(): number {
+    return this.#queued + this.#length
+  }
+
+  /** Whether anything is in flight. */
+  get busy(): boolean {
+    return this.#sending || this.#shutting
+  }
+
+  /** Whether the peer has been told that nothing more comes. */
+  get ended(): boolean {
+    return this.#hasEnded
+  }
+
+  /** @returns when the bytes are the caller's again and there is room for more */
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#error !== undefined || this.#end !== undefined || this.#lent) return this.#refuse()
+    const length = bytes.length
+    if (length === 0) return WRITTEN
+    if (length <= COPIED_BYTES && this.#segments === undefined && this.#gather(bytes, length)) return WRITTEN
+    return this.#enqueue(bytes, length)
+  }
+
+  /** Copies bytes into the arena, behind those of this turn. @returns false where they do not fit */
+  #gather(bytes: Uint8Array, length: number): boolean {
+    const { arena } = this.#resources
+    const held = this.#length
+    if (held === 0) {
+      const start = arena.take(length)
+      if (start < 0) return false
+      this.#memory = arena.current
+      this.#start = start
+      this.#resources.handles.flushLater(this.#owner)
+    } else {
+      if (this.#start + held !== arena.used || held + length > this.#bound) return false
+      if (arena.take(length) < 0) return false
+    }
+    arena.current.bytes.set(bytes, this.#start + held)
+    this.#length = held + length
+    return true
+  }
+
+  #enqueue(bytes: Uint8Array, length: number): Promise<void> {
+    const segments = this.#openQueue()
+    const fits = this.#queued === 0 || this.#queued + length <= this.#bound
+    if (fits && length <= COPIED_BYTES) {
+      this.#append(segments, bytes)
+      return WRITTEN
+    }
+    if (!fits && (this.#rejects || segments.length >= MAX_WAITING)) {
+      const text = `${this.#queued} bytes wait to be sent`
+      return Promise.reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text))
+    }
+    this.#queued += length
+    return new Promise((resolve, reject) => {
+      segments.push(Segment.borrowing(bytes, error => (error === undefined ? resolve() : reject(error))))
+    })
+  }
+
+  /** The queue, behind which everything written from now on goes; this turn's piece of the arena moves there. */
+  #openQueue(): Segment[] {
+    let segments = this.#segments
+    if (segments === undefined) {
+      segments = []
+      this.#segments = segments
+      if (this.#length > 0) this.#append(segments, this.#piece())
+      else this.#resources.handles.flushLater(this.#owner)
+      this.#length = 0
+    }
+    return segments
+  }
+
+  #piece(): Uint8Array {
+    const memory = this.#memory as ArenaMemory
+    return memory.bytes.subarray(this.#start, this.#start + this.#length)
+  }
+
+  #append(segments: Segment[], bytes: Uint8Array): void {
+    this.#queued += bytes.length
+    let rest = bytes
+    while (rest.length > 0) {
+      const part = rest.length > COPIED_BYTES ? rest.subarray(0, COPIED_BYTES) : rest
+      const last = segments.at(-1)
+      // The kernel may be reading from what is in flight, but not behind what it was told of.
+      if (last === undefined || !last.gather(part)) {
+        const segment = Segment.gathering()
+        segment.gather(part)
+        segments.push(segment)
+      }
+      rest = rest.subarray(part.length)
+    }
+  }
+
+  /** The turn ends: out with it. */
+  flush(): void {
+    if (this.#error !== undefined) return
+    if (this.#segments !== undefined) this.#sendQueue()
+    else if (this.#length > 0) this.#try()
+    else this.#drained()
+  }
+
+  #try(): void {
+    const { arena, handles } = this.#resources
+    if (arena.stuck) {
+      // A send of the turn before may still be untried, and this one must not overtake it.
+      this.#openQueue()
+      handles.flushLater(this.#owner)
+      return
+    }
+    const memory = this.#memory as ArenaMemory
+    const address = memory.address + this.#start
+    const length = this.#length
+    this.#triedMemory = memory
+    this.#triedStart = this.#start
+    this.#triedLength = length
+    this.#length = 0
+    this.bytes += length
+    // What waits for this turn's bytes looks again when they have been tried.
+    if (this.#end !== undefined || this.#marks !== undefined) handles.flushLater(this.#owner)
+    const data = Handles.userData(this.#number, KIND.TRY)
+    const { submissions } = handles
+    if (handles.blocked || !prepareSendAt(submissions, this.#fd, address, length, TRY_FLAGS, data)) {
+      this.tried(EAGAIN)
+    } else {
+      handles.silence()
+    }
+  }
+
+  /** Sees how a send that was tried has failed. @param result bytes taken, or -errno */
+  tried(result: number): void {
+    if (result === this.#triedLength || this.#error !== undefined) return
+    if (result < 0 && result !== EAGAIN && result !== EINTR) {
+      this.#fail(systemError(result, 'write'))
+      return
+    }
+    const taken = Math.max(result, 0)
+    this.bytes -= this.#triedLength - taken
+    const { bytes } = this.#triedMemory as ArenaMemory
+    const rest = bytes.subarray(this.#triedStart + taken, this.#triedStart + this.#triedLength)
+    // It goes before whatever has been written meanwhile.
+    const written = this.#length > 0 ? this.#piece() : undefined
+    this.#length = 0
+    this.#segments = []
+    this.#append(this.#segments, rest)
+    if (written !== undefined) this.#append(this.#segments, written)
+    this.#sendQueue()
+  }
+
+  #sendQueue(): void {
+    const segments = this.#segments
+    if (this.#sending || segments === undefined) return
+    this.#settleSent(segments)
+    if (segments.length === 0) {
+      this.#segments = undefined
+      this.#drained()
+      return
+    }
+    const { handles } = this.#resources
+    const { submissions } = handles
+    const data = Handles.userData(this.#number, KIND.SEND)
+    this.#sending = true
+    if (segments.length === 1) {
+      const { address, length } = segments[0]
+      handles.place(() => prepareSendAt(submissions, this.#fd, address, length, SEND_FLAGS, data))
+    } else {
+      const message = MessageBlock.take()
+      message.gather(segments)
+      this.#message = message
+      handles.place(() => prepareSendmsgAt(submissions, this.#fd, message.address, SEND_FLAGS, data))
+    }
+  }
+
+  /** Lets go of what has been sent, and tells whoever waited for it. */
+  #settleSent(segments: Segment[]): void {
+    let sent = 0
+    while (sent < segments.length && segments[sent].length === 0) segments[sent++].settle()
+    segments.splice(0, sent)
+  }
+
+  /** Sees the completion of a send that waited. */
+  sent(result: number): void {
+    this.#sending = false
+    this.#message?.release()
+    this.#message = undefined
+    const segments = this.#segments as Segment[]
+    if (result > 0) {
+      this.bytes += result
+      this.#queued -= result
+      let left = result
+      for (let index = 0; left > 0; index++) {
+        const part = Math.min(left, segments[index].length)
+        segments[index].advance(part)
+        left -= part
+      }
+    }
+    if (this.#error !== undefined) this.#drop(this.#error)
+    else if (result < 0 && result !== EAGAIN && result !== EINTR) this.#fail(systemError(result, 'write'))
+    else this.#sendQueue()
+    if (this.#stopped && !this.busy) this.#owner.senderIdle()
+  }
+
+  /** @returns when the kernel has taken everything written so far */
+  drain(): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error)
+    if (this.queued === 0 && this.#segments === undefined) return WRITTEN
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error) => (error === undefined ? resolve() : reject(error))
+      if (this.#segments !== undefined) {
+        this.#segments.push(Segment.mark(done))
+      } else {
+        this.#marks ??= []
+        this.#marks.push(done)
+      }
+    })
+  }
+
+  /** Everything written has been taken by the kernel. */
+  #drained(): void {
+    const marks = this.#marks
+    if (marks !== undefined) {
+      this.#marks = undefined
+      for (const mark of marks) mark()
+    }
+    if (this.#end !== undefined && !this.#shutting && !this.#stopped && !this.#lent) this.#shutDown()
+  }
+
+  /** Sends everything, so that somebody else can send on the descriptor. Writes are refused until `resume()`. */
+  async lend(): Promise<void> {
+    if (this.#lent) throw busy()
+    if (this.#end !== undefined) throw this.#refusal()
+    this.#lent = true
+    try {
+      await this.drain()
+    } catch (error) {
+      this.#lent = false
+      throw error
+    }
+  }
+
+  /** Takes writes again. */
+  resume(): void {
+    this.#lent = false
+    if (this.#end !== undefined) this.#resources.handles.flushLater(this.#owner)
+  }
+
+  /** Ends this half once everything is sent. @returns when the peer has been told */
+  end(): Promise<void> {
+    if (this.#end !== undefined) return this.#end.promise
+    if (this.#error !== undefined) return Promise.reject(this.#error)
+    let resolve = () => {}
+    let reject: (error: Error) => void = () => {}
+    const promise = new Promise<void>((onResolve, onReject) => {
+      resolve = onResolve
+      reject = onReject
+    })
+    this.#end = { promise, resolve, reject }
+    if (this.queued === 0 && this.#segments === undefined) this.#resources.handles.flushLater(this.#owner)
+    return promise
+  }
+
+  #shutDown(): void {
+    this.#shutting = true
+    const { handles } = this.#resources
+    const data = Handles.userData(this.#number, KIND.SHUTDOWN)
+    handles.place(() => prepareShutdown(handles.submissions, this.#fd, SHUT.WR, data))
+  }
+
+  /** Sees the completion of the shutdown. */
+  shut(result: number): void {
+    this.#shutting = false
+    // A peer that has reset the connection needs no telling.
+    this.#hasEnded = true
+    if (result < 0 && result !== ENOTCONN) this.#end?.reject(systemError(result, 'shutdown'))
+    else this.#end?.resolve()
+    if (this.#stopped && !this.busy) this.#owner.senderIdle()
+  }
+
+  #fail(error: Error): void {
+    this.#error = error
+    this.#drop(error)
+  }
+
+  /** Tells everybody who waits that nothing more is sent. */
+  #drop(error: Error): void {
+    const segments = this.#segments ?? []
+    const marks = this.#marks ?? []
+    this.#segments = undefined
+    this.#marks = undefined
+    this.#queued = 0
+    this.#length = 0
+    for (const segment of segments) segment.settle(error)
+    for (const mark of marks) mark(error)
+    if (!this.#shutting) this.#end?.reject(error)
+  }
+
+  #refusal(): Error {
+    return this.#error ?? systemError(errnoOf('EPIPE'), 'write')
+  }
+
+  #refuse(): Promise<void> {
+    return Promise.reject(this.#lent ? busy() : this.#refusal())
+  }
+
+  /** Ends what is in flight and drops what is queued; `senderIdle()` says when. */
+  stop(error: Error): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#error ??= error
+    if (this.#sending) this.#resources.handles.cancel(Handles.userData(this.#number, KIND.SEND))
+    else this.#drop(error)
+    if (!this.busy) this.#owner.senderIdle()
+  }
+}
+
+function busy(): SluiceError {
+  return new SluiceError('ERR_SLUICE_BUSY', 'The descriptor is lent to somebody who writes to it')
+}

@@ -1,0 +1,64 @@
+import { checkInteger, invalidArgType, SO, SOL, syscall, systemError, TCP } from '../kernel/index.js'
+
+const pair = new Int32Array(new ArrayBuffer(16))
+const single = pair.subarray(0, 1)
+
+/** Options of a TCP socket. */
+export interface TcpOptions {
+  /** Sends small segments at once (TCP_NODELAY); true by default, since writes of a turn go out together anyway. */
+  noDelay?: boolean
+  /** Asks a silent peer whether it is still there (SO_KEEPALIVE); milliseconds until the first time, or true. */
+  keepAlive?: boolean | number
+  /** Bytes of the kernel's send buffer (SO_SNDBUF). */
+  sendBufferSize?: number
+  /** Bytes of the kernel's receive buffer (SO_RCVBUF). */
+  receiveBufferSize?: number
+}
+
+/** Sets an integer option. @throws the system error of setsockopt(2) */
+export function setOption(fd: number, level: number, option: number, value: number): void {
+  single[0] = value
+  const result = syscall('setsockopt', fd, level, option, single, 4)
+  if (result < 0) throw systemError(result, 'setsockopt')
+}
+
+/** Has close(2) reset the connection instead of ending it. @see socket(7), SO_LINGER */
+export function setLinger(fd: number): void {
+  pair[0] = 1
+  pair[1] = 0
+  syscall('setsockopt', fd, SOL.SOCKET, SO.LINGER, pair, 8)
+}
+
+/**
+ * Sets what was asked for. A listener's options are those of every connection that it accepts.
+ *
+ * @param isTcp whether options of TCP mean anything to the socket
+ */
+export function setTcpOptions(fd: number, options: TcpOptions, isTcp: boolean): void {
+  const { noDelay = true, keepAlive = false, sendBufferSize, receiveBufferSize } = options
+  if (sendBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.SNDBUF, sendBufferSize)
+  if (receiveBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.RCVBUF, receiveBufferSize)
+  if (!isTcp) return
+  if (noDelay) setOption(fd, SOL.TCP, TCP.NODELAY, 1)
+  if (keepAlive !== false) setKeepAlive(fd, keepAlive)
+}
+
+/** Turns probes of a silent peer on. @param after milliseconds of silence, or true for the system's own */
+export function setKeepAlive(fd: number, after: number | true): void {
+  setOption(fd, SOL.SOCKET, SO.KEEPALIVE, 1)
+  if (after !== true) setOption(fd, SOL.TCP, TCP.KEEPIDLE, Math.max(1, Math.ceil(after / 1000)))
+}
+
+/** @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
+export function checkTcpOptions(options: TcpOptions): void {
+  const { noDelay, keepAlive, sendBufferSize, receiveBufferSize } = options
+  if (noDelay !== undefined && typeof noDelay !== 'boolean') {
+    throw invalidArgType('options.noDelay', 'of type boolean', noDelay)
+  }
+  if (typeof keepAlive === 'number') checkInteger(keepAlive, 'options.keepAlive', 1, 32767000)
+  else if (keepAlive !== undefined && typeof keepAlive !== 'boolean') {
+    throw invalidArgType('options.keepAlive', 'of type boolean or number', keepAlive)
+  }
+  if (sendBufferSize !== undefined) checkInteger(sendBufferSize, 'options.sendBufferSize', 1, 2 ** 30)
+  if (receiveBufferSize !== undefined) checkInteger(receiveBufferSize, 'options.receiveBufferSize', 1, 2 ** 30)
+}

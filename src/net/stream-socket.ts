@@ -1,0 +1,201 @@
+import { type Handle, Handles } from '../engine/index.js'
+import { prepareClose, prepareShutdown } from '../ring/index.js'
+import { errnoOf, SHUT, SluiceError, systemError } from '../kernel/index.js'
+import type { ConnectionSettings } from './connection-options.js'
+import { unwatchProgress, type Watched, watchProgress } from './deadlines.js'
+import { KIND } from './kind.js'
+import { ReadyReceiver } from './ready-receiver.js'
+import type { Receiver, ReceiverOwner } from './receiver.js'
+import { netResources, type NetResources } from './resources.js'
+import { RingReceiver } from './ring-receiver.js'
+import { Sender, type SenderOwner } from './sender.js'
+import { setLinger } from './socket-options.js'
+
+/**
+ * What a connection is inside: a descriptor, the two halves that move its bytes, and the order in which it ends.
+ *
+ * The descriptor is closed when nothing is in flight on it any more and everybody who borrowed it has given it back.
+ */
+export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
+  readonly fd: number
+  readonly receiver: Receiver
+  readonly sender: Sender
+  readonly settings: ConnectionSettings
+  /** What it failed with. */
+  error: Error | undefined
+  /** Told when the descriptor has been closed. */
+  closed: (() => void) | undefined
+  /** Borrowers of the descriptor. */
+  #loans = 0
+  #cutting = false
+  /** Told when the connection ends while the descriptor is lent. */
+  #gone: AbortController | undefined
+  readonly #number: number
+  readonly #resources: NetResources
+  #state: 'open' | 'ending' | 'closing' | 'closed' = 'open'
+  #watches: [Watched, number][] | undefined
+
+  /**
+   * Takes over a connected socket.
+   *
+   * @throws `ERR_SLUICE_CLOSED`, `ERR_SLUICE_QUEUE_FULL`
+   */
+  constructor(fd: number, settings: ConnectionSettings) {
+    const resources = netResources()
+    this.#resources = resources
+    this.fd = fd
+    this.settings = settings
+    this.#number = resources.handles.attach(this)
+    const { receiveBound, sendBound, overflow } = settings
+    const { blocks } = resources
+    this.receiver =
+      blocks === undefined
+        ? new ReadyReceiver(resources, this, this.#number, fd, receiveBound)
+        : new RingReceiver(resources, this, this.#number, fd, receiveBound, blocks)
+    this.sender = new Sender(resources, this, this.#number, fd, sendBound, overflow === 'reject')
+    if (settings.idleTimeout > 0) this.#watchIdle(settings.idleTimeout)
+    if (settings.readTimeout > 0) this.#watchReads(settings.readTimeout)
+  }
+
+  #watchIdle(milliseconds: number): void {
+    this.#watch(milliseconds, () => this.receiver.bytes + this.sender.bytes)
+  }
+
+  #watchReads(milliseconds: number): void {
+    this.#watch(milliseconds, () => (this.receiver.waiting ? this.receiver.bytes : undefined))
+  }
+
+  #watch(milliseconds: number, beat: () => number | undefined): void {
+    const watched = { beat, expired: () => this.destroy(systemError(errnoOf('ETIMEDOUT'), 'read')) }
+    this.#watches ??= []
+    this.#watches.push([watched, milliseconds])
+    watchProgress(watched, milliseconds)
+  }
+
+  /** Whether the connection has neither failed nor been closed. */
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** Whether the descriptor has been closed. */
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  complete(kind: number, result: number, flags: number): void {
+    switch (kind) {
+      case KIND.TRY:
+        this.sender.tried(result)
+        break
+      case KIND.SEND:
+        this.sender.sent(result)
+        break
+      case KIND.SHUTDOWN:
+        this.sender.shut(result)
+        this.#endWhenBothHave()
+        break
+      case KIND.CLOSE:
+        this.#closed()
+        break
+      case KIND.CUT:
+        this.#cutting = false
+        this.#closeWhenIdle()
+        break
+      default:
+        this.receiver.complete(kind, result, flags)
+    }
+  }
+
+  flush(): void {
+    this.sender.flush()
+  }
+
+  abandon(): void {
+    this.destroy(new SluiceError('ERR_SLUICE_CLOSED', 'The engine is closed'))
+  }
+
+  receiveEnded(error: Error | undefined): void {
+    if (error !== undefined) this.destroy(error)
+    else this.#endWhenBothHave()
+  }
+
+  /** With both halves ended, nothing more can happen on the descriptor. */
+  #endWhenBothHave(): void {
+    if (this.sender.ended && this.receiver.end === 'ended') this.#wind()
+  }
+
+  receiverIdle(): void {
+    this.#closeWhenIdle()
+  }
+
+  senderIdle(): void {
+    this.#closeWhenIdle()
+  }
+
+  /** Ends everything now: what waits rejects with the error. */
+  destroy(error: Error): void {
+    if (this.#state !== 'open') return
+    this.error = error
+    this.receiver.finish(error)
+    this.#wind(error)
+  }
+
+  #wind(error?: Error): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ending'
+    for (const [watched, milliseconds] of this.#watches ?? []) unwatchProgress(watched, milliseconds)
+    this.receiver.stop()
+    this.sender.stop(error ?? systemError(errnoOf('EPIPE'), 'write'))
+    this.#gone?.abort(error)
+    if (this.#loans > 0) this.#endLoans()
+    this.#closeWhenIdle()
+  }
+
+  /** Has whatever a borrower waits for on the descriptor end. */
+  #endLoans(): void {
+    this.#cutting = true
+    const { handles } = this.#resources
+    const data = Handles.userData(this.#number, KIND.CUT)
+    handles.place(() => prepareShutdown(handles.submissions, this.fd, SHUT.RDWR, data))
+  }
+
+  /** As `destroy()`, and the peer sees a reset rather than an end. */
+  reset(error: Error): void {
+    if (this.#state !== 'open') return
+    setLinger(this.fd)
+    this.destroy(error)
+  }
+
+  #closeWhenIdle(): void {
+    if (this.#state !== 'ending' || this.#loans > 0 || this.#cutting) return
+    if (this.receiver.busy || this.sender.busy) return
+    this.#state = 'closing'
+    const { handles } = this.#resources
+    const data = Handles.userData(this.#number, KIND.CLOSE)
+    handles.place(() => prepareClose(handles.submissions, this.fd, data))
+  }
+
+  #closed(): void {
+    this.#state = 'closed'
+    this.#resources.handles.detach(this.#number)
+    this.closed?.()
+  }
+
+  /** Says whether it keeps the process alive. */
+  setBackground(background: boolean): void {
+    if (this.#state !== 'closed') this.#resources.handles.setBackground(this.#number, background)
+  }
+
+  /** Keeps the descriptor open until `giveBack()`. @returns aborted when the connection ends meanwhile */
+  lend(): AbortSignal {
+    this.#loans++
+    this.#gone ??= new AbortController()
+    return this.#gone.signal
+  }
+
+  /** Ends what `lend()` began. */
+  giveBack(): void {
+    this.#loans--
+    this.#closeWhenIdle()
+  }
+}
