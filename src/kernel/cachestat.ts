@@ -12,6 +12,32 @@ export interface CacheStat {
   recentlyEvicted: number
 }
 
+/** The memory of one cachestat(2): for whoever makes the call on another thread. */
+export class CacheStatCall {
+  /** The call's second argument. */
+  readonly range = new BigUint64Array(new ArrayBuffer(16))
+  /** The call's third argument. */
+  readonly answer = new BigUint64Array(new ArrayBuffer(CACHESTAT.WORDS * 8))
+
+  /** @param length bytes; 0 for the rest of the file */
+  constructor(offset: number, length: number) {
+    this.range[0] = BigInt(offset)
+    this.range[1] = BigInt(length)
+  }
+
+  /** What the kernel answered. */
+  get result(): CacheStat {
+    const field = (index: number) => Number(this.answer[index])
+    return {
+      cached: field(CACHESTAT.CACHE),
+      dirty: field(CACHESTAT.DIRTY),
+      writeback: field(CACHESTAT.WRITEBACK),
+      evicted: field(CACHESTAT.EVICTED),
+      recentlyEvicted: field(CACHESTAT.RECENTLY_EVICTED),
+    }
+  }
+}
+
 /**
  * What the page cache holds of a file's range, in pages.
  *
@@ -21,18 +47,7 @@ export interface CacheStat {
  * @see cachestat(2)
  */
 export function cachestat(fd: number, offset: number, length: number): CacheStat | number {
-  const range = new BigUint64Array(new ArrayBuffer(16))
-  range[0] = BigInt(offset)
-  range[1] = BigInt(length)
-  const answer = new BigUint64Array(new ArrayBuffer(CACHESTAT.WORDS * 8))
-  const result = syscall('cachestat', fd, range, answer, 0)
-  if (result < 0) return result
-  const field = (index: number) => Number(answer[index])
-  return {
-    cached: field(CACHESTAT.CACHE),
-    dirty: field(CACHESTAT.DIRTY),
-    writeback: field(CACHESTAT.WRITEBACK),
-    evicted: field(CACHESTAT.EVICTED),
-    recentlyEvicted: field(CACHESTAT.RECENTLY_EVICTED),
-  }
+  const call = new CacheStatCall(offset, length)
+  const result = syscall('cachestat', fd, call.range, call.answer, 0)
+  return result < 0 ? result : call.result
 }
