@@ -29,11 +29,11 @@ function callsOf(report: LabReport, id: string): number | undefined {
 }
 
 test('a synchronous read makes one system call, a ring 64 deep hardly any', async context => {
-  const only = 'readsync-4-kib,readsync-1-mib,cached/random/ring,cached/random/filehandle-4-kib-x64'
+  const names = ['*/readsync-4-kib', '*/readsync-1-mib', 'random/ring', 'random/filehandle-4-kib-x64']
   const report = await runLab({
     file,
     quick: true,
-    only: `read/cached*${only.replaceAll(',', ',read/cached*')}`,
+    only: names.map(name => `read/cached/${name}`).join(),
   })
   const [note] = report.notes
   if (callsOf(report, 'read/cached/random/readsync-4-kib') === undefined) return context.skip(note ?? '')

@@ -31,8 +31,8 @@ const WAKE_AT = 4
 const LEAST_ENTRIES = 8
 /** Room for the next round while a kernel thread takes the last: a full queue would have to be waited for. */
 const ENTRIES_EACH = 2
-/** Looks at the completion queue before the thread sleeps: some hundreds of microseconds, more than a round takes. */
-const SPINS = 100_000
+/** Looks at the completion queue before the thread sleeps: some 200 microseconds, more than a round takes. */
+const SPINS = 20_000
 /** Longer than any pause within a lap; then the kernel's thread stops spinning. */
 const SQ_THREAD_IDLE_MS = 50
 
