@@ -1,9 +1,8 @@
 import { STATUS_CODES } from 'node:http'
+import type { Fields } from './fields.js'
 import type { ByteRange } from './ranges.js'
+import type { Resource } from './resource.js'
 import type { StaticFile } from './static-file.js'
-
-/** Header fields in the order they are sent. */
-export type Fields = readonly (readonly [name: string, value: string])[]
 
 /** What is sent after the head: nothing, bytes, or pieces of a file. */
 export type Body =
@@ -23,6 +22,8 @@ export interface Answer {
   status: number
   fields: Fields
   body: Body
+  /** Set where this is the whole of a resource as it is stored, so that it can be kept ready. */
+  resource?: Resource
 }
 
 const encoder = new TextEncoder()

@@ -56,6 +56,8 @@ export class RequestHead {
   contentLength = 0
   /** Whether the connection can serve another request afterwards. */
   keepAlive = true
+  /** Which known fields there are: bit `id` of each. */
+  seen = 0
   /** The client waits for `100 Continue` before it sends the body. */
   expectsContinue = false
   readonly #limits: HeadLimits
@@ -131,6 +133,7 @@ export class RequestHead {
   /** @returns 0, or the status of the refusal */
   #read(begin: number, end: number): number {
     this.#known.fill(0)
+    this.seen = 0
     this.#hasLength = false
     this.#chunked = false
     this.#close = false
@@ -230,6 +233,7 @@ export class RequestHead {
   }
 
   #place(id: HeaderId, start: number, end: number): void {
+    this.seen |= 1 << id
     this.#known[id * 2] = start
     this.#known[id * 2 + 1] = end
   }

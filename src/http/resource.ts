@@ -1,5 +1,7 @@
 import { chooseEncoding, ENCODINGS, type Encoding } from './accept-encoding.js'
 import { contentType, isCompressible } from './content-type.js'
+import type { Fields } from './fields.js'
+import { responseHead } from './response-head.js'
 import type { RootDirectory } from './root-directory.js'
 import type { SiteSettings } from './site-options.js'
 import { StaticFile } from './static-file.js'
@@ -18,6 +20,11 @@ export class Resource {
   readonly encodings: readonly Encoding[]
   /** When it was last seen to be current, in milliseconds of `performance.now()`. */
   checked = 0
+  /** The fields of the whole response, once it is kept ready. */
+  fields: Fields | undefined
+  /** The response to a plain request, head and body in one, and the `Date` it bears. */
+  #ready: Buffer | undefined
+  #readyDate = ''
   readonly #coded: ReadonlyMap<Encoding, StaticFile>
 
   constructor(
@@ -37,6 +44,21 @@ export class Resource {
         for (const [name, value] of rule.headers) headers.set(name.toLowerCase(), [name, value])
     }
     this.headers = [...headers.values()]
+  }
+
+  /**
+   * The response to a plain request over a connection that stays: made once a second, for the sake of its `Date`.
+   *
+   * @returns undefined where the content is not in memory
+   */
+  readyFor(date: string): Buffer | undefined {
+    if (this.#readyDate === date) return this.#ready
+    const { content } = this.plain
+    if (content === undefined || this.fields === undefined) return undefined
+    const head = responseHead({ status: 200, fields: this.fields }, true, 1)
+    this.#ready = Buffer.concat([Buffer.from(head, 'latin1'), content])
+    this.#readyDate = date
+    return this.#ready
   }
 
   /** The representation that suits an `Accept-Encoding`. */

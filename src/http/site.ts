@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { errnoOf } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
-import { type Answer, bareAnswer, type Fields, type Part, plainAnswer } from './answer.js'
+import { type Answer, bareAnswer, type Part, plainAnswer } from './answer.js'
+import type { Fields } from './fields.js'
 import { listDirectory } from './listing.js'
 import { type Conditions, evaluateConditions, ifRangeHolds } from './preconditions.js'
 import { type ByteRange, parseRanges } from './ranges.js'
@@ -41,6 +42,8 @@ export class Site {
   readonly #root: RootDirectory
   /** By path below the root, the least recently used first. */
   readonly #resources = new Map<string, Resource>()
+  /** By target, as it was sent: a shortcut past taking it apart. Each is checked by its resource's own freshness. */
+  readonly #targets = new Map<string, Resource>()
   /** Answers found without opening anything, and all of them. */
   hits = 0
   lookups = 0
@@ -77,6 +80,24 @@ export class Site {
     return segments.some(
       (segment, index) => segment.startsWith('.') && !(index === 0 && segment === '.well-known'),
     )
+  }
+
+  /**
+   * The resource that a target names, if it is open and was looked at lately: for requests that ask for nothing but
+   * the whole of it.
+   */
+  hot(target: string): Resource | undefined {
+    const resource = this.#targets.get(target)
+    if (resource === undefined) return undefined
+    if (performance.now() - resource.checked < this.settings.cacheMs) return resource
+    this.#targets.delete(target)
+    return undefined
+  }
+
+  /** Lets `hot()` find a resource by its target. */
+  remember(target: string, resource: Resource): void {
+    if (this.#targets.size >= this.settings.cacheEntries) this.#targets.clear()
+    this.#targets.set(target, resource)
   }
 
   /** A resource that is open and was looked at lately. */
@@ -138,7 +159,10 @@ export class Site {
   }
 
   #drop(name: string): void {
-    this.#resources.get(name)?.release()
+    const resource = this.#resources.get(name)
+    if (resource === undefined) return
+    resource.checked = Number.NEGATIVE_INFINITY
+    resource.release()
     this.#resources.delete(name)
   }
 
@@ -223,7 +247,10 @@ export class Site {
   #whole(resource: Resource, file: StaticFile, encoding: Encoding | undefined, status: number): Answer {
     const fields = this.#fields(resource, file, encoding, true)
     fields.push(['Content-Length', String(file.size)])
-    return { status, fields, body: { kind: 'file', file: file.retain(), start: 0, length: file.size } }
+    const body = { kind: 'file', file: file.retain(), start: 0, length: file.size } as const
+    return status === 200 && encoding === undefined
+      ? { status, fields, body, resource }
+      : { status, fields, body }
   }
 
   #partial(
@@ -246,6 +273,7 @@ export class Site {
   close(): void {
     for (const resource of this.#resources.values()) resource.release()
     this.#resources.clear()
+    this.#targets.clear()
     this.#root.close()
   }
 }

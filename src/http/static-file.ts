@@ -1,3 +1,4 @@
+import { engine } from '../engine/index.js'
 import { syscall } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
 import { formatHttpDate } from './http-date.js'
@@ -31,6 +32,26 @@ export class StaticFile {
     this.lastModified = formatHttpDate(this.modifiedSeconds * 1000)
     const coding = encoding === undefined ? '' : `-${encoding}`
     this.etag = `"${opened.size.toString(16)}-${opened.modified.toString(16)}${coding}"`
+  }
+
+  /** Its bytes, once `load()` has read them. */
+  content: Buffer | undefined
+
+  /**
+   * Reads the whole file, for one that is small.
+   *
+   * @returns undefined where it is not as long as it was when it was opened
+   */
+  async load(): Promise<Buffer | undefined> {
+    const content = Buffer.allocUnsafeSlow(this.size)
+    let done = 0
+    while (done < this.size) {
+      const count = (await engine().read(this.fd, content, done, this.size - done, done)) as number
+      if (count === 0) return undefined
+      done += count
+    }
+    this.content = content
+    return content
   }
 
   /** Whether what lies open now is still this very content. */

@@ -1,0 +1,8 @@
+export type { AccessLogFormat } from './access-log.js'
+export type { HeadLimits } from './request-head.js'
+export type { SymlinkPolicy } from './root-directory.js'
+export { FileServer, serve } from './serve.js'
+export type { ServeOptions } from './server-options.js'
+export type { ServerStats } from './server-stats.js'
+export { Site, type SiteRequest } from './site.js'
+export type { SiteOptions } from './site-options.js'

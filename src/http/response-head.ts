@@ -1,0 +1,35 @@
+import { STATUS_CODES } from 'node:http'
+import type { Fields } from './fields.js'
+import { formatHttpDate } from './http-date.js'
+
+let second = 0
+let date = ''
+
+/** The `Date` of now, made once a second. @param now milliseconds since 1970 */
+export function currentDate(now = Date.now()): string {
+  const current = Math.floor(now / 1000)
+  if (current !== second) {
+    second = current
+    date = formatHttpDate(current * 1000)
+  }
+  return date
+}
+
+/**
+ * The head of a response, with what its connection adds.
+ *
+ * @param keepAlive whether another request may follow
+ * @param minor 0 for a client that speaks HTTP/1.0, which must be told that the connection stays
+ * @see RFC 9112, section 4 and 9
+ */
+export function responseHead(
+  answer: { status: number; fields: Fields },
+  keepAlive: boolean,
+  minor: number,
+): string {
+  let head = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\nDate: ${currentDate()}\r\n`
+  for (const [name, value] of answer.fields) head += `${name}: ${value}\r\n`
+  if (!keepAlive) head += 'Connection: close\r\n'
+  else if (minor === 0) head += 'Connection: keep-alive\r\n'
+  return `${head}\r\n`
+}

@@ -1,0 +1,76 @@
+import { checkInteger, invalidArgValue } from '../kernel/index.js'
+import type { AccessLogFormat } from './access-log.js'
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from './request-head.js'
+import type { SiteOptions } from './site-options.js'
+
+/** How a site is served. */
+export interface ServeOptions extends SiteOptions {
+  /** A name or numeric address; every interface by default. */
+  host?: string
+  /** 8080 by default; 0 for one that is free. */
+  port?: number
+  /** A Unix socket's path instead. */
+  path?: string
+  /** A listening descriptor instead, such as systemd passes. */
+  fd?: number
+  reusePort?: boolean
+  /** Connections open at once; further ones wait. 16,384 by default. */
+  maxConnections?: number
+  /** Connections of one address; further ones are closed at once. No limit by default. */
+  maxConnectionsPerAddress?: number
+  /** Bytes of the request line and of the whole head, and how many fields. */
+  headLimits?: Partial<HeadLimits>
+  /** Bytes of a request's body, which is read and dropped; 1 MiB by default, beyond it is 413. */
+  maxBody?: number
+  /** Requests of one connection; 0, the default, for no limit. */
+  maxRequests?: number
+  /** Milliseconds for a head to come whole; 10,000 by default. */
+  headTimeout?: number
+  /** Milliseconds for a body to come whole; 30,000 by default. */
+  bodyTimeout?: number
+  /** Milliseconds that a connection may be idle between requests; 65,000 by default. */
+  idleTimeout?: number
+  /** Bytes a second that a client must take, on average of 10 seconds, or its connection is dropped; 128 by default. */
+  minRate?: number
+  /** A file to which every request is noted. */
+  accessLog?: string
+  accessLogFormat?: AccessLogFormat
+}
+
+/** {@link ServeOptions} that concern connections, with every default in place. */
+export interface ServerSettings {
+  headLimits: HeadLimits
+  maxBody: number
+  maxRequests: number
+  headTimeout: number
+  bodyTimeout: number
+  idleTimeout: number
+  minRate: number
+  maxConnections: number
+  maxConnectionsPerAddress: number
+}
+
+const MOST = 2 ** 31 - 1
+
+/** Checks options and fills in what is not given. @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
+export function serverSettings(options: ServeOptions): ServerSettings {
+  const settings = {
+    maxBody: options.maxBody ?? 1 << 20,
+    maxRequests: options.maxRequests ?? 0,
+    headTimeout: options.headTimeout ?? 10_000,
+    bodyTimeout: options.bodyTimeout ?? 30_000,
+    idleTimeout: options.idleTimeout ?? 65_000,
+    minRate: options.minRate ?? 128,
+    maxConnections: options.maxConnections ?? 16_384,
+    maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 0,
+  }
+  for (const [name, value] of Object.entries(settings)) checkInteger(value, `options.${name}`, 0, MOST)
+  const headLimits = { ...DEFAULT_HEAD_LIMITS, ...options.headLimits }
+  for (const [name, value] of Object.entries(headLimits))
+    checkInteger(value, `options.headLimits.${name}`, 1, 1 << 20)
+  const { accessLogFormat = 'combined' } = options
+  if (!['common', 'combined', 'json'].includes(accessLogFormat)) {
+    throw invalidArgValue('options.accessLogFormat', accessLogFormat, 'is not common, combined or json')
+  }
+  return { ...settings, headLimits }
+}
