@@ -20,7 +20,9 @@ export interface Backing {
   /** Told of progress: bytes have just moved. */
   touch?(): void
   /** Bytes that were read from it already, at most so many: they come first. */
-  early?(most: number): Uint8Array | undefined
+  early?(most: number): readonly Uint8Array[]
+  /** Takes bytes back that could not be delivered, for whoever reads next. */
+  restore?(bytes: readonly Uint8Array[]): void
   /** What to write to where there is no descriptor. */
   writable?: Writable
   /** Gives it back. @param failure what the transfer failed with, if it did */

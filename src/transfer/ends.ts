@@ -3,6 +3,8 @@ import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { FileHandle } from '../file/index.js'
 import { checkInteger, invalidArgType, syscall } from '../kernel/index.js'
+import { Connection } from '../net/index.js'
+import { borrowConnection } from './connection.js'
 import { Endpoint } from './endpoint.js'
 import { borrowSink, borrowSource, duplicate } from './node-socket.js'
 import { asStream, borrowResponse } from './server-response.js'
@@ -12,11 +14,21 @@ export interface HasDescriptor {
   readonly fd: number
 }
 
-/** What bytes can come from: a descriptor, a file of ours or Node's, Node's plain `net.Socket`. */
-export type TransferSource = number | FileHandle | HasDescriptor | Socket
+/** What bytes can come from: a descriptor, a file of ours or Node's, a connection, Node's plain `net.Socket`. */
+export type TransferSource = number | FileHandle | HasDescriptor | Connection | Socket
 
-/** What bytes can go to: a descriptor, a file, a socket, a response of Node's HTTP server, any other `Writable`. */
-export type TransferSink = number | FileHandle | HasDescriptor | Socket | ServerResponse | Writable
+/**
+ * What bytes can go to: a descriptor, a file, a connection, a socket, a response of Node's HTTP server, any other
+ * `Writable`.
+ */
+export type TransferSink =
+  | number
+  | FileHandle
+  | HasDescriptor
+  | Connection
+  | Socket
+  | ServerResponse
+  | Writable
 
 const MAX_DESCRIPTOR = 2 ** 31 - 1
 
@@ -52,9 +64,14 @@ function plainEnd(value: unknown, name: string): Endpoint | undefined {
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `EBADF`; `ERR_SLUICE_CLOSED` where it is closed
  */
 export async function openSource(value: unknown, signal: AbortSignal | undefined): Promise<Endpoint> {
+  if (value instanceof Connection) return borrowConnection(value, 'read')
   const end = value instanceof Socket ? await borrowSource(value, signal) : plainEnd(value, 'source')
   if (end !== undefined) return end
-  throw invalidArgType('source', 'a descriptor, a FileHandle or a net.Socket without TLS', value)
+  throw invalidArgType(
+    'source',
+    'a descriptor, a FileHandle, a Connection or a net.Socket without TLS',
+    value,
+  )
 }
 
 /**
@@ -68,10 +85,15 @@ export async function openSink(
   length: number,
   signal: AbortSignal | undefined,
 ): Promise<Endpoint> {
+  if (value instanceof Connection) return borrowConnection(value, 'write')
   if (value instanceof Socket) return borrowSink(value, signal)
   if (value instanceof ServerResponse) return borrowResponse(value, length, signal)
   const end = plainEnd(value, 'sink')
   if (end !== undefined) return end
   if (isWritable(value)) return asStream(value)
-  throw invalidArgType('sink', 'a descriptor, a FileHandle, a socket, a response or a Writable', value)
+  throw invalidArgType(
+    'sink',
+    'a descriptor, a FileHandle, a Connection, a socket, a response or a Writable',
+    value,
+  )
 }

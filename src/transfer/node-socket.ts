@@ -161,7 +161,10 @@ export async function borrowSource(
       const bytes: Buffer | null = length > 0 ? socket.read(length) : null
       // Taking bytes out makes the stream ask for more.
       stopReading(socket)
-      return bytes ?? undefined
+      return bytes === null ? [] : [bytes]
+    },
+    restore(bytes) {
+      for (const each of bytes.toReversed()) socket.unshift(each)
     },
     release() {
       backing.end()

@@ -61,12 +61,30 @@ export class PipeFlow {
     return result
   }
 
-  /** Waits until the sink has taken all that is in the pipe, and gives the pipe back. */
-  async empty(): Promise<void> {
-    while (this.pending > 0) {
-      if ((await this.drain()) <= 0) await this.#job.writable()
+  /** Waits until the sink has taken so many bytes, by default all, and gives the pipe back when it is empty. */
+  async empty(bytes = this.pending): Promise<void> {
+    let left = bytes
+    while (left > 0) {
+      const drained = await this.drain(left)
+      if (drained > 0) left -= drained
+      else await this.#job.writable()
     }
-    this.release()
+    if (this.pending === 0) this.release()
+  }
+
+  /** The end that bytes come out of. Only while bytes are in it. */
+  get outlet(): number {
+    return (this.#pipe as Pipe).readFd
+  }
+
+  /** Bytes that the pipe holds at most. Only while it has one. */
+  get capacity(): number {
+    return (this.#pipe as Pipe).capacity
+  }
+
+  /** Sees to it that there is a pipe. @throws `Unsuitable` where there is none and the job would rather do without */
+  async prepare(): Promise<void> {
+    await this.#obtain()
   }
 
   async #move(file: boolean, aside: boolean, from: Side, to: Side, length: number): Promise<number> {
@@ -80,15 +98,16 @@ export class PipeFlow {
   /**
    * Moves bytes from the pipe to the sink, as far as it takes them.
    *
+   * @param most bytes; by default all that are in the pipe
    * @returns bytes; -1 where the sink is not ready
    * @throws `Unsuitable`, or the system error
    */
-  async drain(): Promise<number> {
+  async drain(most = this.pending): Promise<number> {
     const job = this.#job
     const { sink } = job
     const from: Side = { fd: (this.#pipe as Pipe).readFd, offset: -1 }
     const to: Side = { fd: sink.fd, offset: job.target, endpoint: sink }
-    const length = this.pending
+    const length = Math.min(most, this.pending)
     const result = sink.seekable
       ? await spliceElsewhere(from, to, length)
       : spliceNow(from, to, Math.min(length, await job.grant(length)))

@@ -1,25 +1,32 @@
-/** What the last transfer to (or from) an object is waited for by the next one. */
-const tails = new WeakMap<object, Promise<void>>()
+type Tails = WeakMap<object, Promise<void>>
+
+/** What the last transfer from, or to, an object is waited for by the next one. */
+const sources: Tails = new WeakMap()
+const sinks: Tails = new WeakMap()
 
 /**
- * Waits until the transfers are over that were asked for on an object before: those of one sink, or of one source with a
- * position of its own, go one after the other.
+ * Waits until the transfers are over that were asked for before from the same source, and to the same sink.
  *
- * @returns what lets the next one go
+ * @param source,sink what to wait for; a number or undefined for nothing
+ * @returns what lets the next ones go
  */
-export async function queueUp(...ends: unknown[]): Promise<() => void> {
-  const objects = ends.filter(end => typeof end === 'object' && end !== null) as object[]
+export async function queueUp(source: unknown, sink: unknown): Promise<() => void> {
   let leave = () => {}
   const over = new Promise<void>(resolve => {
     leave = resolve
   })
-  const before = objects.map(object => tails.get(object)).filter(tail => tail !== undefined)
-  for (const object of objects) {
-    const tail = over.then(() => {
-      if (tails.get(object) === tail) tails.delete(object)
-    })
-    tails.set(object, tail)
-  }
-  if (before.length > 0) await Promise.all(before)
+  await Promise.all([follow(sources, source, over), follow(sinks, sink, over)])
   return leave
+}
+
+/** Puts itself at the end of a queue. @returns when those before are over */
+function follow(tails: Tails, key: unknown, over: Promise<void>): Promise<void> | undefined {
+  if (typeof key !== 'object' || key === null) return undefined
+  const before = tails.get(key)
+  // Whoever is over has itself waited for all before it.
+  tails.set(key, over)
+  void over.then(() => {
+    if (tails.get(key) === over) tails.delete(key)
+  })
+  return before
 }

@@ -8,12 +8,22 @@ import { borrowSink, goneError, socketDescriptor } from './node-socket.js'
 /** Answers that have no body, whatever is written to them. */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 
+/** Whether an answer has no body, whatever is written to it. */
+export function hasNoBody({
+  req,
+  statusCode,
+}: {
+  req: { method?: string | undefined }
+  statusCode: number
+}): boolean {
+  return req.method === 'HEAD' || BODILESS.has(statusCode)
+}
+
 /** Whether what is written to a response reaches the socket as it is: no chunks, no TLS, and a body at all. */
 function isPlain(response: ServerResponse): boolean {
-  const { socket, req, statusCode } = response
+  const { socket } = response
   if (socket === null || socketDescriptor(socket) < 0) return false
-  if (response.chunkedEncoding || response.strictContentLength) return false
-  return req.method !== 'HEAD' && !BODILESS.has(statusCode)
+  return !response.chunkedEncoding && !response.strictContentLength && !hasNoBody(response)
 }
 
 /** Waits for a pipelined response's turn on its connection. */

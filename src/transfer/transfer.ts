@@ -1,5 +1,5 @@
 import { AbortError } from '../engine/index.js'
-import { checkInteger, invalidArgType, invalidArgValue, SEEK, SluiceError } from '../kernel/index.js'
+import { checkInteger, invalidArgType, invalidArgValue, SEEK } from '../kernel/index.js'
 import { measuredCosts } from './calibration/index.js'
 import { candidates, MECHANISMS, VIA_NAMES } from './choice.js'
 import type { Endpoint } from './endpoint.js'
@@ -7,6 +7,7 @@ import { openSink, openSource, type TransferSink, type TransferSource } from './
 import { Job } from './job.js'
 import { type Mechanism, Unsuitable, unsupported, type Via } from './mechanism.js'
 import { deliver } from './memory-step.js'
+import { checkSignal, failure, lengthOf, startOf, takeEarly, targetOf, tooShort } from './plan.js'
 import { queueUp } from './queues.js'
 
 /** What a transfer is told. */
@@ -33,21 +34,14 @@ export interface TransferResult {
   via: Via
 }
 
-/** What an error has besides when a transfer fails. */
-export interface TransferFailure extends Error {
-  /** Bytes that reached the sink before: they are with it, or on their way in its kernel buffers. */
-  bytes: number
-  /** Bytes that a source without positions has given and the sink has not taken, where there are any. */
-  undelivered?: Uint8Array
-}
-
 /**
  * Moves bytes from one descriptor to another, by the cheapest way that works for the two: the page cache's pages are lent
  * to a socket, pages go through a pipe, a file system shares blocks. No byte passes through JavaScript unless nothing
  * else works.
  *
  * A slow sink slows the source, and memory stays as it is meanwhile. Bytes that have to come from a device do not hold
- * up the event loop. Neither end is closed. Transfers on one object go one after the other.
+ * up the event loop. Neither end is closed. Transfers from one object, and those to one, go one after the other, except
+ * where they name a place in a file.
  *
  * ```ts
  * await using file = await open('image.iso')
@@ -66,7 +60,9 @@ export async function transfer(
   checkOptions(options)
   const { signal } = options
   if (signal?.aborted) throw failure(new AbortError(signal), 0, [])
-  const leave = await queueUp(source, sink)
+  // Those who say where in a file they read or write are in nobody's way.
+  const from = options.offset === undefined ? source : undefined
+  const leave = await queueUp(from, options.position === undefined ? sink : undefined)
   try {
     return await between(source, sink, options)
   } finally {
@@ -84,9 +80,7 @@ function checkOptions(options: TransferOptions): void {
   if (via !== undefined && !MECHANISMS.has(via)) {
     throw invalidArgValue('options.via', via, `is not one of ${VIA_NAMES.join(', ')}`)
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
-  }
+  checkSignal(signal)
 }
 
 async function between(
@@ -113,20 +107,6 @@ async function between(
   }
 }
 
-/** Where in the source it begins; -1 without positions. */
-function startOf(source: Endpoint, offset: number | undefined): number {
-  if (source.seekable) return offset ?? source.position()
-  if (offset === undefined) return -1
-  throw invalidArgValue('options.offset', offset, `has no meaning for a ${source.kind}`)
-}
-
-/** How many bytes; `Infinity` for all there will be. A file without a length may be one that the kernel makes up. */
-function lengthOf(source: Endpoint, begin: number, length: number | undefined): number {
-  if (length !== undefined) return length
-  if (!source.seekable || (source.kind === 'file' && source.size === 0)) return Number.POSITIVE_INFINITY
-  return Math.max(0, source.length() - begin)
-}
-
 async function move(
   source: Endpoint,
   sink: Endpoint,
@@ -142,20 +122,14 @@ async function move(
     if (job.remaining > 0 && Number.isFinite(length)) throw tooShort(job, length)
     return { bytes: job.bytes, via: used }
   } catch (error) {
+    const restore = source.backing.restore
+    if (restore !== undefined) restore(job.undelivered.splice(0))
     throw failure(error as Error, job.bytes, job.undelivered)
   } finally {
     job.finish()
     if (source.seekable && offset === undefined) source.seek(job.position, SEEK.SET)
     if (target >= 0 && position === undefined) sink.seek(job.target, SEEK.SET)
   }
-}
-
-/** Where in the sink bytes go; -1 where it has no positions, or appends. */
-function targetOf(sink: Endpoint, position: number | undefined): number {
-  if (sink.seekable && !sink.appends) return position ?? sink.position()
-  if (position === undefined) return -1
-  const what = sink.appends ? 'file that was opened for appending' : sink.kind
-  throw invalidArgValue('options.position', position, `has no meaning for a ${what}`)
 }
 
 /** Tries one mechanism after the other. @returns the name of the one that ended it */
@@ -187,23 +161,7 @@ async function runOne(job: Job, mechanism: Mechanism): Promise<void> {
   if (!job.done) await mechanism.run(job)
 }
 
-/** Bytes that were read from the source before the transfer began. */
-function takeEarly(job: Job): void {
-  const early = job.source.backing.early?.(Math.min(job.remaining, Number.MAX_SAFE_INTEGER))
-  if (early !== undefined && early.length > 0) job.undelivered.push(early)
-}
-
 function isExhaustion(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
   return code === 'EMFILE' || code === 'ENFILE'
-}
-
-function tooShort(job: Job, length: number): SluiceError {
-  const text = `The source ended after ${job.bytes} of ${length} bytes`
-  return new SluiceError('ERR_SLUICE_SHORT', text)
-}
-
-function failure(error: Error, bytes: number, undelivered: readonly Uint8Array[]): TransferFailure {
-  const rest = undelivered.length > 0 ? { undelivered: new Uint8Array(Buffer.concat(undelivered)) } : {}
-  return Object.assign(error, { bytes, ...rest })
 }

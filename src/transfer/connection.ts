@@ -1,0 +1,54 @@
+import { F, O, SluiceError, syscall } from '../kernel/index.js'
+import type { Connection } from '../net/index.js'
+import { Endpoint } from './endpoint.js'
+
+/**
+ * Borrows one half of a connection: what was written to it goes first, what it has received already comes first, and it
+ * takes back what could not be delivered.
+ *
+ * @throws what the connection failed with, or `ERR_SLUICE_CLOSED`; `ERR_SLUICE_BUSY` where that half is in use
+ */
+export async function borrowConnection(
+  connection: Connection,
+  direction: 'read' | 'write',
+): Promise<Endpoint> {
+  const loan = await connection.lend(direction)
+  let unread: readonly Uint8Array[] = loan.early
+  // Its operations wait on a socket that does not block as on any other, so it can stay that way.
+  const flags = syscall('fcntl', loan.fd, F.GETFL)
+  if ((flags & O.NONBLOCK) === 0) syscall('fcntl', loan.fd, F.SETFL, flags | O.NONBLOCK)
+  return new Endpoint(loan.fd, {
+    gone: loan.gone,
+    check() {
+      if (!connection.isOpen) throw connection.error ?? closed()
+    },
+    early(most) {
+      const [bytes, rest] = split(unread, most)
+      unread = rest
+      return bytes
+    },
+    restore(bytes) {
+      unread = [...bytes, ...unread]
+    },
+    release() {
+      loan.release(unread)
+    },
+  })
+}
+
+/** Parts chunks after so many bytes. */
+function split(chunks: readonly Uint8Array[], most: number): [Uint8Array[], Uint8Array[]] {
+  const first: Uint8Array[] = []
+  const rest: Uint8Array[] = []
+  let left = most
+  for (const chunk of chunks) {
+    if (left > 0) first.push(chunk.subarray(0, left))
+    if (chunk.length > left) rest.push(chunk.subarray(Math.max(0, left)))
+    left -= chunk.length
+  }
+  return [first, rest]
+}
+
+function closed(): SluiceError {
+  return new SluiceError('ERR_SLUICE_CLOSED', 'The connection was closed')
+}

@@ -1,0 +1,180 @@
+import { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { FileHandle } from '../file/index.js'
+import {
+  checkInteger,
+  invalidArgType,
+  iovecs,
+  outOfRange,
+  RWF,
+  SluiceError,
+  syscall,
+} from '../kernel/index.js'
+import { measuredCosts } from './calibration/index.js'
+import type { Endpoint } from './endpoint.js'
+import { type HasDescriptor, openSource } from './ends.js'
+import { Job } from './job.js'
+import { readPiece } from './memory-step.js'
+import { goneError } from './node-socket.js'
+import { hasNoBody } from './server-response.js'
+import { type TransferOptions, type TransferResult, transfer } from './transfer.js'
+
+/** What of a file is sent, and how. */
+export interface SendFileOptions {
+  /** Where it begins, in bytes; at 0 by default, wherever the file's own position is. */
+  offset?: number | undefined
+  /** Bytes; to the file's end by default. */
+  length?: number | undefined
+  signal?: AbortSignal | undefined
+  /** Demands a mechanism. */
+  via?: TransferOptions['via']
+}
+
+/** Below that a response is best written by Node, head and body at once. */
+const LEAST_LENT = 2 ** 16
+
+/**
+ * Answers a request with a file, or a part of it, and ends the response.
+ *
+ * On plain HTTP/1.1 the kernel moves the bytes; Node's socket gets its head before and its next response after them, so
+ * that keep-alive and pipelining go on. Over TLS and HTTP/2, where bytes must be encrypted or framed, they are streamed. A
+ * small file is read and written together with the head. Status and headers are the caller's; a `Content-Length` is
+ * added where there is none.
+ *
+ * The answer is never padded: where the file turns out shorter than announced, or the transfer fails, the connection is
+ * destroyed, so that the client can tell.
+ *
+ * ```ts
+ * createServer(async (request, response) => {
+ *   response.setHeader('Content-Type', 'video/mp4')
+ *   await sendFile(response, file)
+ * })
+ * ```
+ *
+ * @returns as `transfer()`; 0 bytes where the answer has no body (HEAD, 204, 304)
+ */
+export async function sendFile(
+  response: ServerResponse | Http2ServerResponse,
+  file: number | FileHandle | HasDescriptor,
+  options: SendFileOptions = {},
+): Promise<TransferResult> {
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgType('options', 'of type object', options)
+  const { signal, via } = options
+  const source = await openSource(file, signal)
+  try {
+    const { offset, length } = rangeOf(source, options)
+    if (response.writableEnded || response.destroyed) throw goneError(response, 'response')
+    announce(response, length)
+    if (hasNoBody(response)) return await withoutBody(response)
+    const small = length <= Math.max(LEAST_LENT, measuredCosts().copiedBytes)
+    if (via === undefined && small) return await atOnce(response, source, offset, length, signal)
+    return await moved(response, source, { offset, length, signal, via })
+  } catch (error) {
+    abandon(response)
+    throw error
+  } finally {
+    source.backing.release?.(undefined)
+  }
+}
+
+function rangeOf(source: Endpoint, options: SendFileOptions): { offset: number; length: number } {
+  if (!source.seekable) throw invalidArgType('file', 'a regular file', source.kind)
+  const { offset = 0, length } = options
+  const size = source.length()
+  checkInteger(offset, 'options.offset', 0, size)
+  if (length !== undefined) checkInteger(length, 'options.length', 0)
+  if (length !== undefined && length > size - offset) {
+    throw outOfRange('options.length', `at most ${size - offset}, what the file has`, length)
+  }
+  return { offset, length: length ?? size - offset }
+}
+
+/** Says how long the body is, if nobody has. */
+function announce(response: ServerResponse | Http2ServerResponse, length: number): void {
+  if (response.headersSent) return
+  if (response.hasHeader('content-length') || response.hasHeader('transfer-encoding')) return
+  if (response.statusCode !== 204 && response.statusCode !== 304) response.setHeader('Content-Length', length)
+}
+
+function ended(response: ServerResponse | Http2ServerResponse, body?: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = () => reject(goneError(response, 'response'))
+    response.once('close', onClose)
+    const done = () => {
+      response.off('close', onClose)
+      resolve()
+    }
+    if (body === undefined) response.end(done)
+    else response.end(body, done)
+  })
+}
+
+async function withoutBody(response: ServerResponse | Http2ServerResponse): Promise<TransferResult> {
+  await ended(response)
+  return { bytes: 0, via: 'stream' }
+}
+
+/** Reads it all, and has Node write it behind the head. */
+async function atOnce(
+  response: ServerResponse | Http2ServerResponse,
+  source: Endpoint,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<TransferResult> {
+  const body = new Uint8Array(new ArrayBuffer(Math.max(1, length)))
+  const job = new Job(source, source, { position: offset, target: -1, length }, signal)
+  try {
+    let filled = readNow(source, body, offset, length)
+    while (filled < length) {
+      const rest = new Uint8Array(new ArrayBuffer(length - filled + 2 * 4096))
+      const piece = await readPiece(job, rest, filled)
+      if (piece.length === 0) break
+      body.set(rest.subarray(piece.start, piece.start + piece.length), filled)
+      filled += piece.length
+    }
+    if (filled < length) throw tooShort(filled, length)
+  } finally {
+    job.finish()
+  }
+  await ended(response, body.subarray(0, length))
+  return { bytes: length, via: 'preadv2' }
+}
+
+/** What the page cache has of it. @returns bytes */
+function readNow(source: Endpoint, body: Uint8Array, offset: number, length: number): number {
+  if (source.direct || length === 0) return 0
+  const result = syscall('preadv2', source.fd, iovecs([body.subarray(0, length)]), 1, offset, 0, RWF.NOWAIT)
+  // What it cannot do is done, or told, by the read that waits.
+  return Math.max(0, result)
+}
+
+async function moved(
+  response: ServerResponse | Http2ServerResponse,
+  source: Endpoint,
+  options: TransferOptions,
+): Promise<TransferResult> {
+  if (response instanceof ServerResponse) {
+    const result = await transfer(source.fd, response, options)
+    response.end()
+    return result
+  }
+  // Nothing but its stream knows when an answer of HTTP/2 has gone away.
+  if (!response.headersSent) response.writeHead(response.statusCode)
+  const result = await transfer(source.fd, response.stream, options)
+  response.end()
+  return result
+}
+
+/** The client was told of more bytes than will come, and must be able to tell. */
+function abandon(response: ServerResponse | Http2ServerResponse): void {
+  if (!response.headersSent || response.writableEnded) return
+  if (response instanceof ServerResponse) response.destroy()
+  else response.stream.destroy()
+}
+
+function tooShort(bytes: number, length: number): SluiceError {
+  const error = new SluiceError('ERR_SLUICE_SHORT', `The file ended after ${bytes} of ${length} bytes`)
+  return Object.assign(error, { bytes: 0 })
+}
