@@ -1,4 +1,4 @@
-import { AbortError, invalidArgType, SluiceError, type SocketAddress, SOL, TCP } from '../kernel/index.js'
+import { AbortError, invalidArgType, SluiceError, SOL, type SocketAddress, TCP } from '../kernel/index.js'
 import type { ConnectionSettings } from './connection-options.js'
 import type { Receiver } from './receiver.js'
 import type { Sender } from './sender.js'

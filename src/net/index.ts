@@ -1,5 +1,6 @@
+export { type ConnectOptions, connect } from './connect.js'
 export { Connection, type Loan, type ReadOptions } from './connection.js'
 export type { ConnectionOptions } from './connection-options.js'
-export { listen, type ListenOptions } from './listen.js'
+export { type ListenOptions, listen } from './listen.js'
 export { type ConnectionHandler, Listener, type ListenerStats, type ServingOptions } from './listener.js'
 export type { TcpOptions } from './socket-options.js'

@@ -1,7 +1,19 @@
-import { checkInteger, AF, encodeSocketAddress, invalidArgType, invalidArgValue, IPV6, SO, SOCK, SOL, systemError, syscall } from '../kernel/index.js'
+import {
+  AF,
+  checkInteger,
+  encodeSocketAddress,
+  IPV6,
+  invalidArgType,
+  invalidArgValue,
+  SO,
+  SOCK,
+  SOL,
+  syscall,
+  systemError,
+} from '../kernel/index.js'
+import { type ConnectionHandler, Listener, type ServingOptions } from './listener.js'
 import { resolveHost } from './resolve.js'
-import { Listener, type ConnectionHandler, type ServingOptions } from './listener.js'
-import { setOption, setTcpOptions, checkTcpOptions, type TcpOptions } from './socket-options.js'
+import { checkTcpOptions, setOption, setTcpOptions, type TcpOptions } from './socket-options.js'
 
 /** Where to listen, and how. */
 export interface ListenOptions extends ServingOptions, TcpOptions {
@@ -35,14 +47,17 @@ export async function listen(options: ListenOptions, handler: ConnectionHandler)
 }
 
 function check(options: ListenOptions, handler: ConnectionHandler): void {
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options)
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgType('options', 'of type object', options)
   if (typeof handler !== 'function') throw invalidArgType('handler', 'of type function', handler)
   const { port = 0, backlog = 511, maxConnections = Infinity, host, path, fd } = options
   checkInteger(port, 'options.port', 0, 65535)
   checkInteger(backlog, 'options.backlog', 1, 2 ** 31 - 1)
   if (maxConnections !== Infinity) checkInteger(maxConnections, 'options.maxConnections', 1)
-  if (host !== undefined && typeof host !== 'string') throw invalidArgType('options.host', 'of type string', host)
-  if (path !== undefined && typeof path !== 'string') throw invalidArgType('options.path', 'of type string', path)
+  if (host !== undefined && typeof host !== 'string')
+    throw invalidArgType('options.host', 'of type string', host)
+  if (path !== undefined && typeof path !== 'string')
+    throw invalidArgType('options.path', 'of type string', path)
   if (path === '') throw invalidArgValue('options.path', path, 'must not be empty')
   if (fd !== undefined) checkInteger(fd, 'options.fd', 0)
   checkTcpOptions(options)

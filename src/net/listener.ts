@@ -1,6 +1,14 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Handle, Handles } from '../engine/index.js'
-import { errnoOf, IORING_CQE_F, SOCK, SluiceError, type SocketAddress, systemError, syscall } from '../kernel/index.js'
+import {
+  errnoOf,
+  IORING_CQE_F,
+  SluiceError,
+  SOCK,
+  type SocketAddress,
+  syscall,
+  systemError,
+} from '../kernel/index.js'
 import { prepareAcceptMultishot, prepareClose } from '../ring/index.js'
 import { Connection } from './connection.js'
 import { type ConnectionOptions, type ConnectionSettings, connectionSettings } from './connection-options.js'
@@ -13,7 +21,9 @@ const { MORE } = IORING_CQE_F
 const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'].map(name => -errnoOf(name)))
 /** Of accept(2): concerns one connection that is gone again, not the listener. */
 const PASSING = new Set(
-  ['ECONNABORTED', 'EINTR', 'EAGAIN', 'EPROTO', 'EPERM', 'ENETDOWN', 'EHOSTUNREACH'].map(name => -errnoOf(name)),
+  ['ECONNABORTED', 'EINTR', 'EAGAIN', 'EPROTO', 'EPERM', 'ENETDOWN', 'EHOSTUNREACH'].map(
+    name => -errnoOf(name),
+  ),
 )
 const ECANCELED = -errnoOf('ECANCELED')
 /** How long to leave it when descriptors are exhausted and none of ours is closed. */
@@ -136,7 +146,12 @@ class Accepting implements Handle {
   #descriptorClosed: (() => void) | undefined
   #lastClosed: (() => void) | undefined
 
-  constructor(fd: number, options: ServingOptions, handler: ConnectionHandler, ended: (() => void) | undefined) {
+  constructor(
+    fd: number,
+    options: ServingOptions,
+    handler: ConnectionHandler,
+    ended: (() => void) | undefined,
+  ) {
     this.#fd = fd
     this.#settings = connectionSettings(options, connection => this.#connectionClosed(connection))
     this.#maxConnections = options.maxConnections ?? Infinity
@@ -332,7 +347,9 @@ function isOrdinary(error: unknown): boolean {
 }
 
 function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error('A connection handler threw what is no error', { cause: error })
+  return error instanceof Error
+    ? error
+    : new Error('A connection handler threw what is no error', { cause: error })
 }
 
 function warn(error: Error): void {

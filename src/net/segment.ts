@@ -30,7 +30,11 @@ export class Segment {
   readonly held: Uint8Array | undefined
   readonly #done: ((error?: Error) => void) | undefined
 
-  private constructor(block: GatherBlock | undefined, held: Uint8Array | undefined, done?: (error?: Error) => void) {
+  private constructor(
+    block: GatherBlock | undefined,
+    held: Uint8Array | undefined,
+    done?: (error?: Error) => void,
+  ) {
     this.#block = block
     this.held = held
     this.#done = done

@@ -60,5 +60,6 @@ export function checkTcpOptions(options: TcpOptions): void {
     throw invalidArgType('options.keepAlive', 'of type boolean or number', keepAlive)
   }
   if (sendBufferSize !== undefined) checkInteger(sendBufferSize, 'options.sendBufferSize', 1, 2 ** 30)
-  if (receiveBufferSize !== undefined) checkInteger(receiveBufferSize, 'options.receiveBufferSize', 1, 2 ** 30)
+  if (receiveBufferSize !== undefined)
+    checkInteger(receiveBufferSize, 'options.receiveBufferSize', 1, 2 ** 30)
 }
