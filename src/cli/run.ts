@@ -3,10 +3,11 @@ import { cacheCommand } from './cache.js'
 import { type Command, UsageError } from './command.js'
 import { labCommand } from './lab.js'
 import { probeCommand } from './probe.js'
+import { serveCommand } from './serve.js'
 import type { Terminal } from './terminal.js'
 
 /** Every verb, in the order of the help. A new one is a file of its own and a line here. */
-const COMMANDS: readonly Command[] = [probeCommand, labCommand, cacheCommand]
+const COMMANDS: readonly Command[] = [probeCommand, labCommand, cacheCommand, serveCommand]
 
 /** Exit statuses. */
 const FAILED = 1
