@@ -150,8 +150,12 @@ export class SyscallPool {
 
   /** Gives every result there is to `callback`. @returns how many there were */
   reap(callback: (mark: number, result: number) => void): number {
-    // Quieten first, look second: a completion between the two signals again.
-    if (Atomics.exchange(this.#control, 1, 0) !== 0) syscall('read', this.eventFd, this.#signal, 8)
+    // Quieten, say that we look, look: a thread that completes before the second step is seen by the third, and one
+    // after it signals again. The other way round, quietening could swallow the signal of what is not seen yet.
+    if (Atomics.load(this.#control, 1) !== 0) {
+      syscall('read', this.eventFd, this.#signal, 8)
+      Atomics.exchange(this.#control, 1, 0)
+    }
     const end = Atomics.load(this.#control, 0)
     let count = 0
     while (this.#reaped !== end) {
