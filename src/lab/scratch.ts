@@ -3,6 +3,7 @@ import {
   fdatasyncSync,
   mkdtempSync,
   openSync,
+  realpathSync,
   rmdirSync,
   rmSync,
   statfsSync,
@@ -10,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { storageOf } from '../observe/index.js'
 import { MIB } from './sizes.js'
 
@@ -40,7 +41,7 @@ function usable(folder: string, bytes: number): boolean {
  * @returns undefined where there is none
  */
 export function scratchFolder(bytes: number, file?: string): string | undefined {
-  const beside = file === undefined ? [] : [dirname(resolve(file))]
+  const beside = file === undefined ? [] : [dirname(realpathSync(file))]
   const others = [tmpdir(), '/var/tmp', process.cwd(), homedir()]
   const fits = [...beside, ...others].filter(folder => usable(folder, bytes))
   const onDevice = fits.find(
