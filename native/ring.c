@@ -1,15 +1,15 @@
 /*
  * io_uring_enter(2), once a batch, and the guard of a ring whose thread ends.
  *
- *   ring(control, queues, buffer) -> { address, close(), move(queues, buffer) }
+ *   ring(control, queues, kept) -> { address, close(), move(queues) }
  *   chosen: an ArrayBuffer for one address of a ring
  *   enter(): enters that ring
  *
  * `control` is the memory through which TypeScript speaks to enter() without passing a single argument, and `chosen`
- * says to which ring, so that one function serves them all; `queues` tells where in `buffer` the heads, tails and
- * completions are. When a worker or the process ends, nobody reaps any more, but
- * the kernel may still be writing into buffers that are about to be freed: the guard cancels everything, waits
- * until nothing is in flight, and closes the descriptor.
+ * says to which ring, so that one function serves them all; `queues` tells where the heads, tails and entries are.
+ * When a worker or the process ends, nobody reaps any more, but the kernel may still be writing into buffers that are
+ * about to be freed: the guard cancels everything, waits until nothing is in flight, and closes the descriptor. `kept` is
+ * an object that holds whatever memory the kernel knows of by itself, and lives until then: finalizers run in any order.
  */
 #include "sluice.h"
 
@@ -29,7 +29,7 @@ struct control {
   int32_t enter_fd; /* the descriptor, or its index when the ring is registered with itself */
   int32_t fd;
   uint32_t ended; /* entries whose last completion has been reaped, wrapping as the queue's tail does */
-  uint32_t pad;
+  uint32_t kind;  /* KIND_ bits */
   struct {
     uint64_t sigmask;
     uint32_t sigmask_size;
@@ -42,7 +42,27 @@ struct control {
 };
 
 /* The layout of the second argument: addresses as doubles. */
-enum { QUEUE_SQ_HEAD, QUEUE_SQ_TAIL, QUEUE_CQ_HEAD, QUEUE_CQ_TAIL, QUEUE_CQES, QUEUE_CQ_MASK, QUEUE_CQE_SIZE, QUEUE_WORDS };
+enum {
+  QUEUE_SQ_HEAD,
+  QUEUE_SQ_TAIL,
+  QUEUE_CQ_HEAD,
+  QUEUE_CQ_TAIL,
+  QUEUE_CQES,
+  QUEUE_CQ_MASK,
+  QUEUE_CQE_SIZE,
+  QUEUE_SQES,
+  QUEUE_SQ_MASK,
+  QUEUE_SQE_SIZE
+};
+
+struct entry {
+  uint8_t opcode, flags;
+  uint16_t priority;
+  int32_t fd;
+  uint64_t offset, address;
+  uint32_t length, operation_flags;
+  uint64_t user_data, rest[3];
+};
 
 struct completion {
   uint64_t user_data;
@@ -51,10 +71,16 @@ struct completion {
 };
 
 enum {
+  KIND_POLLED = 1 << 0,   /* a kernel thread takes the entries */
+  KIND_MESSAGES = 1 << 1, /* other rings post completions that end nothing of this one's */
   ENTER_GETEVENTS = 1 << 0,
+  ENTER_SQ_WAKEUP = 1 << 1,
   ENTER_EXT_ARG = 1 << 3,
-  COMPLETION_MORE = 1 << 1,
   ENTER_REGISTERED_RING = 1 << 4,
+  ENTRY_DRAIN = 1 << 1,
+  COMPLETION_MORE = 1 << 1,
+  COMPLETION_SKIP = 1 << 5,
+  COMPLETION_32 = 1 << 15,
   UNREGISTER_RING_FDS = 21,
   REGISTER_SYNC_CANCEL = 24,
   CANCEL_ALL = 1 << 0,
@@ -62,15 +88,19 @@ enum {
   GUARD_SECONDS = 10
 };
 
+/* User data that TypeScript gives to nothing. */
+#define DRAIN UINT64_MAX
+
 struct ring {
   napi_env env;
-  napi_ref memory[2]; /* the control block and the queues: a finalizer may run after theirs otherwise */
+  napi_ref memory[2]; /* the control block and what is kept */
   struct control *control;
   uint32_t *sq_head, *sq_tail, *cq_head, *cq_tail;
-  uint8_t *completions;
-  uint32_t mask;
-  uint32_t completion_size;
+  uint8_t *entries, *completions;
+  uint32_t entry_mask, mask;
+  uint32_t entry_size, completion_size;
   bool open;
+  enum { COUNTING, DRAINING, DRAINED } end; /* how it is known that nothing is in flight */
 };
 
 static long enter_kernel(const struct control *control, uint32_t submit, uint32_t wait, uint32_t flags) {
@@ -132,8 +162,28 @@ static int32_t in_flight(const struct ring *ring) {
   return (int32_t)(*ring->sq_tail - ring->control->ended);
 }
 
-/* What was published but never consumed will not start. */
-static void drop_entries(struct ring *ring) {
+static uint32_t unconsumed(const struct ring *ring) {
+  return *ring->sq_tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
+}
+
+static bool late(const struct timespec *start) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec - start->tv_sec >= GUARD_SECONDS;
+}
+
+/*
+ * What was published but never consumed will not start. A kernel thread, though, may be taking it just now, and says
+ * so only afterwards: it takes all, and what it started is cancelled.
+ */
+static void stop_intake(struct ring *ring, const struct timespec *start) {
+  struct control *control = ring->control;
+  uint32_t flags = ENTER_SQ_WAKEUP | (control->flags & ENTER_REGISTERED_RING);
+  struct timespec pause = {.tv_nsec = 50 * 1000};
+  while ((control->kind & KIND_POLLED) != 0 && unconsumed(ring) > 0 && !late(start)) {
+    if (enter_kernel(control, 0, 0, flags) < 0) break; /* disabled, or its thread is dead */
+    nanosleep(&pause, NULL);
+  }
   __atomic_store_n(ring->sq_tail, __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 }
 
@@ -144,9 +194,31 @@ static void drop_completions(struct ring *ring) {
   for (; head != tail; head++) {
     const struct completion *completion =
         (const void *)(ring->completions + (size_t)(head & ring->mask) * ring->completion_size);
-    if ((completion->flags & COMPLETION_MORE) == 0) ring->control->ended++;
+    if (completion->user_data == DRAIN) ring->end = completion->result == 0 ? DRAINED : COUNTING;
+    if ((completion->flags & (COMPLETION_MORE | COMPLETION_SKIP)) == 0) ring->control->ended++;
+    /* Among those of 16 bytes, one of 32 takes two places. */
+    if ((completion->flags & COMPLETION_32) != 0 && ring->completion_size == sizeof *completion) head++;
   }
   __atomic_store_n(ring->cq_head, head, __ATOMIC_RELEASE);
+}
+
+/*
+ * Where messages of other rings are among the completions, counting them tells nothing; an operation that starts only
+ * after all others have ended does. Where it is refused, counting is all there is.
+ */
+static void begin_drain(struct ring *ring) {
+  struct control *control = ring->control;
+  if ((control->kind & KIND_MESSAGES) == 0 || ring->end != COUNTING) return;
+  uint32_t tail = *ring->sq_tail;
+  struct entry *entry = (void *)(ring->entries + (size_t)(tail & ring->entry_mask) * ring->entry_size);
+  *entry = (struct entry){.flags = ENTRY_DRAIN, .fd = -1, .user_data = DRAIN};
+  __atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_SEQ_CST);
+  uint32_t wake = (control->kind & KIND_POLLED) != 0 ? ENTER_SQ_WAKEUP : 0;
+  if (enter_kernel(control, 1, 0, wake | (control->flags & ENTER_REGISTERED_RING)) >= 0) ring->end = DRAINING;
+}
+
+static bool busy(const struct ring *ring) {
+  return ring->end == COUNTING ? in_flight(ring) > 0 : ring->end == DRAINING;
 }
 
 static void cancel_everything(struct ring *ring) {
@@ -178,23 +250,21 @@ static void unregister_self(const struct control *control) {
 static int32_t close_ring(struct ring *ring, bool force) {
   struct control *control = ring->control;
   if (!ring->open) return 0;
-  drop_entries(ring);
-  struct timespec start, now;
+  struct timespec start, slice = {.tv_nsec = 50 * 1000 * 1000};
   clock_gettime(CLOCK_MONOTONIC, &start);
-  now = start;
+  stop_intake(ring, &start);
   drop_completions(ring);
-  while (in_flight(ring) > 0 && now.tv_sec - start.tv_sec < GUARD_SECONDS) {
+  begin_drain(ring);
+  while (busy(ring) && !late(&start)) {
     cancel_everything(ring);
-    struct timespec slice = {.tv_nsec = 50 * 1000 * 1000};
     control->argument.sigmask = 0;
     control->argument.sigmask_size = 0;
     control->argument.min_wait_usec = 0;
     control->argument.timespec = (uint64_t)(uintptr_t)&slice;
     enter_kernel(control, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG | (control->flags & ENTER_REGISTERED_RING));
     drop_completions(ring);
-    clock_gettime(CLOCK_MONOTONIC, &now);
   }
-  if (in_flight(ring) > 0 && !force) return in_flight(ring);
+  if (busy(ring) && !force) return in_flight(ring) > 0 ? in_flight(ring) : 1;
   ring->open = false;
   unregister_self(control);
   close(control->fd);
@@ -243,19 +313,19 @@ static bool set_queues(napi_env env, struct ring *ring, napi_value queues) {
   ring->completions = (uint8_t *)(uintptr_t)words[QUEUE_CQES];
   ring->mask = (uint32_t)words[QUEUE_CQ_MASK];
   ring->completion_size = (uint32_t)words[QUEUE_CQE_SIZE];
+  ring->entries = (uint8_t *)(uintptr_t)words[QUEUE_SQES];
+  ring->entry_mask = (uint32_t)words[QUEUE_SQ_MASK];
+  ring->entry_size = (uint32_t)words[QUEUE_SQE_SIZE];
   return true;
 }
 
-/* move(queues, buffer): the ring has been resized and its queues stand elsewhere. */
+/* move(queues): the ring has been resized and its queues stand elsewhere. */
 static napi_value move(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
-  size_t argc = 2;
+  napi_value argv[1];
+  size_t argc = 1;
   struct ring *ring = NULL;
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, (void **)&ring));
-  if (!set_queues(env, ring, argv[0])) return sluice_failed(env);
-  TRY(env, napi_delete_reference(env, ring->memory[1]));
-  TRY(env, napi_create_reference(env, argv[1], 1, &ring->memory[1]));
-  return NULL;
+  return set_queues(env, ring, argv[0]) ? NULL : sluice_failed(env);
 }
 
 static napi_status add_method(napi_env env, napi_value handle, const char *name, napi_callback method, void *data) {

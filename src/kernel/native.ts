@@ -14,7 +14,7 @@ export interface NativeRing {
   readonly address: number
   /** Cancels, waits until nothing is in flight, closes. @returns how many requests are in flight still */
   close(): number
-  move(queues: Float64Array, buffer: ArrayBuffer): void
+  move(queues: Float64Array): void
 }
 
 /** The addon's face. A number where a handle was hoped for is -errno. */
@@ -40,7 +40,8 @@ export interface Native {
   enter(): void
   /** A float64. */
   readonly chosen: ArrayBuffer
-  ring(control: ArrayBufferView, queues: Float64Array, buffer: ArrayBuffer): NativeRing | number
+  /** @param kept lives until the ring is closed, also where the ring is forgotten */
+  ring(control: ArrayBufferView, queues: Float64Array, kept: object): NativeRing | number
   watch(fd: number, callback: (events: number) => void): NativeHandle | number
   watchStart(handle: NativeHandle, events: number): number
   watchStop(handle: NativeHandle): void

@@ -6,6 +6,8 @@ const { MORE, SKIP, CQE32 } = IORING_CQE_F
 /** What few completions have, and what is looked into only then. */
 const UNUSUAL = MORE | SKIP | CQE32
 const { ENDED } = CONTROL
+/** Words of an entry of `IORING_SETUP.CQE32`. */
+const WIDE = 8
 const HIGH = 2 ** 32
 /** The user data's upper half without the sign bit, which marks silence. */
 const HIGH_BITS = 0x7fff_ffff
@@ -17,6 +19,7 @@ const NOTHING = new Int32Array(1)
 // V8 folds a constant of this module; an import it loads and checks at every use, which is 5 instructions.
 const load = loadAcquire
 const store = storeRelease
+const { imul } = Math
 
 /** Where the queue's parts stand: word indices into the shared mapping. */
 export interface CompletionLayout {
@@ -47,21 +50,23 @@ export type CompletionCallback = (userData: number, result: number, flags: numbe
  * @see io_uring(7)
  */
 export class CompletionQueue {
-  /** Operations that have ended: completions without `MORE` seen so far, wrapping at 32 bits. */
-  ended = 0
-  /** First word of the entry that is being handed out; where `CQE32` data starts, four words on. */
-  current = 0
   /** The mapping, as words. Empty once the ring is closed. */
   shared: Int32Array = NOTHING
   /** Entries the queue can hold. */
   capacity = 0
   #mask = 0
-  #shift = 0
+  #stride = 0
   #headIndex = 0
   #tailIndex = 0
   #overflowIndex = 0
   #entries = 0
   #head = 0
+  /** The kernel's tail as we last saw it. */
+  #tail = 0
+  /** Of the entries before the head, those that ended nothing. */
+  #others = 0
+  /** First word of the 32-byte entry handed out last among those of 16 bytes. */
+  #wide = 0
   readonly #control: Int32Array
 
   /** @param control where the guard in native/ring.c finds how many operations have ended */
@@ -75,18 +80,38 @@ export class CompletionQueue {
     this.shared = layout.shared
     this.capacity = layout.capacity
     this.#mask = layout.capacity - 1
-    this.#shift = layout.entryShift
+    this.#stride = 1 << layout.entryShift
     this.#headIndex = layout.headIndex
     this.#tailIndex = layout.tailIndex
     this.#overflowIndex = layout.overflowIndex
     this.#entries = layout.entriesIndex
+    const ended = this.ended
     this.#head = layout.shared[layout.headIndex]
+    this.#tail = this.#head
+    this.#others = (this.#head - ended) | 0
+  }
+
+  /** Goes on from the shared head and the guard's count: completions have been dropped. */
+  resume(): void {
+    this.#head = this.shared[this.#headIndex]
+    this.#others = (this.#head - this.#control[ENDED]) | 0
   }
 
   /** Forgets the mapping: nothing is there any more. */
   retire(): void {
     const nowhere = { headIndex: 0, tailIndex: 0, overflowIndex: 0, entriesIndex: 0, entryShift: 2 }
     this.relocate({ ...nowhere, shared: NOTHING, capacity: 1 })
+    this.#others = 0
+  }
+
+  /** Operations that have ended: completions without `MORE` handed out so far, wrapping at 32 bits. */
+  get ended(): number {
+    return (this.#head - this.#others) | 0
+  }
+
+  /** First word of the 32-byte entry that was handed out last; its second half starts four words on. */
+  get current(): number {
+    return this.#stride === WIDE ? this.#entries + ((this.#head - 1) & this.#mask) * WIDE : this.#wide
   }
 
   /** Completions waiting to be drained. */
@@ -109,26 +134,28 @@ export class CompletionQueue {
    * @returns how many completions the callback saw
    */
   drain(callback: CompletionCallback): number {
-    const words = this.shared
-    const tail = load(words, this.#tailIndex)
+    const mapping = this.shared
+    this.#tail = load(mapping, this.#tailIndex)
     let seen = 0
-    for (let head = this.#head; ((tail - head) | 0) > 0; head = this.#head) {
-      const at = (this.#entries + ((head & this.#mask) << this.#shift)) & INDEX_MASK
-      const low = words[at] >>> 0
-      const high = words[at + 1]
-      const result = words[at + 2]
+    while (((this.#tail - this.#head) | 0) > 0) {
+      const head = this.#head
+      const words = this.shared
+      const at = (this.#entries + imul(head & this.#mask, this.#stride)) & INDEX_MASK
       const flags = words[at + 3]
       this.#head = (head + 1) | 0
-      if ((flags & UNUSUAL) === 0) this.ended = (this.ended + 1) | 0
-      else if (!this.#countUnusual(flags)) continue
-      if (high < 0 && result >= 0) continue
-      this.current = at
-      seen++
-      callback(high === 0 ? low : (high & HIGH_BITS) * HIGH + low, result, flags)
-      if (this.shared !== words) return seen + this.drain(callback)
+      if ((flags & UNUSUAL) !== 0 && !this.#lookInto(flags, at)) continue
+      let userData = words[at] >>> 0
+      const high = words[at + 1]
+      const result = words[at + 2]
+      if (high !== 0) {
+        if (high < 0 && result >= 0) continue
+        userData += (high & HIGH_BITS) * HIGH
+      }
+      seen = (seen + 1) | 0
+      callback(userData, result, flags)
     }
     this.settle()
-    return seen
+    return this.shared === mapping ? seen : seen + this.drain(callback)
   }
 
   /** Gives back to the kernel what has been handed out, and tells the guard. */
@@ -139,15 +166,26 @@ export class CompletionQueue {
 
   /** Takes one from `ended`: a message of another ring, which ended nothing of this one's. */
   discount(): void {
-    this.ended = (this.ended - 1) | 0
+    this.#others = (this.#others + 1) | 0
     this.#control[ENDED]--
   }
 
+  /**
+   * Adds to `ended`: operations with the kernel's own `CQE_SKIP_SUCCESS`, which end within their submission. Each that
+   * fails after all is to be taken off with `discount()`.
+   */
+  countSilent(operations: number): void {
+    this.#others = (this.#others - operations) | 0
+    this.#control[ENDED] += operations
+  }
+
   /** @returns false for what only fills the gap at the queue's end */
-  #countUnusual(flags: number): boolean {
-    if ((flags & SKIP) !== 0) return false
-    if ((flags & CQE32) !== 0 && this.#shift === 2) this.#head = (this.#head + 1) | 0
-    if ((flags & MORE) === 0) this.ended = (this.ended + 1) | 0
+  #lookInto(flags: number, at: number): boolean {
+    if ((flags & (SKIP | MORE)) !== 0) this.#others = (this.#others + 1) | 0
+    if ((flags & CQE32) === 0 || this.#stride === WIDE) return (flags & SKIP) === 0
+    this.#head = (this.#head + 1) | 0
+    this.#others = (this.#others + 1) | 0
+    this.#wide = at
     return true
   }
 }

@@ -6,11 +6,14 @@ export const CONTROL = {
   MIN_COMPLETE: 1,
   FLAGS: 2,
   RESULT: 3,
-  SUBMITTED: 4,
-  ENTER_FD: 5,
-  FD: 6,
-  ENDED: 7,
+  ENTER_FD: 4,
+  FD: 5,
+  ENDED: 6,
+  KIND: 7,
 } as const
+
+/** Bits of the control word `KIND`. */
+export const KIND = { POLLED: 1, MESSAGES: 2 } as const
 
 const ARGUMENT = 32
 const ENTERS = 56
@@ -38,7 +41,7 @@ export class Control {
 
   /** How often io_uring_enter(2) has been called. */
   get enters(): number {
-    return this.#view.getFloat64(ENTERS, true)
+    return Number(this.#view.getBigUint64(ENTERS, true))
   }
 
   /**

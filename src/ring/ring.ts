@@ -10,10 +10,11 @@ import {
   type NativeRing,
   native,
   SluiceError,
+  syscall,
   systemError,
 } from '../kernel/index.js'
 import { type CompletionCallback, CompletionQueue } from './completion-queue.js'
-import { CONTROL, Control } from './control.js'
+import { CONTROL, Control, KIND } from './control.js'
 import { Registrar } from './registrar.js'
 import { RingMemory, setupRing } from './setup.js'
 import { SubmissionQueue } from './submission-queue.js'
@@ -50,7 +51,7 @@ export interface RingOptions {
 }
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
-const { TO_SUBMIT, MIN_COMPLETE, FLAGS, RESULT, SUBMITTED } = CONTROL
+const { TO_SUBMIT, MIN_COMPLETE, FLAGS, RESULT } = CONTROL
 const { GETEVENTS, EXT_ARG, SQ_WAIT, SQ_WAKEUP } = IORING_ENTER
 /** The kernel has more completions than the queue shows. */
 const MORE_COMPLETIONS = IORING_SQ.CQ_OVERFLOW | IORING_SQ.TASKRUN
@@ -145,8 +146,6 @@ export class Ring extends Registrar {
   readonly #control: Control
   readonly #words: Int32Array
   #memory: RingMemory
-  /** Flags of every `enter`. */
-  #enterFlags = 0
   /** Not to be submitted to in the plain way: polled by a kernel thread, or closed. */
   #special = false
   #open = true
@@ -154,33 +153,44 @@ export class Ring extends Registrar {
   /** @throws the system error of io_uring_setup(2): `EPERM`, `ENOSYS`, `EACCES`, `ENOMEM`, … */
   constructor(options: RingOptions = {}) {
     const wanted = request(options)
-    const { fd, flags, features, params } = setupRing(wanted)
+    const { fd, flags, features, memory } = setupRing(wanted)
     super(fd)
     this.mode = options.mode ?? 'hosted'
     this.flags = flags
     this.features = features
     this.#polled = (flags & IORING_SETUP.SQPOLL) !== 0
     this.#messages = options.messages ?? false
-    this.#memory = new RingMemory(fd, flags, params)
+    this.#memory = memory
     this.submissions = new SubmissionQueue(this.#memory.submission)
     this.#control = new Control(fd)
     this.#words = this.#control.words
     this.completions = new CompletionQueue(this.#memory.completion, this.#words)
-    const handle = native().ring(this.#words, this.#memory.guard, this.#memory.queues)
-    if (typeof handle === 'number') throw systemError(handle, 'io_uring_setup')
+    this.#words[CONTROL.KIND] = (this.#polled ? KIND.POLLED : 0) | (this.#messages ? KIND.MESSAGES : 0)
+    for (const buffer of memory.buffers) this.kept.add(buffer)
+    const handle = native().ring(this.#words, memory.guard, this.kept)
+    if (typeof handle === 'number') {
+      memory.unmap()
+      syscall('close', fd)
+      throw systemError(handle, 'io_uring_setup')
+    }
     this.#native = handle
     this.#address = handle.address
     this.#special = this.#polled
-    this.#settle(options)
+    try {
+      this.#settle(options)
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   /** What a new ring is told before its first operation. */
   #settle(options: RingOptions): void {
-    if ((this.features & IORING_FEAT.NO_IOWAIT) !== 0) this.#enterFlags |= IORING_ENTER.NO_IOWAIT
+    if ((this.features & IORING_FEAT.NO_IOWAIT) !== 0) this.#words[FLAGS] |= IORING_ENTER.NO_IOWAIT
     const index = this.registerRingDescriptor()
     if (index >= 0) {
       this.#words[CONTROL.ENTER_FD] = index
-      this.#enterFlags |= IORING_ENTER.REGISTERED_RING
+      this.#words[FLAGS] |= IORING_ENTER.REGISTERED_RING
     }
     // Without a limit, the kernel makes workers up to RLIMIT_NPROC.
     const { bounded, unbounded } = options.workers ?? { bounded: 4 * availableParallelism(), unbounded: 64 }
@@ -194,7 +204,7 @@ export class Ring extends Registrar {
 
   /** Operations published whose last completion has not been reaped. */
   get inFlight(): number {
-    return (this.#words[SUBMITTED] - this.completions.ended) | 0
+    return (this.submissions.published - this.completions.ended) | 0
   }
 
   /** How often io_uring_enter(2) has been called. */
@@ -202,15 +212,27 @@ export class Ring extends Registrar {
     return this.#control.enters
   }
 
-  /** Calls io_uring_enter(2); after a signal again, unless the wait is limited. @returns entries consumed, or -errno */
-  #enter(toSubmit: number, waitFor: number, flags: number): number {
+  /**
+   * Calls io_uring_enter(2); after a signal again, unless the wait is limited.
+   *
+   * @returns entries consumed
+   */
+  #enter(toSubmit: number, waitFor: number): number {
     const words = this.#words
     words[TO_SUBMIT] = toSubmit
     words[MIN_COMPLETE] = waitFor
-    words[FLAGS] = flags | this.#enterFlags
     this.#chosen[0] = this.#address
     this.#enterChosen()
-    return words[RESULT]
+    const result = words[RESULT]
+    return result < 0 ? this.#obstructed(result) : result
+  }
+
+  #enterWith(flags: number, toSubmit: number, waitFor: number): number {
+    const before = this.#words[FLAGS]
+    this.#words[FLAGS] |= flags
+    const result = this.#enter(toSubmit, waitFor)
+    this.#words[FLAGS] = before
+    return result
   }
 
   /**
@@ -226,44 +248,34 @@ export class Ring extends Registrar {
     if (this.#special === true || timeoutMs !== undefined) {
       return this.#submitSpecially(waitFor, timeoutMs, minWaitUs)
     }
-    const submissions = this.submissions
-    this.#words[SUBMITTED] += submissions.publish()
-    return this.#enterWith(submissions.unconsumed, waitFor, 0)
-  }
-
-  #enterWith(left: number, waitFor: number, extended: number): number {
+    const left = this.submissions.publish()
     const wait = waitFor === 0 ? 0 : this.#worthWaitingFor(waitFor)
-    if (left === 0 && wait <= this.completions.ready) return 0
-    const result = this.#enter(left, wait, wait === 0 ? 0 : GETEVENTS | extended)
-    return result < 0 ? this.#obstructed(result) : result
+    return left === 0 && wait === 0 ? 0 : this.#enter(left, wait)
   }
 
   #worthWaitingFor(count: number): number {
-    const inFlight = (this.#words[SUBMITTED] - this.completions.ended) | 0
-    return count <= inFlight || this.#messages === true ? count : Math.max(0, inFlight)
+    const inFlight = this.inFlight
+    if (count <= inFlight || this.#messages === true) return count
+    return inFlight < 0 ? 0 : inFlight
   }
 
   #submitSpecially(waitFor: number, timeoutMs = Infinity, minWaitUs: number): number {
     if (!this.#open) throw new SluiceError('ERR_SLUICE_CLOSED', 'The ring is closed')
-    const submissions = this.submissions
     const limited = timeoutMs !== Infinity
     if (limited) this.#control.setTimeout(timeoutMs, minWaitUs)
-    const extended = limited ? EXT_ARG : 0
-    this.#words[SUBMITTED] += this.#polled ? submissions.publishPolled() : submissions.publish()
-    return this.#polled
-      ? this.#submitPolled(waitFor, extended)
-      : this.#enterWith(submissions.unconsumed, waitFor, extended)
+    const flags = limited ? EXT_ARG : 0
+    if (this.#polled) return this.#submitPolled(waitFor, flags)
+    return this.#enterWith(flags, this.submissions.publish(), this.#worthWaitingFor(waitFor))
   }
 
   #submitPolled(waitFor: number, extended: number): number {
-    const left = this.submissions.unconsumed
-    let flags = (this.submissions.flags & IORING_SQ.NEED_WAKEUP) === 0 ? 0 : SQ_WAKEUP
-    if (this.submissions.space === 0) flags |= SQ_WAIT
+    const left = this.submissions.publishPolled()
     const wait = this.#worthWaitingFor(waitFor)
-    if (wait > this.completions.ready) flags |= GETEVENTS | extended
-    if (flags === 0) return left
-    const result = this.#enter(left, wait, flags)
-    if (result < 0) this.#obstructed(result)
+    const waits = wait > this.completions.ready
+    let flags = waits ? extended : 0
+    if ((this.submissions.flags & IORING_SQ.NEED_WAKEUP) !== 0) flags |= SQ_WAKEUP
+    if (this.submissions.space === 0) flags |= SQ_WAIT
+    if (flags !== 0 || waits) this.#enterWith(flags, left, waits ? wait : 0)
     return left
   }
 
@@ -283,10 +295,11 @@ export class Ring extends Registrar {
     }
     if (result !== EAGAIN && result !== EBUSY) throw systemError(result, 'io_uring_enter')
     if (this.completions.ready > 0) return 0
+    // With nothing in flight no completion will make room: the machine is short of memory.
     if (this.inFlight - this.submissions.unconsumed <= 0 && result === EAGAIN) {
       throw systemError(result, 'io_uring_enter')
     }
-    this.#enter(0, 1, GETEVENTS)
+    this.#enter(0, 1)
     return 0
   }
 
@@ -304,8 +317,7 @@ export class Ring extends Registrar {
   #reapMore(callback: CompletionCallback): number {
     let seen = 0
     for (let round = 0; round < REAP_ROUNDS && this.#open; round++) {
-      const result = this.#enter(0, 0, GETEVENTS)
-      if (result === EBADR) this.#obstructed(result)
+      this.#enterWith(GETEVENTS, 0, 0)
       seen += this.completions.drain(callback)
       if ((this.submissions.flags & MORE_COMPLETIONS) === 0) break
     }
@@ -327,7 +339,9 @@ export class Ring extends Registrar {
     this.#memory = new RingMemory(this.fd, this.flags, params)
     this.submissions.relocate(this.#memory.submission)
     this.completions.relocate(this.#memory.completion)
-    this.#native.move(this.#memory.guard, this.#memory.queues)
+    this.#native.move(this.#memory.guard)
+    for (const buffer of this.#memory.buffers) this.kept.add(buffer)
+    for (const buffer of old.buffers) this.kept.delete(buffer)
     old.unmap()
   }
 
@@ -341,7 +355,11 @@ export class Ring extends Registrar {
     if (!this.#open) return
     this.completions.settle()
     const left = this.#native.close()
-    if (left > 0) throw new SluiceError('ERR_SLUICE_IN_FLIGHT', `${left} operations do not come back`)
+    if (left > 0) {
+      this.submissions.resume()
+      this.completions.resume()
+      throw new SluiceError('ERR_SLUICE_IN_FLIGHT', `${left} operations do not come back`)
+    }
     this.#open = false
     this.#special = true
     this.submissions.retire()

@@ -20,6 +20,7 @@ const NOTHING = new Int32Array(1)
 // V8 folds a constant of this module; an import it loads and checks at every use, which is 5 instructions.
 const load = loadAcquire
 const store = storeRelease
+const { imul } = Math
 
 /** Where the queue's parts stand: word indices into the shared mapping, and the entries themselves. */
 export interface SubmissionLayout {
@@ -47,39 +48,49 @@ export interface SubmissionLayout {
 export class SubmissionQueue {
   /** The entries, {@link ENTRY_WORDS} words each. Empty once the ring is closed. */
   words: Int32Array = NOTHING
-  /** The same, two words at a time: one store zeroes both. */
-  pairs: Float64Array = new Float64Array(0)
   /** Entries the queue can hold. */
   capacity = 0
+  /** Entries published since the ring was made, wrapping at 32 bits. */
+  published = 0
   #shared: Int32Array = NOTHING
   #mask = 0
-  #shift = 0
+  #stride = 0
   #headIndex = 0
   #tailIndex = 0
   #flagsIndex = 0
   /** The tail at which the queue is full, by the kernel's head as we last saw it. That one only moves on. */
   #limit = 0
   #tail = 0
-  #published = 0
+  /** The tail up to which entries come that somebody may have written more than ten words of. */
+  #soiledUntil = 0
+  #last = -1
 
   constructor(layout: SubmissionLayout) {
     this.relocate(layout)
     this.#tail = layout.shared[layout.tailIndex]
-    this.#published = this.#tail
+    this.published = this.#tail
+    this.#soil()
   }
 
   /** Moves to where the kernel has resized the queue to; every entry taken must have been published. */
   relocate(layout: SubmissionLayout): void {
     this.words = layout.words
-    this.pairs = new Float64Array(layout.words.buffer, layout.words.byteOffset, layout.words.length >> 1)
     this.capacity = layout.capacity
     this.#shared = layout.shared
     this.#mask = layout.capacity - 1
     this.#headIndex = layout.headIndex
     this.#tailIndex = layout.tailIndex
     this.#flagsIndex = layout.flagsIndex
-    this.#shift = layout.entryShift
+    this.#stride = 1 << layout.entryShift
     this.#limit = (layout.shared[layout.headIndex] + layout.capacity) | 0
+    this.#last = -1
+  }
+
+  /** Goes on from the shared tail: whatever was taken and not consumed is forgotten. */
+  resume(): void {
+    this.#tail = this.#shared[this.#tailIndex]
+    this.published = this.#tail
+    this.#last = -1
   }
 
   /** Entries that can still be taken before the kernel must drain some. */
@@ -90,12 +101,12 @@ export class SubmissionQueue {
 
   /** Entries taken since the last `publish()`. */
   get unpublished(): number {
-    return (this.#tail - this.#published) | 0
+    return (this.#tail - this.published) | 0
   }
 
   /** Entries published that the kernel has not consumed yet. */
   get unconsumed(): number {
-    return (this.#published - load(this.#shared, this.#headIndex)) | 0
+    return (this.published - load(this.#shared, this.#headIndex)) | 0
   }
 
   /** The kernel's word to us: `IORING_SQ.NEED_WAKEUP`, `CQ_OVERFLOW`, `TASKRUN`. */
@@ -109,10 +120,36 @@ export class SubmissionQueue {
    * @returns the entry's first index into `words`, or -1 when the queue is full
    */
   next(): number {
+    const entry = this.claim()
+    if (entry >= 0) this.#soil()
+    return entry
+  }
+
+  /** As `next()`, for who writes words 0 to 9, and clears the others if the queue is `soiled`. */
+  claim(): number {
     const tail = this.#tail
-    if (tail === this.#limit && this.space <= 0) return -1
+    if (tail === this.#limit) {
+      // As in `space`, but written out: a call here would have V8 check everything anew behind it. What is stored into
+      // the entry depends on the comparison, so no processor stores it before it has loaded the head.
+      this.#limit = (this.#shared[this.#headIndex] + this.capacity) | 0
+      if (tail === this.#limit) return -1
+    }
     this.#tail = (tail + 1) | 0
-    return ((tail & this.#mask) << this.#shift) & INDEX_MASK
+    const entry = imul(tail & this.#mask, this.#stride) & INDEX_MASK
+    this.#last = entry
+    return entry
+  }
+
+  /**
+   * Whether the entry that was taken last may hold something in words 10 to 15, because `next()` or `last` gave it
+   * to somebody when it was in use before.
+   */
+  get soiled(): boolean {
+    return ((this.#soiledUntil - this.#tail) | 0) >= 0
+  }
+
+  #soil(): void {
+    this.#soiledUntil = (this.#tail + this.capacity) | 0
   }
 
   /**
@@ -123,14 +160,15 @@ export class SubmissionQueue {
     return this.space >= count
   }
 
-  /** The index into `words` of the entry that was taken last. */
+  /** The index into `words` of the entry that was taken last, or -1 before the first. */
   get last(): number {
-    return (((this.#tail - 1) & this.#mask) << this.#shift) & INDEX_MASK
+    this.#soil()
+    return this.#last
   }
 
   /** Words from one entry to the next: {@link ENTRY_WORDS}, or twice that with `IORING_SETUP.SQE128`. */
   get entryWords(): number {
-    return 1 << this.#shift
+    return this.#stride
   }
 
   /**
@@ -141,7 +179,8 @@ export class SubmissionQueue {
    * by descriptor or kind, not by user data.
    */
   mark(flags: number): void {
-    const last = this.last
+    const last = this.#last
+    if (last < 0) return
     this.words[last] |= (flags & ~IOSQE.CQE_SKIP_SUCCESS) << FLAGS_SHIFT
     if ((flags & IOSQE.CQE_SKIP_SUCCESS) !== 0) this.words[last + USER_DATA_HIGH] |= SILENT
   }
@@ -150,28 +189,30 @@ export class SubmissionQueue {
   retire(): void {
     this.relocate({ ...RETIRED, words: new Int32Array(0), shared: NOTHING })
     this.#tail = 0
-    this.#published = 0
+    this.published = 0
   }
 
-  /** Lets the kernel see every entry taken so far, when it is next entered. @returns how many are new to it */
+  /**
+   * Lets the kernel see every entry taken so far, when it is next entered.
+   *
+   * @returns how many it has not consumed yet
+   */
   publish(): number {
     const tail = this.#tail
-    const fresh = (tail - this.#published) | 0
-    this.#published = tail
+    this.published = tail
     store(this.#shared, this.#tailIndex, tail)
-    return fresh
+    return (tail - load(this.#shared, this.#headIndex)) | 0
   }
 
   /**
    * Lets a kernel thread that polls see every entry taken so far. Its `flags` are to be loaded only now: the other
    * way round, it may fall asleep between the two and never be woken.
    *
-   * @returns how many are new to it
+   * @returns how many it has not consumed yet
    */
   publishPolled(): number {
-    const fresh = this.unpublished
+    this.published = this.#tail
     storeFenced(this.#shared, this.#tailIndex, this.#tail)
-    this.#published = this.#tail
-    return fresh
+    return this.unconsumed
   }
 }

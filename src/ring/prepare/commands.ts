@@ -1,6 +1,6 @@
 import { BLOCK_URING_CMD, IORING_NOP, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, storeWide } from './entry.js'
+import { fill, fillPlain, storeWide } from './entry.js'
 
 const WORD_RANGE = 2 ** 32
 
@@ -13,7 +13,7 @@ const { NOP } = IORING_OP
  * @returns false when the queue is full
  */
 export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
-  return fill(queue, NOP, -1, 0, 0, 0, 0, userData) >= 0
+  return fillPlain(queue, NOP, -1, 0, 0, 0, 0, userData)
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { SubmissionQueue } from '../submission-queue.js'
+import { ENTRY_WORDS, type SubmissionQueue } from '../submission-queue.js'
 
 /** What a system call moves at most; the kernel refuses or cuts what is longer. */
 const MAX_TRANSFER = 0x7ffff000
@@ -8,9 +8,8 @@ export const PRIORITY_SHIFT = 16
 
 const PER_HIGH_WORD = 2 ** -32
 
-/** The upper 32 bits. Most numbers have none, and asking costs less than a product of doubles. */
-const highWord = (value: number): number =>
-  value >>> 0 === value ? 0 : Math.floor(value * PER_HIGH_WORD)
+/** The upper 32 bits; of a negative number too. Short enough for V8 to inline it wherever it is used. */
+const highWord = (value: number): number => (value - (value >>> 0)) * PER_HIGH_WORD
 
 /**
  * Takes the next entry and writes all of its 16 words: what the caller does not name is zero, so nothing of
@@ -46,12 +45,47 @@ export function fill(
   words[entry + 7] = flags
   words[entry + 8] = userData
   words[entry + 9] = highWord(userData)
-  const pairs = queue.pairs
-  const pair = (entry >> 1) + 5
-  pairs[pair] = 0
-  pairs[pair + 1] = 0
-  pairs[pair + 2] = 0
+  words[entry + 10] = 0
+  words[entry + 11] = 0
+  words[entry + 12] = 0
+  words[entry + 13] = 0
+  words[entry + 14] = 0
+  words[entry + 15] = 0
   return entry
+}
+
+/**
+ * As {@link fill}, for operations that have nothing to say beyond word 9: reads, writes, no-ops. While no other
+ * kind has been through the queue, the rest of the entry is zero already, and storing that again would be a tenth
+ * of what preparing costs (1.5 of 15 ns where it was measured).
+ *
+ * @returns false when the queue is full
+ */
+export function fillPlain(
+  queue: SubmissionQueue,
+  head: number,
+  fd: number,
+  offset: number,
+  address: number,
+  length: number,
+  flags: number,
+  userData: number,
+): boolean {
+  const entry = queue.claim()
+  if (entry < 0) return false
+  const words = queue.words
+  words[entry] = head
+  words[entry + 1] = fd
+  words[entry + 2] = offset
+  words[entry + 3] = highWord(offset)
+  words[entry + 4] = address
+  words[entry + 5] = highWord(address)
+  words[entry + 6] = length
+  words[entry + 7] = flags
+  words[entry + 8] = userData
+  words[entry + 9] = highWord(userData)
+  if (queue.soiled) words.fill(0, entry + 10, entry + ENTRY_WORDS)
+  return true
 }
 
 /** Stores a 64-bit value as two words, the low one at `index`. */

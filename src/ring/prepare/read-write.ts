@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, IOSQE, IOVEC, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, transferLength } from './entry.js'
+import { fill, fillPlain, transferLength } from './entry.js'
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { READ, WRITE, READ_FIXED, WRITE_FIXED } = IORING_OP
@@ -32,7 +32,7 @@ export function prepareReadAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fill(queue, READ, fd, position, address, bytes, 0, userData) >= 0
+  return fillPlain(queue, READ, fd, position, address, bytes, 0, userData)
 }
 
 /**
@@ -62,7 +62,7 @@ export function prepareWriteAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fill(queue, WRITE, fd, position, address, bytes, 0, userData) >= 0
+  return fillPlain(queue, WRITE, fd, position, address, bytes, 0, userData)
 }
 
 /**
