@@ -3,7 +3,7 @@ import { checkInteger, FdWatcher, IORING_CQE_F, SluiceError, systemError } from 
 import { type BufferTable, pin, regionOf, unpin } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
-import { settleAborted } from './abort.js'
+import { AbortError, settleAborted } from './abort.js'
 import type { Driver, DriverName } from './driver.js'
 import { Fifo } from './fifo.js'
 import { Handles, NOBODY } from './handles.js'
@@ -55,10 +55,10 @@ export class Engine {
     this.reason = reason
     this.#queue = driver.submissions
     this.#slots = new SlotTable(maxInFlight)
-    this.#outbox = new Outbox(driver, maxInFlight * 2, () => this.#reap())
+    this.#outbox = new Outbox(driver, maxInFlight * 2, () => this.#reap(false))
     this.handles = new Handles(driver, this.#outbox)
     this.#waiting = new Fifo(maxWaiting)
-    this.#watcher = new FdWatcher(driver.fd, () => this.#reap())
+    this.#watcher = new FdWatcher(driver.fd, () => this.#reap(true))
     this.#watcher.start()
     if (engines.hasSubscribers) engines.publish({ event: 'open', driver: driver.name, reason })
   }
@@ -151,6 +151,7 @@ export class Engine {
     signal: AbortSignal | undefined,
     usage: Usage | undefined,
   ): Promise<unknown> {
+    if (signal?.aborted === true) return Promise.reject(new AbortError(signal))
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
       const start = () =>
@@ -186,16 +187,18 @@ export class Engine {
    *   the kernel has let go
    */
   run<T = number>(prepare: Prepare, options: OperationOptions): Promise<T> {
+    if (options.signal?.aborted === true) return Promise.reject(new AbortError(options.signal))
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
       return this.#later(slot, () => this.run<T>(prepare, options), options.usage)
     }
-    const promise = this.#occupy(slot, options)
+    const promise = this.#occupy(slot, prepare, options)
     this.#outbox.place(() => prepare(this.#queue, slot.index))
     return promise as Promise<T>
   }
 
-  #occupy(slot: Slot, options: OperationOptions): Promise<unknown> {
+  #occupy(slot: Slot, prepare: Prepare, options: OperationOptions): Promise<unknown> {
+    slot.prepare = prepare
     slot.held = options.held
     slot.syscall = options.syscall
     slot.details = options.details
@@ -226,6 +229,8 @@ export class Engine {
       const text = `A chain of ${chained.length} does not fit a queue of ${this.#queue.capacity}`
       return chained.map(() => Promise.reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text)))
     }
+    const aborted = chained.find(({ signal }) => signal?.aborted === true)?.signal
+    if (aborted !== undefined) return chained.map(() => Promise.reject(new AbortError(aborted)))
     const slots: Slot[] = []
     while (slots.length < chained.length && this.#closing === undefined) {
       const slot = this.#slots.take()
@@ -241,7 +246,7 @@ export class Engine {
       later.then(letGo, letGo)
       return chained.map((_, index) => later.then(promises => promises[index]))
     }
-    const promises = slots.map((slot, index) => this.#occupy(slot, chained[index]))
+    const promises = slots.map((slot, index) => this.#occupy(slot, chained[index].prepare, chained[index]))
     this.#outbox.place(() => {
       if (!this.#queue.reserve(chained.length)) return false
       for (const [index, slot] of slots.entries()) {
@@ -267,6 +272,7 @@ export class Engine {
       throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#slots.limit} operations are in flight`)
     }
     const operation = new MultishotOperation(completion, () => this.#cancel(slot.index))
+    slot.prepare = prepare
     slot.held = held
     slot.background = background
     if (background) this.#background++
@@ -303,8 +309,8 @@ export class Engine {
     })
   }
 
-  #reap(): void {
-    this.#completions += this.#driver.reap(this.#complete)
+  #reap(look: boolean): void {
+    this.#completions += this.#driver.reap(this.#complete, look)
     this.#outbox.retry()
     while (this.#waiting.length > 0 && this.#slots.used < this.#slots.limit) this.#waiting.shift()?.()
     if (this.#slots.used > this.#background || this.handles.alive > 0) this.#watcher.ref()
@@ -344,7 +350,16 @@ export class Engine {
     }
     if (slot.moves) this.#bytes += result
     const finish = slot.finish
-    slot.resolve(finish === undefined ? result : finish(result, slot.held))
+    if (finish === undefined) {
+      slot.resolve(result)
+      return
+    }
+    // Whatever it throws must not keep the completions behind this one from being seen.
+    try {
+      slot.resolve(finish(result, slot.held))
+    } catch (error) {
+      slot.reject(error as Error)
+    }
   }
 
   #settleMultishot(slot: Slot, result: number, flags: number): void {
@@ -392,6 +407,7 @@ export class Engine {
       })
     }
     this.#watcher.close()
+    this.#outbox.close()
     this.#driver.close()
     if (engines.hasSubscribers)
       engines.publish({ event: 'close', driver: this.#driver.name, reason: this.reason })

@@ -37,6 +37,7 @@ export class EpollDriver implements Driver {
   readonly #queue: EntryQueue
   readonly #parts: Parts
   readonly #woken: Watch[] = []
+  #open = true
   readonly #conclude = (pending: Pending | undefined, entry: number, result: number) =>
     this.#attempted(pending, entry, result)
 
@@ -63,6 +64,7 @@ export class EpollDriver implements Driver {
   }
 
   submit(): number {
+    if (!this.#open) return 0
     const queue = this.#queue
     const { completions, facts } = this.#parts
     this.submissions.publish()
@@ -195,6 +197,7 @@ export class EpollDriver implements Driver {
 
   reap(callback: CompletionCallback, look = true): number {
     const parts = this.#parts
+    if (!this.#open) return 0
     // First what is there: a multishot receive has one buffer, which its next round overwrites.
     const seen = parts.completions.drain(callback)
     parts.facts.forget()
@@ -236,6 +239,7 @@ export class EpollDriver implements Driver {
     const { table, threads, timers, readiness } = this.#parts
     if (table.size > 0)
       throw new SluiceError('ERR_SLUICE_IN_FLIGHT', `${table.size} operations are in flight`)
+    this.#open = false
     threads.close()
     timers.close()
     readiness.close()

@@ -25,10 +25,19 @@ export class MultishotOperation implements Multishot {
   /** Sees one completion. */
   readonly complete: Completion = (result, flags) => {
     if ((flags & IORING_CQE_F.MORE) === 0) this.ended = true
-    this.#resource.runInAsyncScope(this.#callback, undefined, result, flags)
+    try {
+      this.#resource.runInAsyncScope(this.#callback, undefined, result, flags)
+    } catch (error) {
+      // An uncaught exception as any other, but after the completions behind this one have been seen.
+      process.nextTick(rethrow, error)
+    }
   }
 
   cancel(): void {
     if (!this.ended) this.#cancel()
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error
 }

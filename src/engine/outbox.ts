@@ -21,12 +21,14 @@ export class Outbox {
   readonly #backlog: Fifo<() => boolean>
   readonly #turn: () => void
   #scheduled = false
+  #closed = false
 
   /** @param afterSubmit runs after each turn's submission, to reap what completed at once */
   constructor(driver: Driver, limit: number, afterSubmit: () => void) {
     this.#driver = driver
     this.#backlog = new Fifo(limit)
     this.#turn = () => {
+      if (this.#closed) return
       this.#scheduled = false
       this.batches++
       this.beforeSubmit?.()
@@ -64,14 +66,21 @@ export class Outbox {
     setImmediate(this.#turn)
   }
 
-  /** Hands over what is prepared. */
+  /** Nothing is handed over any more, also in a turn that was asked for before. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Hands over what is prepared. What the driver does not take now goes with the next turn. */
   submit(): void {
     this.submissions += this.#driver.submit()
+    if (this.#driver.submissions.unconsumed > 0) this.schedule()
   }
 
   /** Writes what waited for room, as far as there is some now. */
   retry(): void {
+    if (!this.blocked) return
     while (this.blocked && this.#attempt(this.#backlog.peek() as () => boolean)) this.#backlog.shift()
-    if (this.blocked) this.schedule()
+    this.schedule()
   }
 }

@@ -29,6 +29,8 @@ export class Slot {
   reject: (error: Error) => void = nothing
   /** Memory and whatever else the kernel may still touch. */
   held: unknown = undefined
+  /** What wrote the entry, and with it what only the entry points to: on `epoll`, a path is read late. */
+  prepare: unknown = undefined
   /** What must stay mapped: one piece on the hot path, several elsewhere. */
   region: Region | undefined = undefined
   regions: readonly Region[] | undefined = undefined
@@ -67,6 +69,7 @@ export class Slot {
     this.resolve = nothing
     this.reject = nothing
     this.held = undefined
+    this.prepare = undefined
     this.region = undefined
     this.regions = undefined
     this.finish = undefined
