@@ -95,6 +95,12 @@ export class Endpoint {
     return end
   }
 
+  /** Bytes of a regular file now; 0 elsewhere. */
+  sizeNow(): number {
+    const result = syscall('statx', this.fd, EMPTY_PATH, AT.EMPTY_PATH, STATX.BASIC_STATS, view.buffer)
+    return result < 0 || this.kind !== 'file' ? 0 : view.size
+  }
+
   /** Moves the open file's position. @throws the system error of lseek(2) */
   seek(offset: number, whence: number): number {
     const result = syscall('lseek', this.fd, offset, whence)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { engine } from '../engine/index.js'
-import { AF, F, O, SHUT, SOCK, syscall } from '../kernel/index.js'
+import { AF, F, O, SHUT, SO, SOCK, SOL, syscall } from '../kernel/index.js'
 import { pipePool } from './index.js'
 
 /** What a descriptor of a test leads to. */
@@ -128,11 +128,15 @@ export interface SinkEnd {
   fd: number
   /** Reads some of what has reached a slow one. */
   read(bytes: number): Promise<Buffer>
+  /** Has a slow one be slow no more. */
+  resume(): void
+  /** Makes the peer go away at once; then nothing is to be finished but the descriptor. */
+  reset(): void
   /** Ends the sink. @returns all that reached it, but for what was read already */
   finish(): Promise<Buffer>
 }
 
-/** A descriptor that takes bytes, and somebody who reads them. @param slow nobody reads before `finish()` */
+/** A descriptor that takes bytes, and somebody who reads them. @param slow nobody reads before `resume()` or `finish()` */
 export function openSinkEnd(kind: EndKind, slow = false): SinkEnd {
   if (kind === 'file') {
     const path = scratchFile(new Uint8Array(0))
@@ -140,6 +144,8 @@ export function openSinkEnd(kind: EndKind, slow = false): SinkEnd {
     return {
       fd,
       read: async bytes => readFileSync(path).subarray(0, bytes),
+      resume: () => {},
+      reset: () => assert.fail('a file has no peer'),
       finish: async () => {
         closeSync(fd)
         return readFileSync(path)
@@ -147,14 +153,26 @@ export function openSinkEnd(kind: EndKind, slow = false): SinkEnd {
     }
   }
   const [reader, fd] = kind === 'pipe' ? pipePair() : kind === 'tcp' ? tcpPair() : unixPair()
-  const collected = slow ? undefined : collect(reader)
+  let collected: Promise<Buffer> | undefined
+  const resume = () => {
+    collected ??= collect(reader)
+  }
+  if (!slow) resume()
   return {
     fd,
     read: bytes => collect(reader, bytes),
+    resume,
+    reset: () => {
+      // A linger of 0 seconds: the peer sees a reset.
+      const linger = new Int32Array(new ArrayBuffer(64)).fill(1, 0, 1)
+      if (kind === 'tcp') syscall('setsockopt', reader, SOL.SOCKET, SO.LINGER, linger, 8)
+      closeSync(reader)
+    },
     finish: async () => {
       if (kind !== 'pipe') syscall('shutdown', fd, SHUT.WR)
       closeSync(fd)
-      const bytes = await (collected ?? collect(reader))
+      resume()
+      const bytes = await (collected as Promise<Buffer>)
       closeSync(reader)
       return bytes
     },

@@ -37,8 +37,9 @@ class Window {
     if (mapped === undefined || position < this.#from || position >= this.#from + mapped.length) {
       mapped?.unmap()
       this.#mapping = undefined
-      if (position >= source.size) return 0
-      const bytes = Math.min(WINDOW, source.size - position)
+      const size = source.sizeNow()
+      if (position >= size) return 0
+      const bytes = Math.min(WINDOW, size - position)
       this.#mapping = new Mapping({
         file: source.fd,
         offset: position,

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { CAP, hasCapability, RLIMIT, SHUT, syscall } from '../kernel/index.js'
+import {
+  collect,
+  openDescriptors,
+  openSinkEnd,
+  openSourceEnd,
+  pipePair,
+  pump,
+  scratchFile,
+  scratchPath,
+  someBytes,
+  tcpPair,
+} from './ends.test.support.js'
+import { pipePool, type TransferFailure, type TransferOptions, transfer } from './index.js'
+
+process.env.SLUICE_CALIBRATION = 'off'
+
+type Name = TransferOptions['via']
+type Failure = TransferFailure & NodeJS.ErrnoException
+
+const FROM_FILE: readonly Name[] = [undefined, 'sendfile', 'splice', 'vmsplice', 'preadv2', 'send_zc', 'read+write']
+const FROM_SOCKET: readonly Name[] = [undefined, 'splice', 'send_zc', 'read+write']
+
+/** What a transfer fails with; undefined where the mechanism is none for these ends, or for this driver. */
+async function failureOf(moved: Promise<unknown>): Promise<Failure | undefined> {
+  const error: Failure = await moved.then(
+    () => assert.fail('it did not fail'),
+    reason => reason,
+  )
+  return error.code === 'ERR_SLUICE_UNSUPPORTED' ? undefined : error
+}
+
+for (const via of FROM_FILE) {
+  const name = via ?? 'the best way'
+  test(`${name}: a peer that resets is an error that tells how far it came`, async () => {
+    const bytes = someBytes(24_000_000)
+    const file = openSync(scratchFile(bytes), 'r')
+    const sink = openSinkEnd('tcp', true)
+    const failed = failureOf(transfer(file, sink.fd, { via }))
+    const got = await Promise.race([sink.read(5_000_000), failed])
+    sink.reset()
+    const error = await failed
+    if (error !== undefined) {
+      assert.ok(error.code === 'ECONNRESET' || error.code === 'EPIPE', error.stack)
+      assert.ok(error.bytes >= 5_000_000 && error.bytes < bytes.length)
+      assert.ok((got as Buffer).equals(bytes.subarray(0, 5_000_000)))
+    }
+    closeSync(file)
+    closeSync(sink.fd)
+  })
+
+  test(`${name}: a file that is truncated meanwhile is an error that tells how far it came`, async () => {
+    const bytes = someBytes(16_000_000)
+    const path = scratchFile(bytes)
+    const file = openSync(path, 'r')
+    const sink = openSinkEnd('tcp', true)
+    const failed = failureOf(transfer(file, sink.fd, { via }))
+    await Promise.race([sink.read(4096), failed])
+    // The end of a page: what is mapped of a page behind a file's end reads as zeros.
+    truncateSync(path, 12_288_000)
+    sink.resume()
+    const error = await failed
+    closeSync(file)
+    const got = await sink.finish()
+    if (error === undefined) return
+    assert.equal(error.code, 'ERR_SLUICE_SHORT', error.stack)
+    assert.equal(4096 + got.length, error.bytes)
+    assert.ok(error.bytes >= 12_288_000 && error.bytes < bytes.length, `${error.bytes}`)
+    assert.ok(got.equals(bytes.subarray(4096, error.bytes)))
+  })
+}
+
+for (const via of FROM_SOCKET) {
+  const name = via ?? 'the best way'
+  test(`${name}: what a source gave before it was reset reaches the sink`, async () => {
+    const bytes = someBytes(3_000_000)
+    const [source, peer] = tcpPair()
+    const sink = openSinkEnd('tcp')
+    const failed = failureOf(transfer(source, sink.fd, { via, length: 4_000_000 }))
+    await Promise.race([pump(peer, bytes), failed])
+    syscall('shutdown', peer, SHUT.WR)
+    const error = await failed
+    for (const fd of [source, peer]) closeSync(fd)
+    const got = await sink.finish()
+    if (error === undefined) return
+    assert.equal(error.code, 'ERR_SLUICE_SHORT', error.stack)
+    assert.equal(error.bytes, bytes.length)
+    assert.ok(got.equals(bytes))
+  })
+
+  test(`${name}: what a sink that was reset has not taken is told, byte for byte`, async () => {
+    const bytes = someBytes(40_000_000)
+    const source = openSourceEnd('unix', bytes)
+    const sink = openSinkEnd('tcp', true)
+    const failed = failureOf(transfer(source.fd, sink.fd, { via }))
+    await Promise.race([sink.read(2_000_000), failed])
+    sink.reset()
+    const error = await failed
+    if (error !== undefined) {
+      assert.ok(error.code === 'ECONNRESET' || error.code === 'EPIPE', error.stack)
+      const taken = Buffer.from(error.undelivered ?? [])
+      assert.ok(taken.equals(bytes.subarray(error.bytes, error.bytes + taken.length)))
+      const next = await collect(source.fd, 1000)
+      const from = error.bytes + taken.length
+      assert.ok(next.equals(bytes.subarray(from, from + 1000)), 'the source goes on where the error leaves off')
+    }
+    closeSync(sink.fd)
+    await source.close()
+  })
+}
+
+test('a source that ends before its length is an error; without a length it is the end', async () => {
+  for (const kind of ['pipe', 'tcp', 'unix'] as const) {
+    const bytes = someBytes(100_000)
+    const [one, other] = [openSourceEnd(kind, bytes), openSourceEnd(kind, bytes)]
+    const sinks = [openSinkEnd('tcp'), openSinkEnd('tcp')] as const
+    await assert.rejects(transfer(one.fd, sinks[0].fd, { length: 100_001 }), {
+      code: 'ERR_SLUICE_SHORT',
+      bytes: 100_000,
+    })
+    assert.equal((await transfer(other.fd, sinks[1].fd)).bytes, 100_000)
+    await Promise.all([one.close(), other.close()])
+    for (const sink of sinks) assert.ok((await sink.finish()).equals(bytes))
+  }
+})
+
+const mounts = hasCapability(CAP.SYS_ADMIN) ? {} : { skip: 'mounting a small file system needs CAP_SYS_ADMIN' }
+
+test('a disk that fills up is an error that tells how far it came', mounts, async t => {
+  const disk = scratchPath('disk')
+  mkdirSync(disk)
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', disk])
+  if (status !== 0) return t.skip(`mount: ${stderr}`)
+  try {
+    const bytes = someBytes(3_000_000)
+    for (const kind of ['file', 'pipe', 'tcp', 'unix'] as const) {
+      const vias = kind === 'file' ? ([undefined, 'sendfile', 'splice', 'vmsplice', 'read+write'] as const) : FROM_SOCKET
+      for (const via of vias) await fill(join(disk, `${kind}-${via}`), kind, via, bytes)
+    }
+  } finally {
+    assert.equal(spawnSync('umount', [disk]).status, 0)
+  }
+})
+
+async function fill(path: string, kind: 'file' | 'pipe' | 'tcp' | 'unix', via: Name, bytes: Buffer): Promise<void> {
+  const source = openSourceEnd(kind, bytes)
+  const sink = openSync(path, 'w+')
+  const error = await failureOf(transfer(source.fd, sink, { via }))
+  if (error !== undefined) {
+    assert.equal(error.code, 'ENOSPC', error.stack)
+    assert.ok(error.bytes > 0 && error.bytes <= 2 ** 20)
+    assert.ok(readFileSync(path).equals(bytes.subarray(0, error.bytes)), `${kind} ${via}`)
+    const taken = Buffer.from(error.undelivered ?? [])
+    assert.ok(taken.equals(bytes.subarray(error.bytes, error.bytes + taken.length)))
+    assert.ok(kind !== 'file' || taken.length === 0)
+  }
+  truncateSync(path)
+  closeSync(sink)
+  await source.close()
+}
+
+/** Lets the process open no more descriptors while it runs `body`. */
+async function exhausted(body: () => Promise<void>): Promise<void> {
+  const before = new BigUint64Array(new ArrayBuffer(64))
+  const none = new BigUint64Array(new ArrayBuffer(64))
+  assert.equal(syscall('prlimit64', 0, RLIMIT.NOFILE, 0, before), 0)
+  none[0] = 3n
+  none[1] = before[1] as bigint
+  assert.equal(syscall('prlimit64', 0, RLIMIT.NOFILE, none), 0)
+  try {
+    await body()
+  } finally {
+    assert.equal(syscall('prlimit64', 0, RLIMIT.NOFILE, before), 0)
+  }
+}
+
+test('without descriptors for a pipe the bytes are copied, unless splicing is demanded', async () => {
+  const bytes = someBytes(400_000)
+  const sources = [openSourceEnd('tcp', bytes), openSourceEnd('tcp', bytes)] as const
+  const sinks = [openSinkEnd('tcp'), openSinkEnd('tcp')] as const
+  // Makes the engine, which needs descriptors, beforehand.
+  await sources[0].fed
+  pipePool().trim()
+  await exhausted(async () => {
+    const moved = await transfer(sources[0].fd, sinks[0].fd)
+    assert.deepEqual(moved, { bytes: bytes.length, via: 'read+write' })
+    await assert.rejects(transfer(sources[1].fd, sinks[1].fd, { via: 'splice' }), { code: 'EMFILE', bytes: 0 })
+  })
+  for (const source of sources) await source.close()
+  assert.ok((await sinks[0].finish()).equals(bytes))
+  await sinks[1].finish()
+})
+
+test('failures leave nothing open', async () => {
+  const bytes = someBytes(8_000_000)
+  const run = async () => {
+    for (const via of ['splice', 'read+write', 'sendfile'] as const) {
+      const source = openSourceEnd(via === 'sendfile' ? 'file' : 'unix', bytes)
+      const sink = openSinkEnd('tcp', true)
+      const moved = transfer(source.fd, sink.fd, { via })
+      await sink.read(100_000)
+      sink.reset()
+      await assert.rejects(moved)
+      closeSync(sink.fd)
+      await source.close()
+    }
+  }
+  await run()
+  const before = openDescriptors()
+  await run()
+  assert.equal(openDescriptors(), before)
+  assert.equal(pipePool().stats().open, 0)
+})
+
+test('a sink without readers is an error', async () => {
+  const file = openSync(scratchFile(someBytes(1000)), 'r')
+  for (const via of [undefined, 'splice', 'sendfile', 'vmsplice', 'preadv2', 'read+write'] as const) {
+    const [reader, writer] = pipePair()
+    closeSync(reader)
+    await assert.rejects(transfer(file, writer, { offset: 0, via }), { code: 'EPIPE', bytes: 0 })
+    closeSync(writer)
+  }
+  closeSync(file)
+})
