@@ -22,6 +22,8 @@ export interface Answer {
   status: number
   fields: Fields
   body: Body
+  /** Of the file below the root, where one is sent. */
+  path?: string
   /** Set where this is the whole of a resource as it is stored, so that it can be kept ready. */
   resource?: Resource
 }

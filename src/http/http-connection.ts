@@ -189,7 +189,7 @@ export class HttpConnection {
   async #keepReady(answer: Answer, head: RequestHead): Promise<void> {
     const { resource } = answer
     if (resource === undefined || head.method !== 'GET' || resource.plain.size > READY_BYTES) return
-    if (resource.plain.content === undefined && (await resource.plain.load()) === undefined) return
+    if (resource.plain.content === undefined && !(await resource.plain.load())) return
     resource.fields = answer.fields
     this.#site.remember(head.target, resource)
   }

@@ -1,4 +1,5 @@
 export type { AccessLogFormat } from './access-log.js'
+export type { NodeRequest, NodeResponse } from './node-answer.js'
 export type { HeadLimits } from './request-head.js'
 export type { SymlinkPolicy } from './root-directory.js'
 export { FileServer, serve } from './serve.js'
@@ -6,3 +7,10 @@ export type { ServeOptions } from './server-options.js'
 export type { ServerStats } from './server-stats.js'
 export { Site, type SiteRequest } from './site.js'
 export type { SiteOptions } from './site-options.js'
+export {
+  type Middleware,
+  type SendFileOptions,
+  type StaticFilesOptions,
+  sendFile,
+  staticFiles,
+} from './static-files.js'

@@ -248,9 +248,8 @@ export class Site {
     const fields = this.#fields(resource, file, encoding, true)
     fields.push(['Content-Length', String(file.size)])
     const body = { kind: 'file', file: file.retain(), start: 0, length: file.size } as const
-    return status === 200 && encoding === undefined
-      ? { status, fields, body, resource }
-      : { status, fields, body }
+    const answer = { status, fields, body, path: resource.path }
+    return status === 200 && encoding === undefined ? { ...answer, resource } : answer
   }
 
   #partial(
@@ -264,7 +263,8 @@ export class Site {
       const [{ start, end }] = ranges
       const length = end - start + 1
       fields.push(['Content-Range', `bytes ${start}-${end}/${file.size}`], ['Content-Length', String(length)])
-      return { status: 206, fields, body: { kind: 'file', file: file.retain(), start, length } }
+      const body = { kind: 'file', file: file.retain(), start, length } as const
+      return { status: 206, fields, body, path: resource.path }
     }
     return multipart(fields, resource.contentType, file, ranges)
   }

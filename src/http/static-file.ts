@@ -37,21 +37,24 @@ export class StaticFile {
   /** Its bytes, once `load()` has read them. */
   content: Buffer | undefined
 
-  /**
-   * Reads the whole file, for one that is small.
-   *
-   * @returns undefined where it is not as long as it was when it was opened
-   */
-  async load(): Promise<Buffer | undefined> {
-    const content = Buffer.allocUnsafeSlow(this.size)
+  /** Reads a piece. @returns fewer bytes where the file has become shorter */
+  async read(offset: number, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(length)
     let done = 0
-    while (done < this.size) {
-      const count = (await engine().read(this.fd, content, done, this.size - done, done)) as number
-      if (count === 0) return undefined
+    while (done < length) {
+      const count = (await engine().read(this.fd, bytes, done, length - done, offset + done)) as number
+      if (count === 0) break
       done += count
     }
+    return bytes.subarray(0, done)
+  }
+
+  /** Reads it whole, for one that is small. @returns whether it is as long as it was when it was opened */
+  async load(): Promise<boolean> {
+    const content = await this.read(0, this.size)
+    if (content.length < this.size) return false
     this.content = content
-    return content
+    return true
   }
 
   /** Whether what lies open now is still this very content. */
