@@ -5,7 +5,8 @@
  *   poolSubmit(handle, count)    hands over the next `count` entries of the job queue
  *   poolInterrupt(handle, mark)  a signal for the thread that carries out that job: what waits ends with EINTR
  *   poolClose(handle)            waits for what is running, then ends the threads
- *   run(jobs, count)             carries out `count` jobs here and now; a result replaces its job's first two words
+ *   run(jobs, count)             carries out `count` jobs here and now; a result replaces its job's first two words,
+ *                                and an argument may stand for an earlier job's result
  *
  * A job is 64 bytes, written by TypeScript into shared memory: the system call's number, six arguments, and the
  * caller's mark. A completion is 16: the mark and the result or -errno. The caller never has more than `capacity`
@@ -71,11 +72,30 @@ struct pool {
 /* A job that stands for others: its arguments are their address and how many they are. */
 enum { RUN_JOBS = -1 };
 
+/* An argument of a job among others that stands for the result of an earlier one: this less the earlier's index. */
+#define RESULT_OF (-((int64_t)1 << 52))
+
+static int64_t carry_out(const struct job *job);
+
+/* A result replaces its job's number. A job that needs the result of one that failed is not carried out. */
+static void run_jobs(struct job *jobs, int64_t count) {
+  for (int64_t index = 0; index < count; index++) {
+    struct job job = jobs[index];
+    bool able = true;
+    for (int each = 0; each < 6; each++) {
+      int64_t earlier = RESULT_OF - job.args[each];
+      if (earlier < 0 || earlier >= index) continue;
+      job.args[each] = jobs[earlier].number;
+      able = able && job.args[each] >= 0;
+    }
+    jobs[index].number = able ? carry_out(&job) : -ECANCELED;
+  }
+}
+
 static int64_t carry_out(const struct job *job) {
   const int64_t *args = job->args;
   if (job->number == RUN_JOBS) {
-    struct job *jobs = (void *)(intptr_t)args[0];
-    for (int64_t index = 0; index < args[1]; index++) jobs[index].number = carry_out(&jobs[index]);
+    run_jobs((void *)(intptr_t)args[0], args[1]);
     return args[1];
   }
   long result = syscall(job->number, args[0], args[1], args[2], args[3], args[4], args[5]);
@@ -297,8 +317,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   if (!sluice_address(env, argv[0], &address)) return sluice_failed(env);
   TRY(env, napi_get_value_uint32(env, argv[1], &count));
-  struct job *jobs = (void *)(intptr_t)address;
-  for (uint32_t index = 0; index < count; index++) jobs[index].number = carry_out(&jobs[index]);
+  run_jobs((void *)(intptr_t)address, count);
   return NULL;
 }
 

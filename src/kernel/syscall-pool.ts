@@ -46,6 +46,18 @@ function get(words: Int32Array, at: number): number {
   return words[at + 1] * HIGH + (words[at] >>> 0)
 }
 
+const RESULT_OF = -(2 ** 52)
+
+/**
+ * As an argument of a job among several: the result of an earlier one, such as the descriptor that it opened. Where that
+ * one failed, the job is not carried out, and its result is `-ECANCELED`.
+ *
+ * @param index of the earlier job
+ */
+export function resultOf(index: number): number {
+  return RESULT_OF - index
+}
+
 /** Carries out `count` jobs on the calling thread in one crossing; `jobResult()` reads what came of each. */
 export function runJobs(words: Int32Array, count: number): void {
   native().run(words, count)
