@@ -74,6 +74,7 @@ enum { RUN_JOBS = -1 };
 
 /* An argument of a job among others that stands for the result of an earlier one: this less the earlier's index. */
 #define RESULT_OF (-((int64_t)1 << 52))
+enum { JOBS_MAX = 65536 };
 
 static int64_t carry_out(const struct job *job);
 
@@ -84,9 +85,9 @@ static void run_jobs(struct job *jobs, int64_t count) {
     bool able = true;
     for (int each = 0; each < 6; each++) {
       int64_t earlier = RESULT_OF - job.args[each];
-      if (earlier < 0 || earlier >= index) continue;
-      job.args[each] = jobs[earlier].number;
-      able = able && job.args[each] >= 0;
+      if (earlier < 0 || earlier >= JOBS_MAX) continue;
+      able = able && earlier < index && jobs[earlier].number >= 0;
+      if (able) job.args[each] = jobs[earlier].number;
     }
     jobs[index].number = able ? carry_out(&job) : -ECANCELED;
   }
