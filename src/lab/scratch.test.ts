@@ -7,6 +7,7 @@ import {
   readdirSync,
   readSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -47,7 +48,13 @@ test('a device too slow for the whole file gets a smaller one', () => {
 })
 
 test('temporary files are beside the file where that can be written', () => {
-  assert.equal(scratchFolder(MIB, join(folder, 'data')), folder)
+  const path = join(folder, 'data')
+  writeFileSync(path, 'x')
+  assert.equal(scratchFolder(MIB, path), folder)
+  symlinkSync('/proc/version', join(folder, 'link'))
+  assert.notEqual(scratchFolder(MIB, join(folder, 'link')), folder)
+  rmSync(path)
+  rmSync(join(folder, 'link'))
   assert.notEqual(scratchFolder(MIB, '/proc/version'), '/proc')
   assert.equal(scratchFolder(Number.MAX_SAFE_INTEGER), undefined)
 })
@@ -56,8 +63,10 @@ test('a folder that may not be written to is not used', context => {
   if (process.geteuid?.() === 0) return context.skip('root may write anywhere')
   const closed = join(folder, 'closed')
   mkdirSync(closed)
+  writeFileSync(join(closed, 'data'), 'x')
   chmodSync(closed, 0o555)
   assert.notEqual(scratchFolder(MIB, join(closed, 'data')), closed)
+  chmodSync(closed, 0o755)
   return undefined
 })
 
