@@ -52,7 +52,7 @@ testOnBoth('text is sent as UTF-8, and writev sends its pieces in order', async 
   })
 })
 
-testOnBoth('readInto fills the caller\'s memory and says how far', async () => {
+testOnBoth("readInto fills the caller's memory and says how far", async () => {
   await withPair(async (near, far) => {
     await near.write('abcdef')
     const buffer = Buffer.alloc(4, '.')

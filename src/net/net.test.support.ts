@@ -100,6 +100,7 @@ export async function readExactly(connection: Connection, length: number): Promi
 /** Bytes that tell where in the stream they belong. */
 export function pattern(length: number, from = 0): Buffer {
   const bytes = Buffer.alloc(length)
-  for (let index = 0; index < length; index++) bytes[index] = ((from + index) * 31 + ((from + index) >> 8)) & 0xff
+  for (let index = 0; index < length; index++)
+    bytes[index] = ((from + index) * 31 + ((from + index) >> 8)) & 0xff
   return bytes
 }

@@ -23,7 +23,10 @@ const size = fc.oneof(
 )
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('write' as const), size, wait: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('writev' as const), sizes: fc.array(size, { maxLength: 5 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('writev' as const), sizes: fc.array(size, { maxLength: 5 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('pause' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('flush' as const) }) },
 )
@@ -99,7 +102,9 @@ testOnBoth('whatever is written comes, in order, once, in both directions at the
   const property = fc.asyncProperty(
     fc.array(step, { maxLength: 30 }),
     fc.array(step, { maxLength: 30 }),
-    fc.array(take, { minLength: 1, maxLength: 8 }).filter(takes => takes.some(({ kind }) => kind !== 'pause')),
+    fc
+      .array(take, { minLength: 1, maxLength: 8 })
+      .filter(takes => takes.some(({ kind }) => kind !== 'pause')),
     setting,
     async (out, back, takes, setting) => {
       const defined = Object.fromEntries(Object.entries(setting).filter(([, value]) => value !== undefined))

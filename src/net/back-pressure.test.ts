@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { pattern, readExactly, settled, testOnBoth, withPair } from './net.test.support.js'
+
+const turns = (count: number) => settled(() => false, count)
+
+testOnBoth('nothing is received before the first read', async () => {
+  await withPair(async (near, far) => {
+    await near.write(pattern(1000))
+    await near.flush()
+    await turns(20)
+    assert.equal(far.bytesRead, 0)
+    assert.deepEqual(await readExactly(far, 1000), pattern(1000))
+  })
+})
+
+testOnBoth('a reader that stops has no more than the bound received for it', async () => {
+  const receiveBound = 10_000
+  await withPair(
+    async (near, far) => {
+      const writing = near.write(pattern(5_000_000)).catch(() => {})
+      const first = await far.read()
+      assert.ok(first !== null && first.length <= receiveBound)
+      await turns(150)
+      assert.ok(far.readableLength <= receiveBound, `${far.readableLength} bytes are queued`)
+      assert.equal(far.bytesRead, first.length + far.readableLength)
+      assert.deepEqual(await readExactly(far, 1_000_000), pattern(1_000_000, first.length))
+      await turns(50)
+      assert.ok(far.readableLength <= receiveBound, `${far.readableLength} bytes are queued`)
+      await far.reset()
+      await writing
+    },
+    { far: { receiveBound, receiveBufferSize: 20_000 } },
+  )
+})
+
+testOnBoth('a writer at the bound waits until the reader has made room', async () => {
+  const sendBound = 50_000
+  await withPair(
+    async (near, far) => {
+      let accepted = 0
+      const total = 400
+      const writing = (async () => {
+        for (; accepted < total; accepted++) await near.write(pattern(5000, accepted * 5000))
+      })()
+      await settled(() => near.writableLength >= sendBound)
+      await turns(50)
+      const stuck = accepted
+      assert.ok(stuck < total)
+      assert.ok(near.writableLength <= sendBound + 5000, `${near.writableLength} bytes are queued`)
+      assert.ok((await readExactly(far, total * 5000)).equals(pattern(total * 5000)))
+      await writing
+      assert.equal(near.bytesWritten, total * 5000)
+    },
+    { near: { sendBound, sendBufferSize: 10_000 }, far: { receiveBufferSize: 10_000 } },
+  )
+})
+
+testOnBoth(
+  'a writer that does not wait is refused at the bound, and nothing of the refused is sent',
+  async () => {
+    await withPair(
+      async (near, far) => {
+        const accepted: number[] = []
+        for (let index = 0; index < 600; index++) {
+          const written = near.write(Buffer.alloc(1000, index))
+          written.then(
+            () => accepted.push(index),
+            error => assert.equal(error.code, 'ERR_SLUICE_QUEUE_FULL'),
+          )
+        }
+        await turns(50)
+        assert.ok(accepted.length < 600 && accepted.length >= 20, `${accepted.length} were accepted`)
+        const all = await readExactly(far, accepted.length * 1000)
+        for (const [place, index] of accepted.entries()) assert.equal(all[place * 1000], index & 0xff)
+        await near.end()
+        assert.equal(await far.read(), null)
+      },
+      {
+        near: { sendBound: 20_000, overflow: 'reject', sendBufferSize: 5000 },
+        far: { receiveBufferSize: 5000 },
+      },
+    )
+  },
+)
+
+testOnBoth('one write larger than the bound is taken where none waits', async () => {
+  await withPair(
+    async (near, far) => {
+      const got = readExactly(far, 300_000)
+      await near.write(pattern(300_000))
+      assert.ok((await got).equals(pattern(300_000)))
+    },
+    { near: { sendBound: 1000, overflow: 'reject' } },
+  )
+})
+
+testOnBoth('flush settles when the kernel has everything', async () => {
+  await withPair(
+    async (near, far) => {
+      await near.flush()
+      const got = readExactly(far, 300_005)
+      near.write('small')
+      await near.flush()
+      assert.equal(near.bytesWritten, 5)
+      const writing = near.write(pattern(300_000))
+      await near.flush()
+      assert.equal(near.bytesWritten, 300_005)
+      await writing
+      await got
+    },
+    { near: { sendBufferSize: 10_000 } },
+  )
+})
+
+testOnBoth('large messages come straight into the memory of whoever brings it', async () => {
+  await withPair(async (near, far) => {
+    const into = new Uint8Array(100_000)
+    for (const size of [50_000, 100, 60_000, 10, 20, 30, 40, 50, 70_000, 90_000]) {
+      await near.write(pattern(size))
+      let length = 0
+      while (length < size) {
+        const count = await far.readInto(into.subarray(length))
+        assert.ok(count > 0)
+        length += count
+      }
+      assert.equal(length, size)
+      assert.ok(Buffer.from(into.subarray(0, size)).equals(pattern(size)))
+    }
+    assert.equal(far.bytesRead, 270_250)
+  })
+})

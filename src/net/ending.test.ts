@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { engine } from '../engine/index.js'
+import {
+  dial,
+  pattern,
+  readAll,
+  readExactly,
+  serve,
+  settled,
+  testOnBoth,
+  withPair,
+} from './net.test.support.js'
+
+testOnBoth('each half ends on its own', async () => {
+  await withPair(async (near, far) => {
+    await near.write('request')
+    await near.end()
+    assert.equal((await readAll(far)).toString(), 'request')
+    await assert.rejects(near.write('more'), { code: 'EPIPE', syscall: 'write' })
+    await far.write('response')
+    await far.end()
+    assert.equal((await readAll(near)).toString(), 'response')
+    assert.equal(await near.read(), null)
+  })
+})
+
+testOnBoth('what came before the end can be read after both halves have ended', async () => {
+  await withPair(async (near, far) => {
+    await far.write('first')
+    assert.deepEqual(await readExactly(near, 1), Buffer.from('f'))
+    await far.write('last')
+    await far.end()
+    await settled(() => near.readableLength === 8)
+    await near.end()
+    await settled(() => !near.isOpen, 20)
+    assert.equal((await readAll(near)).toString(), 'irstlast')
+  })
+})
+
+testOnBoth('a connection whose halves have both ended gives its descriptor back', async () => {
+  await withPair(async (near, far) => {
+    await near.end()
+    assert.equal(await far.read(), null)
+    await far.end()
+    assert.equal(await near.read(), null)
+    await settled(() => near.fd === -1 && far.fd === -1)
+    assert.equal(near.fd, -1)
+    assert.equal(far.fd, -1)
+    assert.equal(near.error, undefined)
+  })
+})
+
+testOnBoth('close sends what was written before', async () => {
+  await withPair(async (near, far) => {
+    const got = readAll(far)
+    near.write('small')
+    near.write(pattern(200_000)).catch(() => {})
+    await near.close()
+    assert.equal(near.fd, -1)
+    assert.equal((await got).length, 200_005)
+    await assert.rejects(near.write('more'), { code: 'ERR_SLUICE_CLOSED' })
+    await assert.rejects(near.read(), { code: 'ERR_SLUICE_CLOSED' })
+    await near.close()
+  })
+})
+
+testOnBoth('destroy rejects whoever waits, with the error it was given', async () => {
+  await withPair(
+    async (near, far) => {
+      const reading = near.read()
+      const writing = near.write(pattern(3_000_000))
+      const flushing = near.flush()
+      const reason = new Error('enough')
+      await Promise.all([
+        assert.rejects(reading, reason),
+        assert.rejects(writing, reason),
+        assert.rejects(flushing, reason),
+        near.destroy(reason),
+      ])
+      assert.equal(near.error, reason)
+      await assert.rejects(near.readInto(new Uint8Array(10)), reason)
+      assert.equal(far.isOpen, true)
+    },
+    { near: { sendBufferSize: 10_000 }, far: { receiveBufferSize: 10_000 } },
+  )
+})
+
+testOnBoth("destroy ends a read straight into the caller's memory", async () => {
+  await withPair(async near => {
+    const reading = near.readInto(new Uint8Array(100_000))
+    await Promise.all([assert.rejects(reading, { code: 'ERR_SLUICE_CLOSED' }), near.destroy()])
+  })
+})
+
+testOnBoth('a reset is told to the reader, and ends the connection', async () => {
+  await withPair(async (near, far) => {
+    const reading = near.read()
+    await far.reset()
+    await assert.rejects(reading, { code: 'ECONNRESET', syscall: 'read' })
+    await assert.rejects(near.read(), { code: 'ECONNRESET' })
+    await assert.rejects(near.write('x'), { code: 'ECONNRESET' })
+    assert.equal((near.error as NodeJS.ErrnoException).code, 'ECONNRESET')
+    await settled(() => near.fd === -1)
+    assert.equal(near.fd, -1)
+  })
+})
+
+testOnBoth('a writer hears that the peer is gone', async () => {
+  await withPair(async (near, far) => {
+    await far.reset()
+    const failure = (async () => {
+      while (true) {
+        await near.write(pattern(10_000))
+        await near.flush()
+      }
+    })()
+    await assert.rejects(failure, error => {
+      assert.ok(['EPIPE', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return true
+    })
+  })
+})
+
+testOnBoth('an aborted read loses nothing, and the next read gets what came', async () => {
+  await withPair(async (near, far) => {
+    for (const buffer of [undefined, new Uint8Array(100), new Uint8Array(100_000)]) {
+      const controller = new AbortController()
+      const { signal } = controller
+      const reading = buffer === undefined ? near.read({ signal }) : near.readInto(buffer, { signal })
+      await assert.rejects(far.read({ signal: AbortSignal.abort() }), {
+        name: 'AbortError',
+        code: 'ABORT_ERR',
+      })
+      controller.abort(new Error('why'))
+      await assert.rejects(reading, error => {
+        assert.equal((error as Error).name, 'AbortError')
+        assert.equal(((error as Error).cause as Error).message, 'why')
+        return true
+      })
+      await far.write('data')
+      assert.deepEqual(await readExactly(near, 4), Buffer.from('data'))
+    }
+  })
+})
+
+testOnBoth('a second read at the same time is refused', async () => {
+  await withPair(async (near, far) => {
+    const reading = near.read()
+    await assert.rejects(near.read(), { code: 'ERR_SLUICE_BUSY' })
+    await assert.rejects(near.readInto(new Uint8Array(1)), { code: 'ERR_SLUICE_BUSY' })
+    await far.write('x')
+    assert.deepEqual(await reading, new Uint8Array(Buffer.from('x')))
+  })
+})
+
+testOnBoth('a connection without a byte for too long fails with ETIMEDOUT', async () => {
+  await withPair(
+    async (near, far) => {
+      await assert.rejects(near.read(), { code: 'ETIMEDOUT', syscall: 'read' })
+      assert.equal(await far.read(), null)
+    },
+    { near: { idleTimeout: 50 } },
+  )
+})
+
+testOnBoth('a read that waits too long fails', async () => {
+  await withPair(
+    async (near, far) => {
+      await far.write('here')
+      await readExactly(near, 4)
+      await assert.rejects(near.read(), { code: 'ETIMEDOUT' })
+    },
+    { near: { readTimeout: 60 } },
+  )
+})
+
+for (const driver of ['ring', 'epoll'] as const) {
+  test(`closing the engine ends connections and listeners (${driver})`, async () => {
+    await engine().close()
+    const own = engine({ driver })
+    const server = await serve(async connection => {
+      for await (const bytes of connection) await connection.write(bytes)
+    })
+    const connection = await dial(server)
+    const reading = connection.read()
+    const closing = own.close()
+    await assert.rejects(reading, { code: 'ERR_SLUICE_CLOSED' })
+    await closing
+    assert.equal(own.stats().handles, 0)
+    assert.equal(connection.fd, -1)
+    await server.close()
+  })
+}
