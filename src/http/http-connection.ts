@@ -167,8 +167,7 @@ export class HttpConnection {
     const answer =
       host !== undefined && !isHost(host) ? plainAnswer(400) : await this.#site.answer(requestOf(head))
     const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
-    const refused = answer.status >= 400 && head.contentLength !== 0
-    let keep = keepAlive && !this.closing && !refused
+    let keep = keepAlive && !this.closing && !isFatal(answer.status, head.contentLength)
     try {
       if (keep && head.contentLength !== 0) keep = await this.#dropBody()
       if (!this.connection.isOpen) return false
@@ -255,6 +254,11 @@ export class HttpConnection {
       if (!(await this.#fill())) return false
     }
   }
+}
+
+/** After a request that makes no sense, or whose body is not wanted, what follows is not to be trusted or not to be read. */
+function isFatal(status: number, contentLength: number): boolean {
+  return status === 400 || (status > 400 && contentLength !== 0)
 }
 
 function requestOf(head: RequestHead): SiteRequest {

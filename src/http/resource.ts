@@ -20,6 +20,7 @@ export class Resource {
   readonly encodings: readonly Encoding[]
   /** When it was last seen to be current, in milliseconds of `performance.now()`. */
   checked = 0
+  #users = 1
   /** The fields of the whole response, once it is kept ready. */
   fields: Fields | undefined
   /** The response to a plain request, head and body in one, and the `Date` it bears. */
@@ -69,8 +70,15 @@ export class Resource {
     return { file: this.#coded.get(encoding) as StaticFile, encoding }
   }
 
-  /** Lets its files go; responses under way keep theirs. */
+  /** Somebody looks at it across an await, while the cache may let it go. */
+  retain(): this {
+    this.#users++
+    return this
+  }
+
+  /** One user less; the last one lets its files go, which responses under way keep for themselves. */
   release(): void {
+    if (--this.#users > 0) return
     this.plain.release()
     for (const file of this.#coded.values()) file.release()
   }

@@ -112,19 +112,28 @@ export class Site {
 
   async #open(request: SiteRequest, path: RequestPath, name: string): Promise<Answer> {
     const found = await this.#load(name)
-    if (found instanceof Resource) return this.#represent(request, found)
+    if (found instanceof Resource) return this.#answerBy(request, found)
     if (found === 'directory') return this.#redirect(path)
     if (NOWHERE.has(found) && this.settings.cleanUrls && name !== '') {
       const page = await this.#load(`${name}.html`)
-      if (page instanceof Resource) return this.#represent(request, page)
+      if (page instanceof Resource) return this.#answerBy(request, page)
     }
     return this.#refuse(request, found)
   }
 
-  /** Opens a file, or sees that what is open is still it. */
+  /** @param resource retained, as `#load()` gives it */
+  #answerBy(request: SiteRequest, resource: Resource): Answer {
+    try {
+      return this.#represent(request, resource)
+    } finally {
+      resource.release()
+    }
+  }
+
+  /** Opens a file, or sees that what is open is still it. A resource comes retained. */
   async #load(name: string): Promise<Resource | 'directory' | number> {
     const fresh = this.#cached(name)
-    if (fresh !== undefined) return fresh
+    if (fresh !== undefined) return fresh.retain()
     const opened = await this.#root.open(name)
     if (typeof opened === 'number') {
       this.#drop(name)
@@ -139,12 +148,12 @@ export class Site {
     if (known?.plain.isSame(opened)) {
       file.release()
       known.checked = performance.now()
-      return known
+      return known.retain()
     }
     const coded = this.settings.sidecars
       ? await openSidecars(this.#root, name, file)
       : new Map<Encoding, StaticFile>()
-    return this.#keep(new Resource(name, file, coded, this.settings))
+    return this.#keep(new Resource(name, file, coded, this.settings)).retain()
   }
 
   #keep(resource: Resource): Resource {
@@ -170,7 +179,7 @@ export class Site {
     const prefix = name === '' ? '' : `${name}/`
     for (const index of this.settings.index) {
       const found = await this.#load(prefix + index)
-      if (found instanceof Resource) return this.#represent(request, found)
+      if (found instanceof Resource) return this.#answerBy(request, found)
       if (typeof found === 'number' && !NOWHERE.has(found)) return this.#refuse(request, found)
     }
     if (!this.settings.listing) return this.#nowhere(request)
@@ -201,11 +210,14 @@ export class Site {
     const { fallback, notFound } = this.settings
     if (fallback !== undefined && (request.accept ?? '').includes('text/html')) {
       const page = await this.#load(fallback)
-      if (page instanceof Resource) return this.#represent(request, page)
+      if (page instanceof Resource) return this.#answerBy(request, page)
     }
     if (notFound === undefined) return plainAnswer(404)
     const page = await this.#load(notFound)
-    return page instanceof Resource ? this.#whole(page, page.plain, undefined, 404) : plainAnswer(404)
+    if (!(page instanceof Resource)) return plainAnswer(404)
+    const answer = this.#whole(page, page.plain, undefined, 404)
+    page.release()
+    return answer
   }
 
   #represent(request: SiteRequest, resource: Resource): Answer {
