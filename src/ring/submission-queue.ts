@@ -91,6 +91,7 @@ export class SubmissionQueue {
     this.#tail = this.#shared[this.#tailIndex]
     this.published = this.#tail
     this.#last = -1
+    this.#soil()
   }
 
   /** Entries that can still be taken before the kernel must drain some. */
