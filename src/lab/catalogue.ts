@@ -1,4 +1,8 @@
 import type { Case, Goal, Mechanism } from './mechanism.js'
+import { copyFileRange } from './mechanisms/copy-file-range.js'
+import { copyReadWrite } from './mechanisms/copy-read-write.js'
+import { copySendfile } from './mechanisms/copy-sendfile.js'
+import { copySplice } from './mechanisms/copy-splice.js'
 import { directReadRegistered } from './mechanisms/direct-read-registered.js'
 import { directReadRing } from './mechanisms/direct-read-ring.js'
 import { directReadSync } from './mechanisms/direct-read-sync.js'
@@ -12,6 +16,7 @@ import { fileHandleDurable } from './mechanisms/file-handle-durable.js'
 import { fileHandleRead } from './mechanisms/file-handle-read.js'
 import { fileHandleWrite } from './mechanisms/file-handle-write.js'
 import { mappedRead } from './mechanisms/mapped-read.js'
+import { mappedWrite } from './mechanisms/mapped-write.js'
 import { promisesRead } from './mechanisms/promises-read.js'
 import { promisesWrite } from './mechanisms/promises-write.js'
 import { readStream } from './mechanisms/read-stream.js'
@@ -44,6 +49,7 @@ const MECHANISMS: readonly Mechanism[] = [
   writevMechanism,
   promisesWrite,
   writeStream,
+  mappedWrite,
   fileHandleWrite,
   ringWrite,
   directWriteSync,
@@ -53,6 +59,10 @@ const MECHANISMS: readonly Mechanism[] = [
   fileHandleDurable,
   durableRing,
   durableGroup,
+  copyReadWrite,
+  copyFileRange,
+  copySendfile,
+  copySplice,
 ]
 
 /** What the goals are called, in the order in which they are measured and shown. */
@@ -66,6 +76,7 @@ export const GOALS: Record<Goal, string> = {
   'write/uncached/sequential': 'Write from front to back, past the cache',
   'write/uncached/random': 'Write at random, past the cache',
   'write/durable/sequential': 'Write durably, block by block',
+  'write/copy/sequential': 'Copy from one place to another, cached',
 }
 
 /** One row: a mechanism in one of its cases. */

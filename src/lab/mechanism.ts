@@ -11,6 +11,7 @@ export type Goal =
   | 'write/uncached/sequential'
   | 'write/uncached/random'
   | 'write/durable/sequential'
+  | 'write/copy/sequential'
 
 /** One row of the lab: a mechanism used for a goal. */
 export interface Case {
