@@ -393,7 +393,8 @@ export class Engine {
    * closed. Their promises settle.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#drain()
+    // Not before it is known to be closing: what waits would queue up again.
+    this.#closing ??= Promise.resolve().then(() => this.#drain())
     return this.#closing
   }
 

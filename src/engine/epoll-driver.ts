@@ -1,4 +1,4 @@
-import { POLL, SluiceError, SQE_WORD } from '../kernel/index.js'
+import { checkInteger, POLL, SluiceError, SQE_WORD } from '../kernel/index.js'
 import type { CompletionCallback, SubmissionQueue } from '../ring/index.js'
 import type { Driver, DriverStats } from './driver.js'
 import { Attempts } from './epoll/attempts.js'
@@ -44,6 +44,7 @@ export class EpollDriver implements Driver {
   /** @throws the system error where descriptors are exhausted */
   constructor(options: { entries: number; threads: number | undefined }) {
     const { entries, threads = defaultThreads() } = options
+    checkInteger(threads, 'options.threads', 1, 64)
     this.#queue = new EntryQueue(entries)
     this.submissions = this.#queue.submissions
     const table = new PendingTable()

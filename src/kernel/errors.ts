@@ -41,11 +41,17 @@ export interface SystemErrorDetails {
   port?: number | undefined
 }
 
-const names = getSystemErrorMap()
+/** What io_uring answers and neither libuv nor Node has a name for, then libuv's own. */
+const names = new Map<number, [name: string, text: string]>([
+  [-53, ['EBADR', 'invalid request descriptor']],
+  [-62, ['ETIME', 'timer expired']],
+  [-77, ['EBADFD', 'file descriptor in bad state']],
+  [-130, ['EOWNERDEAD', 'owner died']],
+  ...getSystemErrorMap(),
+])
 
-/** libuv's names, then libc's (EOPNOTSUPP is libuv's ENOTSUP), then what neither has. */
+/** By name, also libc's where libuv has another (EOPNOTSUPP is its ENOTSUP). */
 const numbers = new Map<string, number>([
-  ['EBADR', 53],
   ...Object.entries(constants.errno),
   ...[...names].map(([errno, [name]]): [string, number] => [name, -errno]),
 ])

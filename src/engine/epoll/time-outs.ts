@@ -25,7 +25,11 @@ export function beginTimeout(parts: Parts, pending: Pending): void {
   const count = wide(pending.words, SQE_WORD.OFF)
   pending.state = 'timing'
   pending.wanted = count
-  parts.timers.start(pending, pending.span, flags)
+  const result = parts.timers.start(pending, pending.span, flags)
+  if (result < 0) {
+    finish(parts, pending, result)
+    return
+  }
   if (count > 0 && (flags & MULTISHOT) === 0) {
     pending.wanted = parts.completions.counted + count
     parts.counting.add(pending)
@@ -38,9 +42,13 @@ export function beginLimit(parts: Parts, pending: Pending): void {
   if (limit === undefined || !limit.isLimit) return
   pending.link = limit.link
   limit.link = undefined
+  const result = parts.timers.start(limit, limit.span, timeoutFlags(limit))
+  if (result < 0) {
+    finish(parts, limit, result)
+    return
+  }
   pending.limit = limit
   limit.limited = pending
-  parts.timers.start(limit, limit.span, timeoutFlags(limit))
 }
 
 /** The time of an operation has come. */

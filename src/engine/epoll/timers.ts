@@ -49,9 +49,9 @@ class Timer {
   #set = Number.POSITIVE_INFINITY
   #due = false
 
-  constructor(clock: number, readiness: Readiness) {
+  constructor(clock: number, fd: number, readiness: Readiness) {
     this.#clock = clock
-    this.#timer = new OwnedDescriptor(syscall('timerfd_create', clock, TFD_FLAGS), 'timerfd_create')
+    this.#timer = new OwnedDescriptor(fd, 'timerfd_create')
     readiness.watch(this.#timer.fd, () => {
       this.#due = true
     })
@@ -99,12 +99,13 @@ export class Timers {
     this.#readiness = readiness
   }
 
-  #of(clock: number): Timer {
+  #of(clock: number): Timer | number {
     let timer = this.#timers.get(clock)
-    if (timer === undefined) {
-      timer = new Timer(clock, this.#readiness)
-      this.#timers.set(clock, timer)
-    }
+    if (timer !== undefined) return timer
+    const fd = syscall('timerfd_create', clock, TFD_FLAGS)
+    if (fd < 0) return fd
+    timer = new Timer(clock, fd, this.#readiness)
+    this.#timers.set(clock, timer)
     return timer
   }
 
@@ -112,18 +113,21 @@ export class Timers {
    * Starts the time of an operation.
    *
    * @param flags of `IORING_TIMEOUT`
+   * @returns 0, or -errno where a timer cannot be had
    */
-  start(pending: Pending, span: number, flags: number): void {
+  start(pending: Pending, span: number, flags: number): number {
     pending.clock = clockOf(flags)
     pending.span = span
     const timer = this.#of(pending.clock)
+    if (typeof timer === 'number') return timer
     pending.deadline = (flags & IORING_TIMEOUT.ABS) !== 0 ? span : timer.now() + span
     timer.heap.push(pending)
+    return 0
   }
 
   /** Takes one out; nothing happens where its time does not run. */
   stop(pending: Pending): void {
-    if (pending.place >= 0) this.#of(pending.clock).heap.remove(pending)
+    if (pending.place >= 0) this.#timers.get(pending.clock)?.heap.remove(pending)
   }
 
   /** Whether its time runs. */
