@@ -16,17 +16,20 @@ import {
   IORING_REGISTER_CLONE,
   IORING_RSRC_REGISTER,
   IORING_SETUP,
+  invalidArgType,
   iovecs,
+  SluiceError,
   setIovec,
   syscall,
   systemError,
 } from '../kernel/index.js'
 import { BlockRing, type BlockRingOptions } from './block-ring.js'
-import type { BufferGroup } from './buffer-group.js'
+import type { BufferGroup, BufferHost } from './buffer-group.js'
 import { BufferRing, type BufferRingOptions } from './buffer-ring.js'
 
 const HIGH = 2 ** 32
 const OPERATIONS = 256
+const MAX_BUFFERS = 16384
 const SELF = 0xffffffff
 const NOTHING = new Uint8Array(1)
 
@@ -72,9 +75,16 @@ function setU64(view: DataView, at: number, value: number): void {
 export class Registrar {
   /** The ring's descriptor: readable when completions wait. */
   readonly fd: number
+  /** Memory that the kernel knows of by itself. It outlives the ring, also where both are forgotten. */
+  protected readonly kept = new Set<object>()
+  readonly #host: BufferHost = {
+    kept: this.kept,
+    register: (operation, argument, count) => this.register(operation, argument, count),
+  }
   readonly #bufferRings = new Set<BufferGroup>()
   #buffers: readonly (ArrayBufferView | null)[] = []
   #supported: Uint8Array | undefined
+  #released = false
 
   constructor(fd: number) {
     this.fd = fd
@@ -87,6 +97,8 @@ export class Registrar {
    * @returns its result, 0 or more
    */
   register(operation: number, argument: ArrayBufferView | number, count: number): number {
+    // The number of a descriptor that is closed may be somebody else's by now.
+    if (this.#released) throw new SluiceError('ERR_SLUICE_CLOSED', 'The ring is closed')
     const result = syscall('io_uring_register', this.fd, operation, argument, count)
     if (result < 0) throw systemError(result, 'io_uring_register')
     return result
@@ -123,11 +135,12 @@ export class Registrar {
    */
   registerBuffers(buffers: readonly ArrayBufferView[] | number): void {
     if (typeof buffers === 'number') {
-      checkInteger(buffers, 'buffers', 1, 16384)
+      checkInteger(buffers, 'buffers', 1, MAX_BUFFERS)
       this.#registerSparse(IORING_REGISTER.BUFFERS2, buffers)
       this.#buffers = new Array(buffers).fill(null)
       return
     }
+    checkViews(buffers, false)
     this.register(IORING_REGISTER.BUFFERS, iovecs(buffers), buffers.length)
     this.#buffers = [...buffers]
   }
@@ -145,6 +158,7 @@ export class Registrar {
    */
   updateBuffers(offset: number, buffers: readonly (ArrayBufferView | null)[]): void {
     checkInteger(offset, 'offset', 0, this.#buffers.length)
+    checkViews(buffers, true)
     const vectors = iovecs(buffers.map(buffer => buffer ?? NOTHING))
     for (const [index, buffer] of buffers.entries()) if (buffer === null) setIovec(vectors, index, 0, 0)
     this.#update(IORING_REGISTER.BUFFERS_UPDATE, offset, vectors, buffers.length)
@@ -171,6 +185,9 @@ export class Registrar {
     range: { sourceOffset?: number; offset?: number; count?: number; replace?: boolean } = {},
   ): void {
     const { sourceOffset = 0, offset = 0, count = 0, replace = false } = range
+    for (const [name, value] of Object.entries({ sourceOffset, offset, count })) {
+      checkInteger(value, `range.${name}`, 0, MAX_BUFFERS)
+    }
     const view = struct(IO_URING_CLONE_BUFFERS.SIZE)
     view.setUint32(IO_URING_CLONE_BUFFERS.SRC_FD, source.fd, true)
     view.setUint32(IO_URING_CLONE_BUFFERS.FLAGS, replace ? IORING_REGISTER_CLONE.DST_REPLACE : 0, true)
@@ -179,7 +196,8 @@ export class Registrar {
     view.setUint32(IO_URING_CLONE_BUFFERS.NR, count, true)
     this.register(IORING_REGISTER.CLONE_BUFFERS, view, 1)
     const taken = source.buffers.slice(sourceOffset, count === 0 ? undefined : sourceOffset + count)
-    const buffers = [...this.#buffers]
+    const length = Math.max(this.#buffers.length, offset + taken.length)
+    const buffers = Array.from({ length }, (_, index) => this.#buffers[index] ?? null)
     for (const [index, buffer] of taken.entries()) buffers[offset + index] = buffer
     this.#buffers = buffers
   }
@@ -225,14 +243,14 @@ export class Registrar {
 
   /** Makes a group of buffers from which the kernel picks at completion. Kernel 5.19. */
   registerBufferRing(options: BufferRingOptions): BufferRing {
-    const ring = new BufferRing(this, options, () => this.#bufferRings.delete(ring))
+    const ring = new BufferRing(this.#host, options, () => this.#bufferRings.delete(ring))
     this.#bufferRings.add(ring)
     return ring
   }
 
   /** As `registerBufferRing()`, with memory that goes to whoever receives into it. Kernel 6.12. */
   registerBlockRing(options: BlockRingOptions): BlockRing {
-    const ring = new BlockRing(this, options, () => this.#bufferRings.delete(ring))
+    const ring = new BlockRing(this.#host, options, () => this.#bufferRings.delete(ring))
     this.#bufferRings.add(ring)
     return ring
   }
@@ -346,12 +364,27 @@ export class Registrar {
 
   /** After the descriptor is closed: lets go of everything that was kept alive for the kernel. */
   protected releaseRegistrations(): void {
+    this.#released = true
     for (const ring of [...this.#bufferRings]) ring.abandon()
     this.#buffers = []
+    this.kept.clear()
+  }
+}
+
+function checkArray(value: unknown, name: string): void {
+  if (!Array.isArray(value)) throw invalidArgType(name, 'an instance of Array', value)
+}
+
+function checkViews(buffers: readonly unknown[], empty: boolean): void {
+  checkArray(buffers, 'buffers')
+  for (const [index, buffer] of buffers.entries()) {
+    if (ArrayBuffer.isView(buffer) || (empty && buffer === null)) continue
+    throw invalidArgType(`buffers[${index}]`, 'an instance of ArrayBufferView', buffer)
   }
 }
 
 function descriptors(files: readonly number[]): Int32Array {
+  checkArray(files, 'files')
   for (const [index, file] of files.entries()) checkInteger(file, `files[${index}]`, -2, 2 ** 31 - 1)
   return Int32Array.from(files)
 }

@@ -30,6 +30,7 @@ export class Stage {
   readonly #context: TestContext
   readonly #rings: Ring[] = []
   readonly #undo: (() => void)[] = []
+  readonly #fds = new Set<number>()
 
   constructor(context: TestContext) {
     this.#context = context
@@ -55,8 +56,18 @@ export class Stage {
   /** Closes a descriptor at the end. */
   owns(fd: number): number {
     assert.ok(fd >= 0, `no descriptor but ${fd}`)
-    this.#undo.push(() => closeSync(fd))
+    this.#fds.add(fd)
     return fd
+  }
+
+  /** The test closes it itself. */
+  disowns(fd: number): void {
+    this.#fds.delete(fd)
+  }
+
+  /** Opens a file until the end. @param flags of `O` */
+  openFile(path: string, flags: number): number {
+    return this.owns(openSync(path, flags))
   }
 
   /** A pipe: the reading and the writing end. */
@@ -84,11 +95,12 @@ export class Stage {
   file(content: string | Uint8Array, flags: number = O.RDONLY): number {
     const path = join(this.directory(), 'file')
     writeFileSync(path, content)
-    return this.owns(openSync(path, flags))
+    return this.openFile(path, flags)
   }
 
   dispose(): void {
     for (const ring of this.#rings) ring.close()
+    for (const fd of this.#fds) closeSync(fd)
     for (const undo of this.#undo.reverse()) undo()
   }
 }

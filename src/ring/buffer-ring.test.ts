@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { writeSync } from 'node:fs'
+import { IORING_CQE_F, IORING_OP } from '../kernel/index.js'
+import {
+  BufferRing,
+  type BufferRingOptions,
+  prepareReadMultishot,
+  prepareRecvMultishot,
+  prepareRecvSelect,
+  type Ring,
+} from './index.js'
+import { textOf } from './operation.test.support.js'
+import { completion, completions, failure, ringTest, type Stage } from './ring.test.support.js'
+
+const { MORE, BUFFER, BUF_MORE } = IORING_CQE_F
+const GROUP = 7
+
+/** A ring with a group of buffers and a socket pair: what is written to the second is received by the first. */
+function receiver(stage: Stage, options: Partial<BufferRingOptions> = {}) {
+  const ring = stage.ring()
+  const buffers = ring.registerBufferRing({ group: GROUP, entries: 2, bufferSize: 4, ...options })
+  const [near, far] = stage.socketPair()
+  const send = (text: string) => writeSync(far, text)
+  const arm = () => prepareRecvMultishot(ring.submissions, near, GROUP, 0, 0, 1)
+  return { ring, buffers, near, send, arm }
+}
+
+/** Where a kernel has no incremental buffers, says so. */
+function incremental(stage: Stage, options: Partial<BufferRingOptions> = {}) {
+  try {
+    return receiver(stage, { incremental: true, ...options })
+  } catch (error) {
+    stage.skip(`incremental buffers need kernel 6.12: ${(error as Error).message}`)
+    return undefined
+  }
+}
+
+ringTest('each completion names the buffer it took, which comes back when it is given', stage => {
+  const { ring, buffers, near, send } = receiver(stage)
+  const ids: number[] = []
+  for (const text of ['one', 'two', 'tre', 'fur', 'fiv']) {
+    send(text)
+    prepareRecvSelect(ring.submissions, near, GROUP, 0, 0, 1)
+    const { result, flags } = completion(ring)
+    assert.notEqual(flags & BUFFER, 0)
+    assert.equal(textOf(buffers.take(flags, result)), text)
+    assert.equal(buffers.available, 1)
+    ids.push(BufferRing.id(flags))
+    buffers.give(BufferRing.id(flags))
+    assert.equal(buffers.available, 2)
+  }
+  assert.deepEqual(ids, [0, 1, 0, 1, 0])
+})
+
+ringTest(
+  'without a buffer left an operation ends with ENOBUFS, and can be armed again after giving',
+  stage => {
+    const { ring, buffers, send, arm } = receiver(stage)
+    send('aaaabbbbcccc')
+    arm()
+    const [first, second, last] = completions(ring, 3)
+    assert.ok(first && second && last)
+    assert.equal(textOf(buffers.take(first.flags, first.result)), 'aaaa')
+    assert.equal(textOf(buffers.take(second.flags, second.result)), 'bbbb')
+    assert.deepEqual(last, { userData: 1, result: failure('ENOBUFS'), flags: 0 })
+    assert.equal(buffers.available, 0)
+    assert.equal(ring.inFlight, 0)
+
+    buffers.give(BufferRing.id(first.flags))
+    arm()
+    const again = completions(ring, 1)[0]
+    assert.ok(again)
+    assert.equal(again.flags & BUFFER, BUFFER)
+    assert.equal(textOf(buffers.take(again.flags, again.result)), 'cccc')
+  },
+)
+
+ringTest('a multishot goes on as long as buffers are given back', stage => {
+  const { ring, buffers, send, arm } = receiver(stage)
+  arm()
+  let text = ''
+  for (let round = 0; round < 50; round++) {
+    send(String.fromCharCode(97 + (round % 26)).repeat(4))
+    const { result, flags } = completion(ring)
+    assert.notEqual(flags & MORE, 0)
+    text += textOf(buffers.take(flags, result))
+    buffers.give(BufferRing.id(flags))
+  }
+  assert.equal(text.length, 200)
+  assert.equal(text.slice(0, 8), 'aaaabbbb')
+})
+
+ringTest('a pipe can be read into picked buffers again and again', stage => {
+  const ring = stage.ring()
+  if (!ring.supports(IORING_OP.READ_MULTISHOT)) return stage.skip('multishot reads need kernel 6.7')
+  const buffers = ring.registerBufferRing({ group: GROUP, entries: 4, bufferSize: 8 })
+  const [reading, writing] = stage.pipe()
+  prepareReadMultishot(ring.submissions, reading, GROUP, 0, -1, 1)
+  for (const text of ['first', 'second', 'third']) {
+    writeSync(writing, text)
+    const { result, flags } = completion(ring)
+    assert.equal(textOf(buffers.take(flags, result)), text)
+    assert.notEqual(flags & MORE, 0)
+  }
+})
+
+ringTest('an incremental buffer is used up piece by piece before the next is begun', stage => {
+  const parts = incremental(stage, { entries: 2, bufferSize: 8 })
+  if (parts === undefined) return
+  const { ring, buffers, send, arm } = parts
+  arm()
+  const seen: [number, string, boolean][] = []
+  for (const text of ['abc', 'de', 'fgh', 'ij']) {
+    send(text)
+    for (const { result, flags } of completions(ring, 1)) {
+      const more = (flags & BUF_MORE) !== 0
+      seen.push([BufferRing.id(flags), textOf(buffers.take(flags, result)), more])
+      if (!more) buffers.give(BufferRing.id(flags))
+    }
+  }
+  assert.deepEqual(seen, [
+    [0, 'abc', true],
+    [0, 'de', true],
+    [0, 'fgh', false],
+    [1, 'ij', true],
+  ])
+  assert.equal(buffers.available, 2)
+})
+
+ringTest('a used-up incremental buffer begins at its beginning again', stage => {
+  const parts = incremental(stage, { entries: 1, bufferSize: 4 })
+  if (parts === undefined) return
+  const { ring, buffers, send, near } = parts
+  for (const text of ['abcd', 'efgh', 'ijkl']) {
+    send(text)
+    prepareRecvSelect(ring.submissions, near, GROUP, 0, 0, 1)
+    const { result, flags } = completion(ring)
+    assert.equal(textOf(buffers.take(flags, result)), text)
+    buffers.give(BufferRing.id(flags))
+  }
+})
+
+ringTest('giving back more than was taken is refused', stage => {
+  const { buffers } = receiver(stage)
+  assert.throws(() => buffers.give(0), { code: 'ERR_SLUICE_QUEUE_FULL' })
+  for (const id of [-1, 2, 1.5, Number.NaN]) {
+    assert.throws(() => buffers.give(id), { code: 'ERR_OUT_OF_RANGE' })
+  }
+  assert.throws(() => buffers.give('0' as unknown as number), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+ringTest('the kernel says how many buffers it has picked', stage => {
+  const { ring, buffers, near, send } = receiver(stage)
+  let head: number
+  try {
+    head = buffers.head
+  } catch (error) {
+    return stage.skip(`the head can be asked for from kernel 6.8 on: ${(error as Error).message}`)
+  }
+  assert.equal(head, 0)
+  send('x')
+  prepareRecvSelect(ring.submissions, near, GROUP, 0, 0, 1)
+  completion(ring)
+  assert.equal(buffers.head, 1)
+})
+
+ringTest('a group’s number is free again after it has been closed', stage => {
+  const ring = stage.ring()
+  const make = () => ring.registerBufferRing({ group: GROUP, entries: 2, bufferSize: 16 })
+  const first = make()
+  assert.throws(make, { code: 'EEXIST' })
+  first.close()
+  first.close()
+  make().close()
+})
+
+ringTest('an operation on a group that is not there ends with ENOBUFS', stage => {
+  const ring = stage.ring()
+  const [near] = stage.socketPair()
+  prepareRecvSelect(ring.submissions, near, 99, 0, 0, 1)
+  assert.equal(completion(ring).result, failure('ENOBUFS'))
+})
+
+/** Options that make no group, and what is said about them. */
+const WRONG: [Partial<BufferRingOptions>, string][] = [
+  [{ group: -1 }, 'ERR_OUT_OF_RANGE'],
+  [{ group: 65536 }, 'ERR_OUT_OF_RANGE'],
+  [{ entries: 0 }, 'ERR_OUT_OF_RANGE'],
+  [{ entries: 32769 }, 'ERR_OUT_OF_RANGE'],
+  [{ bufferSize: 0 }, 'ERR_OUT_OF_RANGE'],
+  [{ bufferSize: 2 ** 31 }, 'ERR_OUT_OF_RANGE'],
+  [{ entries: '2' as unknown as number }, 'ERR_INVALID_ARG_TYPE'],
+]
+
+for (const [options, code] of WRONG) {
+  ringTest(`a group of ${JSON.stringify(options)} is refused`, stage => {
+    const ring: Ring = stage.ring()
+    const all = { group: 1, entries: 2, bufferSize: 16, ...options }
+    assert.throws(() => ring.registerBufferRing(all), { code })
+  })
+}
