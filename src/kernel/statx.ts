@@ -131,8 +131,23 @@ export class StatxView {
   get modifyTime(): bigint {
     return this.#time(112)
   }
+  /** Writes access and modification time as two `struct timespec`, for utimensat(2). @param target 8 words */
+  putTimes(target: Int32Array): void {
+    for (const [at, from] of [64, 112].entries()) {
+      target[at * 4] = this.#u32(from)
+      target[at * 4 + 1] = this.#u32(from + 4)
+      target[at * 4 + 2] = this.#u32(from + 8)
+      target[at * 4 + 3] = 0
+    }
+  }
   get specialDevice(): number {
     return this.#device(128)
+  }
+  get specialMajor(): number {
+    return this.#u32(128)
+  }
+  get specialMinor(): number {
+    return this.#u32(132)
   }
   get device(): number {
     return this.#device(136)
