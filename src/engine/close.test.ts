@@ -100,8 +100,9 @@ driverTest('nothing of an engine is left open', async kit => {
       syscall: 'timeout',
       held: time,
     })
+    const expired = assert.rejects(timeout, { code: 'ETIME' })
     await engine.write(fd, room(4), 0, 4, 0)
-    await assert.rejects(timeout, { code: 'ETIME' })
+    await expired
     await engine.close()
   }
   assert.equal(openDescriptors(), before)
