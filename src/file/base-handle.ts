@@ -5,7 +5,7 @@ import type { ReadableStream } from 'node:stream/web'
 import { engine } from '../engine/index.js'
 import { type ContentOptions, checkViews, filePosition } from './arguments.js'
 import { type Content, readFile, writeAndFlush } from './content.js'
-import type { Descriptor } from './descriptor.js'
+import { closedError, type Descriptor } from './descriptor.js'
 import { chmod, chown, type StatOptions, stat, sync, truncate, utimes } from './metadata.js'
 import {
   createReadStream,
@@ -14,17 +14,18 @@ import {
   type StreamSource,
   type WriteStreamOptions,
 } from './node-streams.js'
-import { type Position, type ReadOptions, readOverload, type WriteOptions, writeOverload } from './overloads.js'
+import {
+  type Position,
+  type ReadOptions,
+  readOverload,
+  type WriteOptions,
+  writeOverload,
+} from './overloads.js'
 import { finishRead, INLINE_READ, type ReadResult, type ReadVectorResult, readIntoAll } from './read.js'
 import { readableWebStream, type WebStreamOptions } from './web-stream.js'
 import { finishWrite, type WriteResult, type WriteVectorResult, writeFromAll } from './write.js'
 
 type View = ArrayBufferView
-
-/** The error that Node rejects with, to the letter. */
-function closedError(syscall: string): Error {
-  return Object.assign(new Error('file closed'), { code: 'EBADF', syscall })
-}
 
 function invalidState(text: string): Error {
   return Object.assign(new Error(`Invalid state: ${text}`), { code: 'ERR_INVALID_STATE' })
@@ -181,7 +182,9 @@ export class BaseHandle extends EventEmitter {
   }
 
   /** Reads from the file's position to its end: bytes, or text where an encoding is given. */
-  readFile(options?: { encoding?: null | undefined; signal?: AbortSignal | undefined } | null): Promise<Buffer>
+  readFile(
+    options?: { encoding?: null | undefined; signal?: AbortSignal | undefined } | null,
+  ): Promise<Buffer>
   readFile(
     options: { encoding: BufferEncoding; signal?: AbortSignal | undefined } | BufferEncoding,
   ): Promise<string>
@@ -265,7 +268,8 @@ export class BaseHandle extends EventEmitter {
     let held = false
     return {
       fd: this.#fd,
-      read: async (view, offset, length, position) => readOverload(descriptor, view, offset, length, position),
+      read: async (view, offset, length, position) =>
+        readOverload(descriptor, view, offset, length, position),
       write: async (view, offset, length, position) =>
         writeOverload(descriptor, view, offset, length, position),
       writev: async (views, position) => writeFromAll(descriptor, views, filePosition(position)),

@@ -43,7 +43,9 @@ export class Cursor implements Usage {
         }
       }
       if (!this.#waiting.push(begin)) {
-        reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', `${MAX_WAITING} operations wait for the file's position`))
+        reject(
+          new SluiceError('ERR_SLUICE_QUEUE_FULL', `${MAX_WAITING} operations wait for the file's position`),
+        )
       }
     })
   }

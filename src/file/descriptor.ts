@@ -11,6 +11,8 @@ const EMPTY_PATH = new Uint8Array(new ArrayBuffer(1))
  * the file's own, only by whoever has the cursor's turn; it counts itself as in flight.
  */
 export interface Detour {
+  /** What positions and lengths must be multiples of, to go straight; memory at pages always does. */
+  readonly step: number
   read(
     descriptor: Descriptor,
     view: ArrayBufferView,
@@ -30,6 +32,19 @@ export interface Detour {
     signal: AbortSignal | undefined,
   ): Promise<unknown>
   writev(descriptor: Descriptor, buffers: readonly ArrayBufferView[], position: number): Promise<unknown>
+  /** Writes what does not fill its last block, also where that is otherwise refused: the end of a stream. */
+  writeTail(
+    descriptor: Descriptor,
+    view: ArrayBufferView,
+    length: number,
+    position: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown>
+}
+
+/** The error that Node rejects with where a handle is closed, to the letter. */
+export function closedError(syscall: string): Error {
+  return Object.assign(new Error('file closed'), { code: 'EBADF', syscall })
 }
 
 /** Ends a descriptor. @returns once it is closed */
@@ -49,6 +64,8 @@ export class Descriptor implements Usage {
   readonly detour: Detour | undefined
   /** Writes go to the end, wherever they are told to. */
   readonly appends: boolean
+  /** It cannot be read. */
+  readonly writesOnly: boolean
   readonly #close: CloseDescriptor
   #mode = -1
   #closing: Promise<void> | undefined
@@ -57,6 +74,7 @@ export class Descriptor implements Usage {
   constructor(fd: number, flags: number, close: CloseDescriptor, detour?: Detour) {
     this.fd = fd
     this.appends = (flags & O.APPEND) !== 0
+    this.writesOnly = (flags & O.ACCMODE) === O.WRONLY
     this.detour = detour
     this.#close = close
     this.cursor = new Cursor(() => this.#settle())
@@ -64,8 +82,15 @@ export class Descriptor implements Usage {
 
   /** Whether the file has bytes at positions, and a position of its own: a regular file or a block device. */
   get seekable(): boolean {
-    if (this.#mode < 0) this.#mode = fileType(this.fd)
+    if (this.#mode < 0) this.#mode = (glance(this.fd)?.mode ?? 0) & S.IFMT
     return this.#mode === S.IFREG || this.#mode === S.IFBLK
+  }
+
+  /** Bytes of the file, as far as the kernel has them at hand; unknown for a device. */
+  sizeNow(): number {
+    const view = glance(this.fd)
+    if (view === undefined || (view.mode & S.IFMT) !== S.IFREG) return Number.MAX_SAFE_INTEGER
+    return view.size
   }
 
   /** Counts somebody who will need the descriptor for a while. */
@@ -97,6 +122,11 @@ export class Descriptor implements Usage {
     if (!this.#busy) this.idle?.()
   }
 
+  /** Whether it is closed, or waits to be. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** Closes it as soon as nothing is in flight on it any more. */
   close(): Promise<void> {
     this.#closing ??= this.#busy ? this.#closeLater() : this.#close(this.fd)
@@ -114,12 +144,12 @@ export class Descriptor implements Usage {
   }
 }
 
-/** The bits of a mode that tell a file's type; 0 where the descriptor is none. */
-function fileType(fd: number): number {
+/** What the kernel has at hand of a file, without asking a server for news; undefined where the descriptor is none. */
+function glance(fd: number): StatxView | undefined {
   const view = new StatxView()
   const flags = AT.EMPTY_PATH | AT.STATX_DONT_SYNC
   const result = syscall('statx', fd, EMPTY_PATH, flags, STATX.BASIC_STATS, view.buffer)
-  return result < 0 ? 0 : view.mode & S.IFMT
+  return result < 0 ? undefined : view
 }
 
 /** io_uring's close is unsound on 5.16 to 6.0 and early 5.15, where Docker's seccomp filter is in force. */
@@ -136,6 +166,7 @@ function isLater(version: string, least: readonly number[]): boolean {
 
 /** close(2), off this thread where it might block. @returns once it is closed; rejects with `EIO`, `EBADF` … */
 export async function closeDescriptor(fd: number): Promise<void> {
-  if (RING_CLOSES) await engine().run((queue, userData) => prepareClose(queue, fd, userData), { syscall: 'close' })
+  if (RING_CLOSES)
+    await engine().run((queue, userData) => prepareClose(queue, fd, userData), { syscall: 'close' })
   else await offload('close', [fd])
 }

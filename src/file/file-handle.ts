@@ -1,7 +1,29 @@
 import type { FileHandle as NodeFileHandle } from 'node:fs/promises'
 import { checkInteger, F, invalidArgType, syscall, systemError } from '../kernel/index.js'
 import { BaseHandle } from './base-handle.js'
+import {
+  type ReadBatchOptions,
+  type ReadExtent,
+  readBatch,
+  type WriteBatchOptions,
+  type WriteExtent,
+  writeBatch,
+} from './batch.js'
 import { type CloseDescriptor, closeDescriptor, Descriptor } from './descriptor.js'
+import type { DirectAlignment } from './direct-alignment.js'
+import { type Extent, type ExtentsOptions, extents } from './extents.js'
+import { FileStream, type StreamOptions } from './file-stream.js'
+import { FileWriter, type WriterOptions } from './file-writer.js'
+import { type FileLock, type LockOptions, type LockRange, lock, unlock, wakeWaiting } from './lock.js'
+import {
+  type AllocateMode,
+  advise,
+  allocate,
+  type FileAdvice,
+  type SyncRangeOptions,
+  syncRange,
+} from './ranges.js'
+import type { ReadResult } from './read.js'
 
 const MAX_DESCRIPTOR = 2 ** 31 - 1
 
@@ -22,9 +44,14 @@ const forgotten = new FinalizationRegistry<Descriptor>(descriptor => {
 
 /** An open file. Everything of Node's `FileHandle`, and what Linux has beyond. */
 export class FileHandle extends BaseHandle {
+  /** What Direct I/O asks for here, in bytes; undefined where the file goes through the page cache. */
+  readonly direct: DirectAlignment | undefined
+  #locked = false
+
   /** Only `open()` and `from()` make handles. */
-  constructor(descriptor: Descriptor) {
+  constructor(descriptor: Descriptor, direct?: DirectAlignment) {
     super(descriptor)
+    this.direct = direct
     forgotten.register(this, descriptor, this)
   }
 
@@ -50,9 +77,98 @@ export class FileHandle extends BaseHandle {
     return adopt(source, own ? closeDescriptor : async () => {})
   }
 
+  /**
+   * The file's bytes from `start` to `end`, as an async iterable with several reads in flight and a bound in memory.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  stream(options: StreamOptions = {}): FileStream {
+    return new FileStream(this.descriptor, options)
+  }
+
+  /**
+   * Writes the file from `start` on, with several writes in flight and a bound in memory.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_SLUICE_ALIGNMENT`
+   */
+  writer(options: WriterOptions = {}): FileWriter {
+    return new FileWriter(this.descriptor, options)
+  }
+
+  /**
+   * Reads many parts of the file in one submission.
+   *
+   * @param extents each with a `position`, and a `buffer` or the `length` of a new one
+   * @returns `{ bytesRead, buffer }` for each; rejects with the first failure, once all are over
+   */
+  readBatch(
+    extents: readonly ReadExtent[],
+    options: ReadBatchOptions = {},
+  ): Promise<ReadResult<ArrayBufferView>[]> {
+    return this.whileOpen('read', descriptor => readBatch(descriptor, extents, options))
+  }
+
+  /** Writes many parts of the file in one submission. @returns how many bytes in all; rejects as `readBatch()` */
+  writeBatch(
+    extents: readonly WriteExtent[],
+    options: WriteBatchOptions = {},
+  ): Promise<{ bytesWritten: number }> {
+    return this.whileOpen('write', descriptor => writeBatch(descriptor, extents, options))
+  }
+
+  /** Where the file has data and where holes, in order. @see lseek(2), SEEK_DATA */
+  extents(options: ExtentsOptions = {}): AsyncGenerator<Extent, void> {
+    return extents(this.descriptor, options)
+  }
+
+  /**
+   * Reserves, frees or rearranges the space of a part of the file.
+   *
+   * @returns when it is done; rejects with `EOPNOTSUPP` where the file system does not offer it
+   * @see fallocate(2)
+   */
+  allocate(offset: number, length: number, mode: AllocateMode = 'reserve'): Promise<void> {
+    return this.whileOpen('fallocate', descriptor => allocate(descriptor, offset, length, mode))
+  }
+
+  /** Says how a part of the file will be used. @param length 0 to the end @see posix_fadvise(2) */
+  advise(advice: FileAdvice, offset = 0, length = 0): Promise<void> {
+    return this.whileOpen('fadvise', descriptor => advise(descriptor, advice, offset, length))
+  }
+
+  /**
+   * Has a part of the file written back. It makes nothing durable: neither what it takes to find the bytes nor the
+   * device's own cache is seen to.
+   *
+   * @param length 0 to the end
+   * @see sync_file_range(2)
+   */
+  syncRange(offset = 0, length = 0, options: SyncRangeOptions = {}): Promise<void> {
+    return this.whileOpen('sync_file_range', descriptor => syncRange(descriptor, offset, length, options))
+  }
+
+  /**
+   * Locks the file, or a part of it, against other open files, of this process too, that ask for a lock as well.
+   *
+   * @returns the lock, given up by `release()`, `await using`, or when the handle is closed; rejects with `EAGAIN`
+   *   where it may not wait
+   * @see fcntl(2), open file description locks
+   */
+  lock(options: LockOptions = {}): Promise<FileLock> {
+    this.#locked = true
+    return this.whileOpen('fcntl', descriptor => lock(descriptor, options))
+  }
+
+  /** Gives up the locks on the file, or on a part of it. */
+  unlock(range: LockRange = {}): Promise<void> {
+    return this.whileOpen('fcntl', descriptor => unlock(descriptor, range))
+  }
+
   override close(): Promise<void> {
     forgotten.unregister(this)
-    return super.close()
+    const closed = super.close()
+    if (this.#locked) closed.then(wakeWaiting, wakeWaiting)
+    return closed
   }
 }
 

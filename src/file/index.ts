@@ -1,7 +1,19 @@
 export * from './append-log/index.js'
 export type { ContentOptions } from './arguments.js'
+export type {
+  ReadBatchOptions,
+  ReadExtent,
+  WriteBatchOptions,
+  WriteExtent,
+} from './batch.js'
 export type { Content } from './content.js'
+export type { DirectAlignment } from './direct-alignment.js'
+export type { UnalignedWrites } from './direct-io.js'
+export type { Extent, ExtentsOptions } from './extents.js'
 export { type AdoptOptions, FileHandle, type FileSource } from './file-handle.js'
+export type { FileStream, StreamOptions } from './file-stream.js'
+export type { FileWriter, WriterOptions } from './file-writer.js'
+export type { FileLock, LockOptions, LockRange } from './lock.js'
 export { type MapFileOptions, MappedFile } from './mapped-file.js'
 export type { StatOptions } from './metadata.js'
 export type { ReadStreamOptions, WriteStreamOptions } from './node-streams.js'
@@ -9,6 +21,10 @@ export { type OpenOptions, open } from './open.js'
 export type { OpenFlags, PathLike } from './open-flags.js'
 export type { Position, ReadOptions, WriteOptions } from './overloads.js'
 export { type FileRange, type PageCacheLock, type PageCacheStat, pageCache } from './page-cache.js'
+export type { AllocateMode, FileAdvice, SyncRangeOptions } from './ranges.js'
 export type { ReadResult, ReadVectorResult } from './read.js'
+export { type StatBatchOptions, statBatch } from './stat-batch.js'
+export { type WalkOptions, walk } from './walk.js'
+export type { WalkEntry, WalkFolder } from './walk-entry.js'
 export type { WebStreamOptions } from './web-stream.js'
 export type { WriteFlags, WriteResult, WriteVectorResult } from './write.js'

@@ -32,7 +32,7 @@ const READS: Record<string, Call> = {
   'into a Uint16Array': file => file.read(new Uint16Array(10), 1, 4, 0),
   'into a DataView': file => file.read(new DataView(new ArrayBuffer(10)), 0, 10, 20),
   'into a small typed array': file => file.read(new Uint8Array(3), 0, 3, 5),
-  'nothing': file => file.read(Buffer.alloc(10), 0, 0, 0),
+  nothing: file => file.read(Buffer.alloc(10), 0, 0, 0),
   'into an empty buffer': file => file.read(Buffer.alloc(0)),
   'into an empty buffer, with a length': file => file.read(Buffer.alloc(0), 0, 1),
   'no buffer but a number': file => file.read(wrong(5)),
@@ -49,18 +49,21 @@ const READS: Record<string, Call> = {
     (await file.read(Buffer.alloc(4), 0, 4, 100)).buffer,
     (await file.read(Buffer.alloc(4))).buffer,
   ],
-  'vectors': file => file.readv([Buffer.alloc(3), Buffer.alloc(5), new Uint8Array(2)]),
+  vectors: file => file.readv([Buffer.alloc(3), Buffer.alloc(5), new Uint8Array(2)]),
   'vectors at a position': file => file.readv([Buffer.alloc(3), Buffer.alloc(5)], 4995),
   'vectors, a position of null': file => file.readv([Buffer.alloc(3)], wrong(null)),
   'vectors, one of them empty': file => file.readv([Buffer.alloc(0), Buffer.alloc(5)], 1),
   'more vectors than one call takes': async file => {
-    const { bytesRead } = await file.readv(Array.from({ length: 1500 }, () => Buffer.alloc(2)), 0)
+    const { bytesRead } = await file.readv(
+      Array.from({ length: 1500 }, () => Buffer.alloc(2)),
+      0,
+    )
     return bytesRead
   },
   'no vectors': file => file.readv([]),
   'vectors that are none': file => file.readv(wrong('abc')),
   'vectors of which one is none': file => file.readv(wrong([Buffer.alloc(1), 5])),
-  'readFile': file => file.readFile(),
+  readFile: file => file.readFile(),
   'readFile as text': file => file.readFile('latin1'),
   'readFile with an encoding': file => file.readFile({ encoding: 'hex' }),
   'readFile after a read': async file => {
@@ -88,19 +91,19 @@ const WRITES: Record<string, Call> = {
   'position -1': file => file.write(Buffer.from('hello'), 0, 5, -1),
   'a Float64Array': file => file.write(new Float64Array([1, 2, 3]), 8, 8, 3),
   'beyond the end': file => file.write(Buffer.from('x'), 0, 1, 6000),
-  'text': file => file.write('grüße'),
+  text: file => file.write('grüße'),
   'text at a position': file => file.write('grüße', 20),
   'text as latin1': file => file.write('grüße', null, 'latin1'),
   'text as hex': file => file.write('abcd', null, 'hex'),
   'text in an unknown encoding': file => file.write('abc', null, wrong('nope')),
   'odd hex': file => file.write('abc', null, 'hex'),
   'no text': file => file.write(''),
-  'nothing': file => file.write(Buffer.from('hello'), 0, 0),
+  nothing: file => file.write(Buffer.from('hello'), 0, 0),
   'an empty buffer': file => file.write(Buffer.alloc(0), 5),
-  'undefined': file => file.write(wrong(undefined)),
+  undefined: file => file.write(wrong(undefined)),
   'a number': file => file.write(wrong(5)),
   'an object': file => file.write(wrong({})),
-  'null': file => file.write(wrong(null)),
+  null: file => file.write(wrong(null)),
   'an offset that is text': file => file.write(Buffer.alloc(10), wrong('1')),
   'an offset beyond the buffer': file => file.write(Buffer.alloc(10), 11),
   'half an offset': file => file.write(Buffer.alloc(10), 1.5),
@@ -112,16 +115,19 @@ const WRITES: Record<string, Call> = {
     await file.write('xyz', 100)
     return file.write(Buffer.from('def'))
   },
-  'vectors': file => file.writev([Buffer.from('abc'), Buffer.from('defg'), new Uint8Array([1])]),
+  vectors: file => file.writev([Buffer.from('abc'), Buffer.from('defg'), new Uint8Array([1])]),
   'vectors at a position': file => file.writev([Buffer.from('abc'), Buffer.from('defg')], 4999),
   'more vectors than one call takes': async file => {
-    const { bytesWritten } = await file.writev(Array.from({ length: 2500 }, (_, n) => Buffer.from([n, n])), 7)
+    const { bytesWritten } = await file.writev(
+      Array.from({ length: 2500 }, (_, n) => Buffer.from([n, n])),
+      7,
+    )
     return bytesWritten
   },
   'no vectors': file => file.writev([]),
   'vectors that are text': file => file.writev(wrong(['a'])),
   'vectors that are none': file => file.writev(wrong(undefined)),
-  'writeFile': file => file.writeFile('all of it'),
+  writeFile: file => file.writeFile('all of it'),
   'writeFile, bytes': file => file.writeFile(new Uint32Array([1, 2, 3])),
   'writeFile, an iterable': file => file.writeFile(['ab', Buffer.from('cd'), 'ef']),
   'writeFile, a generator': file =>
@@ -136,13 +142,13 @@ const WRITES: Record<string, Call> = {
     await file.writeFile('abc')
     await file.writeFile('def')
   },
-  'appendFile': file => file.appendFile('more'),
+  appendFile: file => file.appendFile('more'),
   'writeFile, nothing': file => file.writeFile(wrong(undefined)),
   'writeFile, a number': file => file.writeFile(wrong(5)),
   'writeFile, an object': file => file.writeFile(wrong({})),
   'writeFile, a wrong flush': file => file.writeFile('a', { flush: wrong(1) }),
   'writeFile aborted before': file => file.writeFile('a', { signal: AbortSignal.abort() }),
-  'truncate': file => file.truncate(),
+  truncate: file => file.truncate(),
   'truncate to less': file => file.truncate(100),
   'truncate to more': file => file.truncate(9000),
   'truncate to a negative length': file => file.truncate(-5),
@@ -150,9 +156,9 @@ const WRITES: Record<string, Call> = {
   'truncate to text': file => file.truncate(wrong('a')),
   'truncate to null': file => file.truncate(wrong(null)),
   'truncate to more than there can be': file => file.truncate(Number.MAX_SAFE_INTEGER),
-  'sync': file => file.sync(),
-  'datasync': file => file.datasync(),
-  'chmod': async file => {
+  sync: file => file.sync(),
+  datasync: file => file.datasync(),
+  chmod: async file => {
     await file.chmod(0o640)
     return (await file.stat()).mode
   },
@@ -169,7 +175,7 @@ const WRITES: Record<string, Call> = {
   'chown of text': file => file.chown(wrong('a'), 1),
   'chown of -2': file => file.chown(-2, 1),
   'chown of too much': file => file.chown(1, 2 ** 32),
-  'utimes': async file => {
+  utimes: async file => {
     await file.utimes(1.5, new Date(1e12 + 500))
     const { atimeMs, mtimeMs, atime, mtime } = await file.stat()
     return { atimeMs, mtimeMs, atime, mtime }
@@ -215,11 +221,21 @@ describe('a handle writes as Node does', () => {
 })
 
 describe('a handle on an appending file writes as Node does', () => {
-  const names = ['a buffer', 'at a position', 'text', 'vectors', 'writeFile', 'writeFile twice', 'write after write']
+  const names = [
+    'a buffer',
+    'at a position',
+    'text',
+    'vectors',
+    'writeFile',
+    'writeFile twice',
+    'write after write',
+  ]
   for (const name of names) test(name, () => sameOnBoth(WRITES[name] as Call, 'a+'))
 })
 
-describe('a handle refuses what the newest Node refuses', { skip: NODE < 26 && 'this Node lets it pass' }, () => {
+describe('a handle refuses what the newest Node refuses', {
+  skip: NODE < 26 && 'this Node lets it pass',
+}, () => {
   for (const [name, call] of Object.entries(STRICTER)) test(name, () => sameOnBoth(call, 'r'))
 })
 

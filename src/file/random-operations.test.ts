@@ -3,7 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type EitherHandle, outcome, patternBytes, scratchFolder, show, withBoth } from './file.test.support.js'
+import {
+  type EitherHandle,
+  outcome,
+  patternBytes,
+  scratchFolder,
+  show,
+  withBoth,
+} from './file.test.support.js'
 
 /** One step of a sequence, as data, so that a failure prints what led to it. */
 interface Step {
@@ -39,10 +46,18 @@ const bytes = ({ offset, length, seed }: Step) => patternBytes(offset + length, 
 const ACTIONS: Record<string, Action> = {
   read: (file, s) => file.read(room(s), s.offset, s.length, s.position),
   readOptions: (file, s) => file.read(room(s), { offset: s.offset, position: s.position }),
-  readv: (file, s) => file.readv(s.parts.map(part => Buffer.alloc(part)), s.position ?? undefined),
+  readv: (file, s) =>
+    file.readv(
+      s.parts.map(part => Buffer.alloc(part)),
+      s.position ?? undefined,
+    ),
   write: (file, s) => file.write(bytes(s), s.offset, s.length, s.position),
   writeOptions: (file, s) => file.write(bytes(s), { length: s.length, position: s.position }),
-  writev: (file, s) => file.writev(s.parts.map(part => patternBytes(part, s.seed)), s.position ?? undefined),
+  writev: (file, s) =>
+    file.writev(
+      s.parts.map(part => patternBytes(part, s.seed)),
+      s.position ?? undefined,
+    ),
   writeText: (file, s) => file.write(bytes(s).toString('latin1'), s.position, 'latin1'),
   truncate: (file, s) => file.truncate(s.length),
   stat: async file => (await file.stat()).size,

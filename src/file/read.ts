@@ -100,7 +100,8 @@ export function readIntoAll(
   return cursor.run(() => submitReadv(descriptor, buffers, -1, cursor))
 }
 
-function submitReadv(
+/** Hands a vectored read to the engine, otherwise as `submitRead()`. */
+export function submitReadv(
   descriptor: Descriptor,
   buffers: readonly ArrayBufferView[],
   position: number,

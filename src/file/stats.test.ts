@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { type BigIntStats, Stats, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  type BigIntStats,
+  Stats,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { open as openNode } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'

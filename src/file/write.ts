@@ -1,5 +1,5 @@
 import { engine } from '../engine/index.js'
-import { IOV_MAX, iovecs, RWF } from '../kernel/index.js'
+import { IOSQE, IOV_MAX, iovecs, RWF } from '../kernel/index.js'
 import { regionOf } from '../memory/index.js'
 import { addFlags, prepareWriteAt, prepareWritev } from '../ring/index.js'
 import type { Descriptor } from './descriptor.js'
@@ -104,6 +104,30 @@ export function submitWrite(
   )
 }
 
+/**
+ * Hands a long write of a regular file to the engine, to be copied on another thread whatever the file system would do.
+ *
+ * @returns how many bytes were written
+ */
+export function submitLongWrite(
+  descriptor: Descriptor,
+  view: ArrayBufferView,
+  offset: number,
+  length: number,
+  position: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const address = regionOf(view.buffer).address + view.byteOffset + offset
+  return engine().run(
+    (queue, userData) => {
+      if (!prepareWriteAt(queue, descriptor.fd, address, length, position, userData)) return false
+      queue.mark(IOSQE.ASYNC)
+      return true
+    },
+    { syscall: 'write', buffers: [view], moves: true, signal, usage: descriptor },
+  )
+}
+
 interface WriteJob {
   descriptor: Descriptor
   view: ArrayBufferView
@@ -160,24 +184,22 @@ export function writeFromAll(
     : cursor.hold(() => writeAllFully(descriptor, buffers, -1))
 }
 
-function submitWritev(
+/** Hands a vectored write to the engine, otherwise as `submitWrite()`. */
+export function submitWritev(
   descriptor: Descriptor,
   buffers: readonly ArrayBufferView[],
   position: number,
   usage: Descriptor | Descriptor['cursor'],
 ): Promise<unknown> {
   const vectors = iovecs(buffers)
-  return engine().run(
-    (queue, userData) => prepareWritev(queue, descriptor.fd, vectors, position, userData),
-    {
-      syscall: 'write',
-      held: vectors,
-      buffers,
-      finish: bytesWritten => ({ bytesWritten, buffers }),
-      moves: true,
-      usage,
-    },
-  )
+  return engine().run((queue, userData) => prepareWritev(queue, descriptor.fd, vectors, position, userData), {
+    syscall: 'write',
+    held: vectors,
+    buffers,
+    finish: bytesWritten => ({ bytesWritten, buffers }),
+    moves: true,
+    usage,
+  })
 }
 
 async function writeAllFully(
