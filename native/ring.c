@@ -100,7 +100,7 @@ struct ring {
   uint32_t entry_mask, mask;
   uint32_t entry_size, completion_size;
   bool open;
-  enum { COUNTING, DRAINING, DRAINED } end; /* how it is known that nothing is in flight */
+  enum { COUNTING, DRAINING, DRAINED, NO_DRAIN } end; /* how it is known that nothing is in flight */
 };
 
 static long enter_kernel(const struct control *control, uint32_t submit, uint32_t wait, uint32_t flags) {
@@ -172,6 +172,10 @@ static bool late(const struct timespec *start) {
   return now.tv_sec - start->tv_sec >= GUARD_SECONDS;
 }
 
+static void drop_entries(struct ring *ring) {
+  __atomic_store_n(ring->sq_tail, __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+}
+
 /*
  * What was published but never consumed will not start. A kernel thread, though, may be taking it just now, and says
  * so only afterwards: it takes all, and what it started is cancelled.
@@ -184,7 +188,12 @@ static void stop_intake(struct ring *ring, const struct timespec *start) {
     if (enter_kernel(control, 0, 0, flags) < 0) break; /* disabled, or its thread is dead */
     nanosleep(&pause, NULL);
   }
-  __atomic_store_n(ring->sq_tail, __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+  drop_entries(ring);
+}
+
+/* Cancelling everything may cancel it too; then it is begun again. */
+static void drain_ends(struct ring *ring, int32_t result) {
+  ring->end = result == 0 ? DRAINED : result == -ECANCELED ? COUNTING : NO_DRAIN;
 }
 
 /* Counts and drops what has completed; a completion that announces more does not end its request. */
@@ -194,7 +203,7 @@ static void drop_completions(struct ring *ring) {
   for (; head != tail; head++) {
     const struct completion *completion =
         (const void *)(ring->completions + (size_t)(head & ring->mask) * ring->completion_size);
-    if (completion->user_data == DRAIN) ring->end = completion->result == 0 ? DRAINED : COUNTING;
+    if (completion->user_data == DRAIN) drain_ends(ring, completion->result);
     if ((completion->flags & (COMPLETION_MORE | COMPLETION_SKIP)) == 0) ring->control->ended++;
     /* Among those of 16 bytes, one of 32 takes two places. */
     if ((completion->flags & COMPLETION_32) != 0 && ring->completion_size == sizeof *completion) head++;
@@ -208,17 +217,23 @@ static void drop_completions(struct ring *ring) {
  */
 static void begin_drain(struct ring *ring) {
   struct control *control = ring->control;
-  if ((control->kind & KIND_MESSAGES) == 0 || ring->end != COUNTING) return;
+  if (ring->end != COUNTING) return;
+  ring->end = NO_DRAIN;
+  if ((control->kind & KIND_MESSAGES) == 0) return;
   uint32_t tail = *ring->sq_tail;
   struct entry *entry = (void *)(ring->entries + (size_t)(tail & ring->entry_mask) * ring->entry_size);
   *entry = (struct entry){.flags = ENTRY_DRAIN, .fd = -1, .user_data = DRAIN};
   __atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_SEQ_CST);
   uint32_t wake = (control->kind & KIND_POLLED) != 0 ? ENTER_SQ_WAKEUP : 0;
-  if (enter_kernel(control, 1, 0, wake | (control->flags & ENTER_REGISTERED_RING)) >= 0) ring->end = DRAINING;
+  if (enter_kernel(control, 1, 0, wake | (control->flags & ENTER_REGISTERED_RING)) >= 0) {
+    ring->end = DRAINING;
+  } else {
+    drop_entries(ring);
+  }
 }
 
 static bool busy(const struct ring *ring) {
-  return ring->end == COUNTING ? in_flight(ring) > 0 : ring->end == DRAINING;
+  return ring->end == NO_DRAIN ? in_flight(ring) > 0 : ring->end != DRAINED;
 }
 
 static void cancel_everything(struct ring *ring) {
@@ -257,6 +272,7 @@ static int32_t close_ring(struct ring *ring, bool force) {
   begin_drain(ring);
   while (busy(ring) && !late(&start)) {
     cancel_everything(ring);
+    begin_drain(ring);
     control->argument.sigmask = 0;
     control->argument.sigmask_size = 0;
     control->argument.min_wait_usec = 0;

@@ -25,7 +25,7 @@ export interface BlockRingOptions {
  */
 export class BlockRing extends BufferGroup {
   readonly blockSize: number
-  #blocks: ArrayBuffer[] = []
+  readonly #blocks: ArrayBuffer[] = []
   /** Where the rest of each block begins. */
   readonly #used: Uint32Array
 
@@ -35,8 +35,14 @@ export class BlockRing extends BufferGroup {
     checkInteger(blockSize, 'options.blockSize', 1, 2 ** 30)
     super(host, group, entries, true, closed)
     this.blockSize = blockSize
+    host.kept.add(this.#blocks)
     this.#used = new Uint32Array(this.entries)
-    for (let id = 0; id < this.entries; id++) this.#replace(id)
+    try {
+      for (let id = 0; id < this.entries; id++) this.#replace(id)
+    } catch (error) {
+      this.close()
+      throw error
+    }
     this.publish()
   }
 
@@ -71,6 +77,7 @@ export class BlockRing extends BufferGroup {
 
   /** Blocks live on in their views. */
   protected override release(): void {
-    this.#blocks = []
+    this.host.kept.delete(this.#blocks)
+    this.#blocks.length = 0
   }
 }

@@ -20,6 +20,8 @@ const MAX_ENTRIES = 32768
 
 /** What a buffer group needs of its ring. */
 export interface BufferHost {
+  /** What is in it lives until the ring is closed. */
+  readonly kept: Set<object>
   /** io_uring_register(2); throws its system error. */
   register(operation: number, argument: ArrayBufferView, count: number): number
 }
@@ -39,7 +41,7 @@ export class BufferGroup {
   readonly incremental: boolean
   /** Buffers that the kernel can still pick. */
   protected offered = 0
-  readonly #host: BufferHost
+  protected readonly host: BufferHost
   readonly #closed: () => void
   readonly #ring: MappedMemory
   readonly #descriptors: DataView
@@ -54,7 +56,7 @@ export class BufferGroup {
     this.group = group
     this.entries = 2 ** Math.ceil(Math.log2(entries))
     this.incremental = incremental
-    this.#host = host
+    this.host = host
     this.#closed = closed
     this.#ring = anonymousMemory(this.entries * IO_URING_BUF.SIZE)
     this.#descriptors = new DataView(this.#ring.buffer)
@@ -65,6 +67,7 @@ export class BufferGroup {
       unmapMemory(this.#ring)
       throw error
     }
+    host.kept.add(this.#ring.buffer)
   }
 
   #register(operation: number): void {
@@ -75,7 +78,7 @@ export class BufferGroup {
     view.setUint32(IO_URING_BUF_REG.RING_ENTRIES, this.entries, true)
     view.setUint16(IO_URING_BUF_REG.BGID, this.group, true)
     view.setUint16(IO_URING_BUF_REG.FLAGS, this.incremental ? IOU_PBUF_RING.INC : 0, true)
-    this.#host.register(operation, view, 1)
+    this.host.register(operation, view, 1)
   }
 
   /** Buffers that the kernel can still pick. */
@@ -117,7 +120,7 @@ export class BufferGroup {
   get head(): number {
     const view = new DataView(new ArrayBuffer(IO_URING_BUF_STATUS.SIZE))
     view.setUint32(IO_URING_BUF_STATUS.BUF_GROUP, this.group, true)
-    this.#host.register(IORING_REGISTER.PBUF_STATUS, view, 1)
+    this.host.register(IORING_REGISTER.PBUF_STATUS, view, 1)
     return view.getUint32(IO_URING_BUF_STATUS.HEAD, true)
   }
 
@@ -133,6 +136,7 @@ export class BufferGroup {
     if (!this.#open) return
     this.#open = false
     this.#closed()
+    this.host.kept.delete(this.#ring.buffer)
     unmapMemory(this.#ring)
     this.release()
   }

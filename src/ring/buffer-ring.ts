@@ -39,6 +39,7 @@ export class BufferRing extends BufferGroup {
       this.close()
       throw error
     }
+    host.kept.add(this.#slab.buffer)
     this.#bytes = new Uint8Array(this.#slab.buffer)
     this.#used = new Uint32Array(this.entries)
     for (let id = 0; id < this.entries; id++) this.#offer(id)
@@ -77,6 +78,8 @@ export class BufferRing extends BufferGroup {
 
   /** The slab is unmapped with the group; views of it are empty from then on. */
   protected override release(): void {
-    if (this.#slab !== undefined) unmapMemory(this.#slab)
+    if (this.#slab === undefined) return
+    this.host.kept.delete(this.#slab.buffer)
+    unmapMemory(this.#slab)
   }
 }

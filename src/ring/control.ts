@@ -1,4 +1,4 @@
-import { addressOf, IO_URING_GETEVENTS_ARG } from '../kernel/index.js'
+import { addressOf, IO_URING_GETEVENTS_ARG, setTimespec, TIMESPEC } from '../kernel/index.js'
 
 /** Words of the control block, as native/ring.c lays it out. */
 export const CONTROL = {
@@ -17,7 +17,7 @@ export const KIND = { POLLED: 1, MESSAGES: 2 } as const
 
 const ARGUMENT = 32
 const ENTERS = 56
-const TIMESPEC = 64
+const TIME = 64
 const BYTES = 80
 const HIGH = 2 ** 32
 
@@ -28,13 +28,16 @@ const HIGH = 2 ** 32
 export class Control {
   readonly words: Int32Array
   readonly #view: DataView
-  readonly #timespec: number
+  readonly #time: Uint32Array
 
   constructor(fd: number) {
     const buffer = new ArrayBuffer(BYTES)
     this.words = new Int32Array(buffer)
     this.#view = new DataView(buffer)
-    this.#timespec = addressOf(buffer) + TIMESPEC
+    this.#time = new Uint32Array(buffer, TIME, TIMESPEC.SIZE / 4)
+    const address = addressOf(this.#time)
+    this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.TS, address % HIGH, true)
+    this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.TS + 4, address / HIGH, true)
     this.words[CONTROL.FD] = fd
     this.words[CONTROL.ENTER_FD] = fd
   }
@@ -47,18 +50,11 @@ export class Control {
   /**
    * Limits how long the next `enter` with `EXT_ARG` waits.
    *
-   * @param timeoutMs at most so long in all; Infinity for no limit
+   * @param timeoutMs at most so long in all
    * @param minWaitUs how long to wait for the whole batch before one completion suffices (kernel 6.12)
    */
   setTimeout(timeoutMs: number, minWaitUs: number): void {
-    const limited = Number.isFinite(timeoutMs)
-    const at = limited ? this.#timespec : 0
-    this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.TS, at % HIGH, true)
-    this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.TS + 4, at / HIGH, true)
     this.#view.setUint32(ARGUMENT + IO_URING_GETEVENTS_ARG.MIN_WAIT_USEC, minWaitUs, true)
-    if (!limited) return
-    const seconds = Math.floor(timeoutMs / 1000)
-    this.#view.setBigInt64(TIMESPEC, BigInt(seconds), true)
-    this.#view.setBigInt64(TIMESPEC + 8, BigInt(Math.round((timeoutMs - seconds * 1000) * 1e6)), true)
+    setTimespec(this.#time, timeoutMs)
   }
 }

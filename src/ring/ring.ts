@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import {
   checkInteger,
   errnoOf,
@@ -6,9 +7,10 @@ import {
   IORING_FEAT,
   IORING_SETUP,
   IORING_SQ,
-  invalidArgValue,
+  invalidArgType,
   type NativeRing,
   native,
+  outOfRange,
   SluiceError,
   syscall,
   systemError,
@@ -16,39 +18,15 @@ import {
 import { type CompletionCallback, CompletionQueue } from './completion-queue.js'
 import { CONTROL, Control, KIND } from './control.js'
 import { Registrar } from './registrar.js'
+import {
+  MAX_COMPLETIONS,
+  MAX_ENTRIES,
+  type RingMode,
+  type RingOptions,
+  setupRequest,
+} from './ring-options.js'
 import { RingMemory, setupRing } from './setup.js'
 import { SubmissionQueue } from './submission-queue.js'
-
-/**
- * How completions come to the thread.
- *
- * - `hosted`: the thread runs Node's event loop; the ring's descriptor is readable when completions wait
- * - `dedicated`: the ring is the thread's loop; it blocks in `submit(waitFor)`, and completions run only there
- * - `sqpoll`: a kernel thread takes submissions without a system call, at the price of a core while it is busy;
- *   it keeps the credentials of the ring's creation
- */
-export type RingMode = 'hosted' | 'dedicated' | 'sqpoll'
-
-/** How a {@link Ring} is made. */
-export interface RingOptions {
-  /** Submission entries, rounded up to a power of two; 256 by default, 32768 at most. */
-  entries?: number
-  /** Completion entries, rounded up to a power of two; four times the submission entries by default. */
-  completionEntries?: number
-  mode?: RingMode
-  /** With `sqpoll`: how long the kernel thread spins before it sleeps, in milliseconds; 1000 by default. */
-  sqThreadIdle?: number
-  /** With `sqpoll`: the CPU that the kernel thread is bound to. */
-  sqThreadCpu?: number
-  /** A ring whose kernel workers (and SQPOLL thread) this one shares. */
-  share?: Ring
-  /** Further flags of `IORING_SETUP`: `IOPOLL`, `SQE128`, `CQE32`, `R_DISABLED`, … */
-  flags?: number
-  /** Kernel workers for what would block: on files (`bounded`) and on everything else (`unbounded`). */
-  workers?: { bounded: number; unbounded: number }
-  /** Other rings post messages here, so a wait may wait although nothing of this ring's own is in flight. */
-  messages?: boolean
-}
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { TO_SUBMIT, MIN_COMPLETE, FLAGS, RESULT } = CONTROL
@@ -60,57 +38,14 @@ const EAGAIN = -errnoOf('EAGAIN')
 const EBUSY = -errnoOf('EBUSY')
 const ETIME = -errnoOf('ETIME')
 const EBADR = -errnoOf('EBADR')
-const MAX_ENTRIES = 32768
-const MAX_COMPLETIONS = 2 * MAX_ENTRIES
+/** How long a worker stays in the kernel at most. */
+const SLICE_MS = 100
 /** Rounds of running deferred completions in one reap; each runs 20 or more. */
 const REAP_ROUNDS = 4096
 
-const MODES: Record<RingMode, { required: number; optional: readonly number[] }> = {
-  hosted: {
-    required: 0,
-    // TASKRUN_FLAG is refused without COOP_TASKRUN, so both go together.
-    optional: [
-      IORING_SETUP.NO_SQARRAY,
-      IORING_SETUP.SINGLE_ISSUER,
-      IORING_SETUP.COOP_TASKRUN | IORING_SETUP.TASKRUN_FLAG,
-      IORING_SETUP.SUBMIT_ALL,
-    ],
-  },
-  dedicated: {
-    required: 0,
-    optional: [
-      IORING_SETUP.NO_SQARRAY,
-      IORING_SETUP.SINGLE_ISSUER | IORING_SETUP.DEFER_TASKRUN | IORING_SETUP.TASKRUN_FLAG,
-      IORING_SETUP.SUBMIT_ALL,
-    ],
-  },
-  sqpoll: {
-    required: IORING_SETUP.SQPOLL,
-    optional: [IORING_SETUP.NO_SQARRAY, IORING_SETUP.SINGLE_ISSUER, IORING_SETUP.SUBMIT_ALL],
-  },
-}
-
-function request(options: RingOptions) {
-  const { entries = 256, mode = 'hosted', share, sqThreadIdle = 1000, sqThreadCpu = -1, flags = 0 } = options
-  checkInteger(entries, 'options.entries', 1, MAX_ENTRIES)
-  const { completionEntries = Math.min(entries * 4, MAX_COMPLETIONS) } = options
-  checkInteger(completionEntries, 'options.completionEntries', 1, MAX_COMPLETIONS)
-  checkInteger(sqThreadIdle, 'options.sqThreadIdle', 0, 2 ** 31 - 1)
-  checkInteger(sqThreadCpu, 'options.sqThreadCpu', -1, 65535)
-  checkInteger(flags, 'options.flags', 0, 2 ** 31 - 1)
-  if (!Object.hasOwn(MODES, mode))
-    throw invalidArgValue('options.mode', mode, 'is not hosted, dedicated or sqpoll')
-  const attach = share === undefined ? 0 : IORING_SETUP.ATTACH_WQ
-  const bind = sqThreadCpu < 0 ? 0 : IORING_SETUP.SQ_AFF
-  return {
-    entries,
-    completionEntries,
-    required: MODES[mode].required | IORING_SETUP.CQSIZE | flags | attach | bind,
-    optional: MODES[mode].optional,
-    sqThreadIdleMs: sqThreadIdle,
-    sqThreadCpu,
-    wqFd: share?.fd ?? 0,
-  }
+function checkTime(value: unknown, name: string): void {
+  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value)
+  if (!(value >= 0)) throw outOfRange(name, '>= 0', value)
 }
 
 /**
@@ -146,14 +81,13 @@ export class Ring extends Registrar {
   readonly #control: Control
   readonly #words: Int32Array
   #memory: RingMemory
-  /** Not to be submitted to in the plain way: polled by a kernel thread, or closed. */
+  /** Not to be submitted to in the plain way: polled by a kernel thread, on a thread that can be ended, or closed. */
   #special = false
   #open = true
 
   /** @throws the system error of io_uring_setup(2): `EPERM`, `ENOSYS`, `EACCES`, `ENOMEM`, … */
   constructor(options: RingOptions = {}) {
-    const wanted = request(options)
-    const { fd, flags, features, memory } = setupRing(wanted)
+    const { fd, flags, features, memory } = setupRing(setupRequest(options))
     super(fd)
     this.mode = options.mode ?? 'hosted'
     this.flags = flags
@@ -175,7 +109,7 @@ export class Ring extends Registrar {
     }
     this.#native = handle
     this.#address = handle.address
-    this.#special = this.#polled
+    this.#special = this.#polled || !isMainThread
     try {
       this.#settle(options)
     } catch (error) {
@@ -230,15 +164,18 @@ export class Ring extends Registrar {
   #enterWith(flags: number, toSubmit: number, waitFor: number): number {
     const before = this.#words[FLAGS]
     this.#words[FLAGS] |= flags
-    const result = this.#enter(toSubmit, waitFor)
-    this.#words[FLAGS] = before
-    return result
+    try {
+      return this.#enter(toSubmit, waitFor)
+    } finally {
+      this.#words[FLAGS] = before
+    }
   }
 
   /**
    * Hands every prepared entry to the kernel, and waits.
    *
-   * @param waitFor completions to wait for; no more than are in flight, so that it cannot wait for ever
+   * @param waitFor completions to wait for; no more than are in flight, so that it cannot wait for ever. While a
+   *   completion is being handed out, those handed out before it count as well
    * @param timeoutMs how long to wait at most; a wait that is limited may also end early on a signal
    * @param minWaitUs with a limit: how long to hold out for all before one completion suffices (kernel 6.12)
    * @returns entries consumed. Fewer than were prepared when the completion queue must be reaped first
@@ -262,10 +199,38 @@ export class Ring extends Registrar {
   #submitSpecially(waitFor: number, timeoutMs = Infinity, minWaitUs: number): number {
     if (!this.#open) throw new SluiceError('ERR_SLUICE_CLOSED', 'The ring is closed')
     const limited = timeoutMs !== Infinity
+    if (limited) {
+      checkTime(timeoutMs, 'timeoutMs')
+      checkInteger(minWaitUs, 'minWaitUs', 0, 2 ** 32 - 1)
+    }
+    if (waitFor > 0 && !isMainThread) return this.#submitInSlices(waitFor, timeoutMs, limited ? minWaitUs : 0)
     if (limited) this.#control.setTimeout(timeoutMs, minWaitUs)
-    const flags = limited ? EXT_ARG : 0
-    if (this.#polled) return this.#submitPolled(waitFor, flags)
-    return this.#enterWith(flags, this.submissions.publish(), this.#worthWaitingFor(waitFor))
+    return this.#submitOnce(waitFor, limited ? EXT_ARG : 0)
+  }
+
+  /**
+   * A worker that blocks in the kernel cannot be terminated, and holds up the end of the process: now and then it
+   * must come back to JavaScript, where V8 ends it.
+   */
+  #submitInSlices(waitFor: number, timeoutMs: number, minWaitUs: number): number {
+    const start = timeoutMs === Infinity ? 0 : performance.now()
+    let consumed = 0
+    for (let spentMs = 0; ; spentMs = performance.now() - start) {
+      const slice = Math.min(Math.max(0, timeoutMs - spentMs), SLICE_MS)
+      const minWait = Math.max(0, minWaitUs - spentMs * 1000)
+      this.#control.setTimeout(slice, minWait)
+      consumed += this.#submitOnce(waitFor, EXT_ARG)
+      const { ready } = this.completions
+      if (ready >= this.#worthWaitingFor(waitFor) || this.submissions.unconsumed > 0) return consumed
+      if (slice < SLICE_MS || (minWaitUs > 0 && minWait <= slice * 1000 && ready > 0)) return consumed
+    }
+  }
+
+  #submitOnce(waitFor: number, extended: number): number {
+    if (this.#polled) return this.#submitPolled(waitFor, extended)
+    const left = this.submissions.publish()
+    const wait = this.#worthWaitingFor(waitFor)
+    return left === 0 && wait === 0 ? 0 : this.#enterWith(extended, left, wait)
   }
 
   #submitPolled(waitFor: number, extended: number): number {
@@ -299,7 +264,8 @@ export class Ring extends Registrar {
     if (this.inFlight - this.submissions.unconsumed <= 0 && result === EAGAIN) {
       throw systemError(result, 'io_uring_enter')
     }
-    this.#enter(0, 1)
+    // Who did not ask to wait must not be made to: completions are fetched, and it is for the caller to come again.
+    this.#enterWith(GETEVENTS, 0, Math.min(1, this.#words[MIN_COMPLETE]))
     return 0
   }
 
@@ -329,7 +295,7 @@ export class Ring extends Registrar {
    *
    * @throws the system error of io_uring_register(2); `EINVAL` on a ring of another mode or an older kernel
    */
-  resize(entries: number, completionEntries = entries * 4): void {
+  resize(entries: number, completionEntries = Math.min(entries * 4, MAX_COMPLETIONS)): void {
     checkInteger(entries, 'entries', 1, MAX_ENTRIES)
     checkInteger(completionEntries, 'completionEntries', 1, MAX_COMPLETIONS)
     this.submit()

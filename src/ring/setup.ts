@@ -40,7 +40,7 @@ export interface SetupResult {
   flags: number
   /** Bits of `IORING_FEAT`. */
   features: number
-  params: DataView
+  memory: RingMemory
 }
 
 function attempt(request: SetupRequest, flags: number): { fd: number; params: DataView } {
@@ -57,16 +57,26 @@ function attempt(request: SetupRequest, flags: number): { fd: number; params: Da
  * Makes a ring with as many of the wanted flags as this kernel has. A flag it does not know is EINVAL, so the
  * newest are given up one by one.
  *
- * @throws the system error of io_uring_setup(2)
+ * @throws the system error of io_uring_setup(2), or of mmap(2)
  */
 export function setupRing(request: SetupRequest): SetupResult {
   const optional = [...request.optional]
   while (true) {
     const flags = optional.reduce((all, flag) => all | flag, request.required)
     const { fd, params } = attempt(request, flags)
-    if (fd >= 0) return { fd, flags, features: params.getUint32(IO_URING_PARAMS.FEATURES, true), params }
+    if (fd >= 0) return mapped(fd, flags, params)
     if (fd !== EINVAL || optional.length === 0) throw systemError(fd, 'io_uring_setup')
     optional.shift()
+  }
+}
+
+function mapped(fd: number, flags: number, params: DataView): SetupResult {
+  try {
+    const features = params.getUint32(IO_URING_PARAMS.FEATURES, true)
+    return { fd, flags, features, memory: new RingMemory(fd, flags, params) }
+  } catch (error) {
+    syscall('close', fd)
+    throw error
   }
 }
 
@@ -94,7 +104,12 @@ export class RingMemory {
       cq(IO_CQRING_OFFSETS.CQES) + completions * (CQE_BYTES << wideCompletion),
     )
     this.#queues = mapRing(fd, bytes, IORING_OFF.SQ_RING)
-    this.#entries = mapRing(fd, entries * (SQE_BYTES << wideEntry), IORING_OFF.SQES)
+    try {
+      this.#entries = mapRing(fd, entries * (SQE_BYTES << wideEntry), IORING_OFF.SQES)
+    } catch (error) {
+      unmapMemory(this.#queues)
+      throw error
+    }
     const shared = new Int32Array(this.#queues.buffer, 0, Math.floor(bytes / 4))
     this.submission = {
       shared,
@@ -133,12 +148,15 @@ export class RingMemory {
       at(completion.entriesIndex),
       completion.capacity - 1,
       4 << completion.entryShift,
+      this.#entries.address,
+      submission.capacity - 1,
+      4 << submission.entryShift,
     )
   }
 
-  /** The mapping of the queues. */
-  get queues(): ArrayBuffer {
-    return this.#queues.buffer
+  /** The two mappings. */
+  get buffers(): ArrayBuffer[] {
+    return [this.#queues.buffer, this.#entries.buffer]
   }
 
   /** Unmaps both; every view of them is empty afterwards. */
@@ -152,6 +170,9 @@ function mapRing(fd: number, bytes: number, offset: number): MappedMemory {
   const memory = mapMemory(bytes, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.POPULATE, fd, offset)
   // A child must not share the queues: two processes would move the same head.
   const result = syscall('madvise', memory.address, bytes, MADV.DONTFORK)
-  if (result < 0) throw systemError(result, 'madvise')
+  if (result < 0) {
+    unmapMemory(memory)
+    throw systemError(result, 'madvise')
+  }
   return memory
 }
