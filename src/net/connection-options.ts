@@ -1,5 +1,4 @@
 import { checkInteger, invalidArgValue } from '../kernel/index.js'
-import type { Connection } from './connection.js'
 
 const MAX_BOUND = 2 ** 30
 /** What setInterval() takes, times eight. */
@@ -22,17 +21,11 @@ export interface ConnectionOptions {
   readTimeout?: number
 }
 
-/** {@link ConnectionOptions}, checked, and whom to tell of the end; one for all connections of a listener. */
-export interface ConnectionSettings extends Required<ConnectionOptions> {
-  /** The descriptor has been closed. */
-  closed?: ((connection: Connection) => void) | undefined
-}
+/** {@link ConnectionOptions}, checked and complete; one for all connections of a listener. */
+export type ConnectionSettings = Readonly<Required<ConnectionOptions>>
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
-export function connectionSettings(
-  options: ConnectionOptions,
-  closed?: (connection: Connection) => void,
-): ConnectionSettings {
+export function connectionSettings(options: ConnectionOptions): ConnectionSettings {
   const { receiveBound = 65536, sendBound = 2 ** 20, overflow = 'block' } = options
   const { idleTimeout = 0, readTimeout = 0 } = options
   checkInteger(receiveBound, 'options.receiveBound', 1, MAX_BOUND)
@@ -42,5 +35,5 @@ export function connectionSettings(
   if (overflow !== 'block' && overflow !== 'reject') {
     throw invalidArgValue('options.overflow', overflow, 'is not block or reject')
   }
-  return { receiveBound, sendBound, overflow, idleTimeout, readTimeout, closed }
+  return { receiveBound, sendBound, overflow, idleTimeout, readTimeout }
 }

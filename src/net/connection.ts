@@ -1,5 +1,6 @@
 import { AbortError, invalidArgType, SluiceError, SOL, type SocketAddress, TCP } from '../kernel/index.js'
 import type { ConnectionSettings } from './connection-options.js'
+import { ConnectionDuplex } from './duplex.js'
 import type { Receiver } from './receiver.js'
 import type { Sender } from './sender.js'
 import { socketAddress } from './socket-address.js'
@@ -41,17 +42,17 @@ export class Connection implements AsyncIterable<Uint8Array> {
   readonly #socket: StreamSocket
   readonly #receiver: Receiver
   readonly #sender: Sender
-  #closed: Promise<void> | undefined
-  #handedOn = false
+  #closing: Promise<void> | undefined
+  #duplex: ConnectionDuplex | undefined
   #remote: SocketAddress | undefined
 
   /** Takes over a connected socket; for users there are `connect()`, `listen()` and `adopt()`. */
-  constructor(fd: number, settings: ConnectionSettings) {
+  constructor(fd: number, settings: ConnectionSettings, closed?: (connection: Connection) => void) {
     const socket = new StreamSocket(fd, settings)
     this.#socket = socket
     this.#receiver = socket.receiver
     this.#sender = socket.sender
-    if (settings.closed !== undefined) socket.closed = () => settings.closed?.(this)
+    if (closed !== undefined) socket.closed = () => closed(this)
   }
 
   /** The descriptor; -1 once closed. Whoever uses it by himself borrows it: {@link Connection.lend}. */
@@ -66,7 +67,12 @@ export class Connection implements AsyncIterable<Uint8Array> {
 
   /** Whether it was handed on with `toDuplex()`: then its listener does not close it when the handler is through. */
   get handedOn(): boolean {
-    return this.#handedOn
+    return this.#duplex !== undefined
+  }
+
+  /** Settles when the descriptor has been closed, for whatever reason; it never rejects. */
+  get closed(): Promise<void> {
+    return this.#whenClosed()
   }
 
   /** What it failed with, if it did. */
@@ -189,8 +195,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
    * @returns when the descriptor is closed; it never rejects
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
+    this.#closing ??= this.#close()
+    return this.#closing
   }
 
   async #close(): Promise<void> {
@@ -200,8 +206,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
   }
 
   /** As `close()`, without waiting for what was written. @param error what waiting reads and writes reject with */
-  destroy(error: Error = closed()): Promise<void> {
-    this.#socket.destroy(error)
+  destroy(error?: Error): Promise<void> {
+    this.#socket.destroy(error ?? closed(), error !== undefined)
     return this.#whenClosed()
   }
 
@@ -226,6 +232,16 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /** As `close()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /**
+   * The connection as a stream of Node's: `server.emit('connection', connection.toDuplex())` serves it by `http`,
+   * `https`, `http2`; `new TLSSocket(connection.toDuplex())` encrypts it. From then on it is the stream's alone, and its
+   * listener does not close it when the handler is through.
+   */
+  toDuplex(): ConnectionDuplex {
+    this.#duplex ??= new ConnectionDuplex(this)
+    return this.#duplex
   }
 
   /** Has it keep the process alive again. */

@@ -135,6 +135,7 @@ class Accepting implements Handle {
   readonly #handler: ConnectionHandler
   readonly #context = new AsyncResource('SluiceListener')
   readonly #ended: (() => void) | undefined
+  readonly #onClosed = (connection: Connection) => this.#connectionClosed(connection)
   /** Accepted past `maxConnections`, before the kernel heard of it. */
   #parked: number[] = []
   #armed = false
@@ -153,7 +154,7 @@ class Accepting implements Handle {
     ended: (() => void) | undefined,
   ) {
     this.#fd = fd
-    this.#settings = connectionSettings(options, connection => this.#connectionClosed(connection))
+    this.#settings = connectionSettings(options)
     this.#maxConnections = options.maxConnections ?? Infinity
     this.#onError = options.onError ?? warn
     this.#handler = handler
@@ -243,7 +244,7 @@ class Accepting implements Handle {
     this.#accepted++
     let connection: Connection
     try {
-      connection = new Connection(fd, this.#settings)
+      connection = new Connection(fd, this.#settings, this.#onClosed)
     } catch (error) {
       syscall('close', fd)
       this.#report(error as Error)

@@ -244,7 +244,10 @@ export abstract class Receiver {
 
   /** Nothing more comes. @param result 0 at the peer's end, else -errno */
   protected over(result: number): void {
-    this.finish(result === 0 ? undefined : systemError(result, 'read'))
+    if (this.end !== undefined) return
+    const error = result === 0 ? undefined : systemError(result, 'read')
+    this.finish(error)
+    this.#owner.receiveEnded(error)
   }
 
   /** Nothing more comes: what is queued can still be read at the peer's end, but not after a failure. */
@@ -252,7 +255,6 @@ export abstract class Receiver {
     if (this.end !== undefined) return
     this.end = error ?? 'ended'
     if (!this.#direct) this.#settleEnd()
-    this.#owner.receiveEnded(error)
   }
 
   #settleEnd(): void {

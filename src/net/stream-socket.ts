@@ -132,10 +132,10 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
     this.#closeWhenIdle()
   }
 
-  /** Ends everything now: what waits rejects with the error. */
-  destroy(error: Error): void {
+  /** Ends everything now: what waits rejects with the error. @param failed whether that is what the connection failed with */
+  destroy(error: Error, failed = true): void {
     if (this.#state !== 'open') return
-    this.error = error
+    if (failed) this.error = error
     this.receiver.finish(error)
     this.#wind(error)
   }
@@ -163,7 +163,7 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
   reset(error: Error): void {
     if (this.#state !== 'open') return
     setLinger(this.fd)
-    this.destroy(error)
+    this.destroy(error, false)
   }
 
   #closeWhenIdle(): void {
