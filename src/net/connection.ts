@@ -20,6 +20,8 @@ export interface Loan {
   readonly gone: AbortSignal
   /** What had been received and not read: it comes before anything that the descriptor gives. */
   readonly early: Uint8Array[]
+  /** Counts bytes that were moved by the descriptor: they are bytes of the connection, and put its time-outs off. */
+  moved(bytes: number): void
   /** Gives the descriptor back. @param unread what came from it and belongs to the next read */
   release(unread?: readonly Uint8Array[]): void
 }
@@ -291,6 +293,10 @@ export class Connection implements AsyncIterable<Uint8Array> {
       fd: socket.fd,
       gone,
       early,
+      moved: bytes => {
+        const half = direction === 'read' ? this.#receiver : this.#sender
+        half.bytes += bytes
+      },
       release: (unread = []) => {
         if (!lent) return
         lent = false
