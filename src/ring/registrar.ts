@@ -7,16 +7,12 @@ import {
   IO_URING_PARAMS,
   IO_URING_PROBE,
   IO_URING_PROBE_OP,
-  IO_URING_RESTRICTION,
   IO_URING_RSRC_REGISTER,
   IO_URING_RSRC_UPDATE2,
-  IO_URING_SYNC_CANCEL_REG,
-  IORING_ASYNC_CANCEL,
   IORING_REGISTER,
   IORING_REGISTER_CLONE,
   IORING_RSRC_REGISTER,
   IORING_SETUP,
-  invalidArgType,
   iovecs,
   SluiceError,
   setIovec,
@@ -26,45 +22,23 @@ import {
 import { BlockRing, type BlockRingOptions } from './block-ring.js'
 import type { BufferGroup, BufferHost } from './buffer-group.js'
 import { BufferRing, type BufferRingOptions } from './buffer-ring.js'
+import {
+  type CancelTarget,
+  cancelRequest,
+  checkViews,
+  cpuMask,
+  descriptors,
+  type Restriction,
+  restrictionTable,
+  setU64,
+  struct,
+} from './register-arguments.js'
 
-const HIGH = 2 ** 32
 const OPERATIONS = 256
 const MAX_BUFFERS = 16384
+const MAX_FILES = 2 ** 20
 const SELF = 0xffffffff
 const NOTHING = new Uint8Array(1)
-
-/** What may be cancelled at once. @see {@link Registrar.cancelNow} */
-export interface CancelTarget {
-  /** Operations with this user data. */
-  userData?: number
-  /** Operations on this descriptor. */
-  fd?: number
-  /** Operations of this kind, of `IORING_OP`. */
-  operation?: number
-  /** Every operation. */
-  any?: boolean
-  /** All that match rather than the first. */
-  all?: boolean
-  /** How long to wait for them to end, in milliseconds; for ever by default. */
-  timeoutMs?: number
-}
-
-/** One thing that a restricted ring may do. @see {@link Registrar.restrict} */
-export interface Restriction {
-  /** Of `IORING_RESTRICTION`. */
-  kind: number
-  /** An operation or flags, by `kind`. */
-  value: number
-}
-
-function struct(bytes: number): DataView {
-  return new DataView(new ArrayBuffer(bytes))
-}
-
-function setU64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % HIGH, true)
-  view.setUint32(at + 4, value / HIGH, true)
-}
 
 /**
  * What a ring has been told of in advance, so that the hot path need not look it up: buffers, files, buffer rings,
@@ -215,7 +189,7 @@ export class Registrar {
    */
   registerFiles(files: readonly number[] | number): void {
     if (typeof files === 'number') {
-      checkInteger(files, 'files', 1, 2 ** 20)
+      checkInteger(files, 'files', 1, MAX_FILES)
       this.#registerSparse(IORING_REGISTER.FILES2, files)
     } else {
       this.register(IORING_REGISTER.FILES, descriptors(files), files.length)
@@ -224,7 +198,7 @@ export class Registrar {
 
   /** Puts descriptors into places from `offset` on: -1 empties a place, -2 leaves it as it is. */
   updateFiles(offset: number, files: readonly number[]): void {
-    checkInteger(offset, 'offset', 0)
+    checkInteger(offset, 'offset', 0, MAX_FILES)
     this.#update(IORING_REGISTER.FILES_UPDATE2, offset, descriptors(files), files.length)
   }
 
@@ -235,6 +209,8 @@ export class Registrar {
 
   /** Where operations that make a descriptor may pick a place by themselves (`IORING_FILE_INDEX_ALLOC`). Kernel 6.0. */
   limitFileAllocation(offset: number, length: number): void {
+    checkInteger(offset, 'offset', 0, MAX_FILES)
+    checkInteger(length, 'length', 0, MAX_FILES)
     const view = struct(IO_URING_FILE_INDEX_RANGE.SIZE)
     view.setUint32(IO_URING_FILE_INDEX_RANGE.OFF, offset, true)
     view.setUint32(IO_URING_FILE_INDEX_RANGE.LEN, length, true)
@@ -257,6 +233,7 @@ export class Registrar {
 
   /** Signals an eventfd with each completion; `asyncOnly`: not with those that complete during submission. */
   registerEventfd(eventfd: number, options: { asyncOnly?: boolean } = {}): void {
+    checkInteger(eventfd, 'eventfd', 0, 2 ** 31 - 1)
     const operation = options.asyncOnly ? IORING_REGISTER.EVENTFD_ASYNC : IORING_REGISTER.EVENTFD
     this.register(operation, Int32Array.of(eventfd), 1)
   }
@@ -273,18 +250,13 @@ export class Registrar {
 
   /** Forgets credentials. */
   unregisterPersonality(id: number): void {
+    checkInteger(id, 'id', 0, 65535)
     this.register(IORING_REGISTER.UNREGISTER_PERSONALITY, 0, id)
   }
 
   /** Limits, once, what a ring made with `R_DISABLED` may do. */
   restrict(restrictions: readonly Restriction[]): void {
-    const view = struct(restrictions.length * IO_URING_RESTRICTION.SIZE)
-    for (const [index, { kind, value }] of restrictions.entries()) {
-      const at = index * IO_URING_RESTRICTION.SIZE
-      view.setUint16(at + IO_URING_RESTRICTION.OPCODE, kind, true)
-      view.setUint8(at + IO_URING_RESTRICTION.OPERAND, value)
-    }
-    this.register(IORING_REGISTER.RESTRICTIONS, view, restrictions.length)
+    this.register(IORING_REGISTER.RESTRICTIONS, restrictionTable(restrictions), restrictions.length)
   }
 
   /** Starts a ring made with `R_DISABLED`; the calling thread becomes its issuer. */
@@ -313,8 +285,7 @@ export class Registrar {
       this.register(IORING_REGISTER.UNREGISTER_IOWQ_AFF, 0, 0)
       return
     }
-    const mask = new Uint8Array((Math.max(0, ...cpus) >> 6) * 8 + 8)
-    for (const cpu of cpus) mask[cpu >> 3] |= 1 << (cpu & 7)
+    const mask = cpuMask(cpus)
     this.register(IORING_REGISTER.IOWQ_AFF, mask, mask.length)
   }
 
@@ -324,23 +295,7 @@ export class Registrar {
    * @throws `ENOENT` when nothing matches, `ETIME` when it does not end in time
    */
   cancelNow(target: CancelTarget): number {
-    const view = struct(IO_URING_SYNC_CANCEL_REG.SIZE)
-    const { ALL, ANY, FD, OP } = IORING_ASYNC_CANCEL
-    const flags =
-      (target.all ? ALL : 0) |
-      (target.any ? ANY : 0) |
-      (target.fd === undefined ? 0 : FD) |
-      (target.operation === undefined ? 0 : OP)
-    setU64(view, IO_URING_SYNC_CANCEL_REG.ADDR, target.userData ?? 0)
-    view.setInt32(IO_URING_SYNC_CANCEL_REG.FD, target.fd ?? -1, true)
-    view.setUint32(IO_URING_SYNC_CANCEL_REG.FLAGS, flags, true)
-    view.setUint8(IO_URING_SYNC_CANCEL_REG.OPCODE, target.operation ?? 0)
-    const ms = target.timeoutMs
-    const seconds = ms === undefined ? -1 : Math.floor(ms / 1000)
-    const nanoseconds = ms === undefined ? -1 : Math.round((ms - seconds * 1000) * 1e6)
-    view.setBigInt64(IO_URING_SYNC_CANCEL_REG.TIMEOUT, BigInt(seconds), true)
-    view.setBigInt64(IO_URING_SYNC_CANCEL_REG.TIMEOUT + 8, BigInt(nanoseconds), true)
-    return this.register(IORING_REGISTER.SYNC_CANCEL, view, 1)
+    return this.register(IORING_REGISTER.SYNC_CANCEL, cancelRequest(target), 1)
   }
 
   /** Registers the ring's descriptor with this thread. @returns its index, -1 where the kernel has none to give (5.18) */
@@ -369,22 +324,4 @@ export class Registrar {
     this.#buffers = []
     this.kept.clear()
   }
-}
-
-function checkArray(value: unknown, name: string): void {
-  if (!Array.isArray(value)) throw invalidArgType(name, 'an instance of Array', value)
-}
-
-function checkViews(buffers: readonly unknown[], empty: boolean): void {
-  checkArray(buffers, 'buffers')
-  for (const [index, buffer] of buffers.entries()) {
-    if (ArrayBuffer.isView(buffer) || (empty && buffer === null)) continue
-    throw invalidArgType(`buffers[${index}]`, 'an instance of ArrayBufferView', buffer)
-  }
-}
-
-function descriptors(files: readonly number[]): Int32Array {
-  checkArray(files, 'files')
-  for (const [index, file] of files.entries()) checkInteger(file, `files[${index}]`, -2, 2 ** 31 - 1)
-  return Int32Array.from(files)
 }

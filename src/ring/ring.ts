@@ -30,6 +30,7 @@ import { SubmissionQueue } from './submission-queue.js'
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { TO_SUBMIT, MIN_COMPLETE, FLAGS, RESULT } = CONTROL
+const { max } = Math
 const { GETEVENTS, EXT_ARG, SQ_WAIT, SQ_WAKEUP } = IORING_ENTER
 /** The kernel has more completions than the queue shows. */
 const MORE_COMPLETIONS = IORING_SQ.CQ_OVERFLOW | IORING_SQ.TASKRUN
@@ -193,7 +194,7 @@ export class Ring extends Registrar {
   #worthWaitingFor(count: number): number {
     const inFlight = this.inFlight
     if (count <= inFlight || this.#messages === true) return count
-    return inFlight < 0 ? 0 : inFlight
+    return max(inFlight, 0)
   }
 
   #submitSpecially(waitFor: number, timeoutMs = Infinity, minWaitUs: number): number {
