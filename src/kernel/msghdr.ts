@@ -1,4 +1,4 @@
-import { SCM, SOL } from './socket.js'
+import { SCM, SOL, UDP } from './socket.js'
 import { addressOf } from './syscall.js'
 
 /** `struct msghdr` in bytes. */
@@ -15,6 +15,9 @@ export const MSGHDR = {
 
 /** `struct cmsghdr` in bytes; the data follows, and the next message at a multiple of 8. */
 export const CMSGHDR = { LEN: 0, LEVEL: 8, TYPE: 12, SIZE: 16 } as const
+
+/** `struct mmsghdr` in bytes: a message header, and how long the message was. @see recvmmsg(2) */
+export const MMSGHDR = { LEN: 56, SIZE: 64 } as const
 
 const IOVEC_SIZE = 16
 const FD_SIZE = 4
@@ -89,4 +92,30 @@ export function receivedDescriptors(control: Uint8Array, length = control.byteLe
     at += Math.ceil(messageBytes / 8) * 8
   }
   return fds
+}
+
+/** Control data that has a send cut into datagrams of so many bytes. @see udp(7), UDP_SEGMENT */
+export function segmentControl(segmentBytes: number): Uint8Array {
+  const bytes = new Uint8Array(new ArrayBuffer(controlSpace(2)))
+  const view = new DataView(bytes.buffer)
+  view.setUint32(CMSGHDR.LEN, CMSGHDR.SIZE + 2, true)
+  view.setInt32(CMSGHDR.LEVEL, SOL.UDP, true)
+  view.setInt32(CMSGHDR.TYPE, UDP.SEGMENT, true)
+  view.setUint16(CMSGHDR.SIZE, segmentBytes, true)
+  return bytes
+}
+
+/** The size of the datagrams that came as one message; 0 where it is one datagram. @see udp(7), UDP_GRO */
+export function receivedSegmentSize(control: Uint8Array, length = control.byteLength): number {
+  const view = new DataView(control.buffer, control.byteOffset, Math.min(length, control.byteLength))
+  for (let at = 0; at + CMSGHDR.SIZE <= view.byteLength; ) {
+    const messageBytes = view.getUint32(at + CMSGHDR.LEN, true)
+    if (messageBytes < CMSGHDR.SIZE || at + messageBytes > view.byteLength) return 0
+    const level = view.getInt32(at + CMSGHDR.LEVEL, true)
+    if (level === SOL.UDP && view.getInt32(at + CMSGHDR.TYPE, true) === UDP.GRO) {
+      return view.getUint16(at + CMSGHDR.SIZE, true)
+    }
+    at += Math.ceil(messageBytes / 8) * 8
+  }
+  return 0
 }

@@ -75,6 +75,14 @@ export const TCP = {
 /** Options of level {@link SOL}`.IPV6`. */
 export const IPV6 = { V6ONLY: 26 } as const
 
+/** Options of level {@link SOL}`.UDP`, which are also its control messages. @see udp(7) */
+export const UDP = {
+  /** The kernel cuts what is sent into datagrams of this size. */
+  SEGMENT: 103,
+  /** The kernel gives datagrams of one size and sender together. */
+  GRO: 104,
+} as const
+
 /** Which directions of a connection shutdown(2) ends. */
 export const SHUT = { RD: 0, WR: 1, RDWR: 2 } as const
 
