@@ -1,5 +1,5 @@
 import type { BufferTable } from '../memory/index.js'
-import type { BlockRing, BlockRingOptions, CompletionCallback, SubmissionQueue } from '../ring/index.js'
+import type { BlockRing, BlockRingOptions, BufferRing, BufferRingOptions, CompletionCallback, SubmissionQueue } from '../ring/index.js'
 
 /** Which mechanism carries operations out. */
 export type DriverName = 'ring' | 'epoll'
@@ -37,6 +37,8 @@ export interface Driver {
   readonly buffers: BufferTable | undefined
   /** Registers memory for the kernel to pick from. @returns undefined where that cannot be had */
   blockRing(options: BlockRingOptions): BlockRing | undefined
+  /** As `blockRing()`, memory that is given back. */
+  bufferRing(options: BufferRingOptions): BufferRing | undefined
   /**
    * Lets the entry prepared last succeed in silence. It must end within its submission (`MSG_DONTWAIT`), for nobody
    * could say when it has: a driver may also have it complete as any other.

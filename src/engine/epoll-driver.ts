@@ -223,6 +223,11 @@ export class EpollDriver implements Driver {
     return undefined
   }
 
+  /** As `blockRing()`. */
+  bufferRing(): undefined {
+    return undefined
+  }
+
   /** Here a completion costs next to nothing, so every operation has one. */
   silence(): void {}
 

@@ -1,5 +1,12 @@
 import { SluiceError } from '../kernel/index.js'
-import { type BlockRing, type BlockRingOptions, prepareCancel, type SubmissionQueue } from '../ring/index.js'
+import {
+  type BlockRing,
+  type BlockRingOptions,
+  type BufferRing,
+  type BufferRingOptions,
+  prepareCancel,
+  type SubmissionQueue,
+} from '../ring/index.js'
 import type { Driver } from './driver.js'
 import type { Outbox } from './outbox.js'
 
@@ -127,6 +134,11 @@ export class Handles {
    */
   blockRing(options: BlockRingOptions): BlockRing | undefined {
     return this.#driver.blockRing(options)
+  }
+
+  /** As `blockRing()`, memory that is given back. */
+  bufferRing(options: BufferRingOptions): BufferRing | undefined {
+    return this.#driver.bufferRing(options)
   }
 
   /**

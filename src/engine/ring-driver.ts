@@ -3,6 +3,8 @@ import type { BufferTable } from '../memory/index.js'
 import {
   type BlockRing,
   type BlockRingOptions,
+  type BufferRing,
+  type BufferRingOptions,
   type CompletionCallback,
   prepareNop,
   Ring,
@@ -62,12 +64,11 @@ export class RingDriver implements Driver {
   }
 
   blockRing(options: BlockRingOptions): BlockRing | undefined {
-    try {
-      return this.ring.registerBlockRing(options)
-    } catch (error) {
-      if (UNSUPPORTED.has((error as NodeJS.ErrnoException).errno ?? 0)) return undefined
-      throw error
-    }
+    return offered(() => this.ring.registerBlockRing(options))
+  }
+
+  bufferRing(options: BufferRingOptions): BufferRing | undefined {
+    return offered(() => this.ring.registerBufferRing(options))
   }
 
   silence(): void {
@@ -87,5 +88,15 @@ export class RingDriver implements Driver {
 
   close(): void {
     this.ring.close()
+  }
+}
+
+/** @returns undefined where this kernel does not have it */
+function offered<T>(register: () => T): T | undefined {
+  try {
+    return register()
+  } catch (error) {
+    if (UNSUPPORTED.has((error as NodeJS.ErrnoException).errno ?? 0)) return undefined
+    throw error
   }
 }
