@@ -64,6 +64,7 @@ export const SOCKET_ENTRIES: Case[] = [
     { op: 47, priority: 32, fd: 5, addr: vectors, len: 3, opFlags: 1 },
   ],
   [prepare.prepareSendmsg, [5, data, 1], { op: 9, fd: 5, addr: data, len: 1, opFlags: 1 }],
+  [prepare.prepareSendmsgAt, [5, ADDRESS, 1], { op: 9, fd: 5, addr: ADDRESS, len: 1, opFlags: 1 }],
   [prepare.prepareSendmsgZc, [5, data, 1], { op: 48, fd: 5, addr: data, len: 1, opFlags: 1 }],
   [
     prepare.prepareSendmsgZcFixed,
