@@ -1,5 +1,5 @@
 export { type Engine, type EngineOptions, type EngineStats, engine } from './engine/index.js'
-export { type FileHandle, open } from './file/index.js'
+export { copyFile, type FileHandle, open } from './file/index.js'
 export { serve } from './http/index.js'
 export { isSupported, type ProbeResult, probe, SluiceError } from './kernel/index.js'
 export { type Connection, connect, type Listener, listen } from './net/index.js'

@@ -1,13 +1,19 @@
 import { readFileSync } from 'node:fs'
-import { cacheCommand } from './cache.js'
 import { type Command, UsageError } from './command.js'
-import { labCommand } from './lab.js'
-import { probeCommand } from './probe.js'
-import { serveCommand } from './serve.js'
 import type { Terminal } from './terminal.js'
 
-/** Every verb, in the order of the help. A new one is a file of its own and a line here. */
-const COMMANDS: readonly Command[] = [probeCommand, labCommand, cacheCommand, serveCommand]
+/**
+ * Every verb, in the order of the help. A new one is a file of its own and a line here.
+ *
+ * Each is loaded when it is asked for: loading all takes longer than copying a thousand files.
+ */
+const VERBS: Readonly<Record<string, () => Promise<Command>>> = {
+  probe: async () => (await import('./probe.js')).probeCommand,
+  lab: async () => (await import('./lab.js')).labCommand,
+  cp: async () => (await import('./cp.js')).cpCommand,
+  cache: async () => (await import('./cache.js')).cacheCommand,
+  serve: async () => (await import('./serve.js')).serveCommand,
+}
 
 /** Exit statuses. */
 const FAILED = 1
@@ -18,9 +24,14 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version
 }
 
-function overview(): string {
-  const width = Math.max(...COMMANDS.map(({ name }) => name.length))
-  const verbs = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
+async function find(verb: string | undefined): Promise<Command | undefined> {
+  return verb !== undefined && Object.hasOwn(VERBS, verb) ? VERBS[verb]() : undefined
+}
+
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(VERBS).map(load => load()))
+  const width = Math.max(...commands.map(({ name }) => name.length))
+  const verbs = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
   return [
     'sluice VERB [OPTION]… [ARGUMENT]…',
     '',
@@ -57,13 +68,13 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     return 0
   }
   if (verb === '--help' || verb === '-h' || verb === 'help') {
-    const command = COMMANDS.find(({ name }) => name === rest[0])
-    terminal.write(command === undefined ? overview() : command.help)
+    const command = await find(rest[0])
+    terminal.write(command === undefined ? await overview() : command.help)
     return 0
   }
-  const command = COMMANDS.find(({ name }) => name === verb)
+  const command = await find(verb)
   if (command !== undefined) return runVerb(command, rest, terminal)
   if (verb !== undefined) terminal.note(`sluice: there is no verb '${verb}'\n\n`)
-  terminal.note(overview())
+  terminal.note(await overview())
   return USAGE
 }

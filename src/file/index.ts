@@ -7,6 +7,7 @@ export type {
   WriteExtent,
 } from './batch.js'
 export type { Content } from './content.js'
+export * from './copy/index.js'
 export type { DirectAlignment } from './direct-alignment.js'
 export type { UnalignedWrites } from './direct-io.js'
 export type { Extent, ExtentsOptions } from './extents.js'

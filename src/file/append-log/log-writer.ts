@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { errnoOf, SluiceError, systemError } from '../../kernel/index.js'
 import type { Batch } from './batch.js'
 import { SEGMENT } from './format.js'
@@ -78,7 +77,7 @@ export class LogWriter {
     const bases = await listSegments(directory)
     const base = bases.at(-1)
     if (base === undefined) {
-      const seed = randomBytes(4).readUInt32LE()
+      const seed = Math.floor(Math.random() * 2 ** 32)
       const file = await new Spare(engine, directory, settings.segmentBytes, how).become(
         { base: 0, seed },
         false,

@@ -1,0 +1,101 @@
+import { AbortError, type StatxView, systemError } from '../../kernel/index.js'
+import type { Folder, Place } from './folder.js'
+import { type Name, nameOf } from './name.js'
+import type { CopyMethod, CopyOptions, CopyReport } from './options.js'
+
+/** One copy under way: its options, what this process may do, and what has come of it so far. */
+export class Copying {
+  readonly preserve: boolean
+  readonly reflink: 'auto' | 'always' | 'never'
+  readonly via: CopyOptions['via']
+  readonly umask = process.umask()
+  readonly isRoot = process.geteuid?.() === 0
+  readonly uid = process.geteuid?.() ?? 0
+  readonly gid = process.getegid?.() ?? 0
+  readonly report: CopyReport = { files: 0, bytes: 0, directories: 0, links: 0, failures: [], methods: {} }
+  /** Of files with several names: where the first of them has gone, once it has; undefined where that failed. */
+  readonly links = new Map<string, Promise<Place | undefined>>()
+  /** Folders that are open. */
+  readonly folders = new Set<Folder>()
+  /** Device and inode of the folders that the copy goes into: none of them is copied itself. */
+  readonly targets = new Set<string>()
+  readonly #signal: AbortSignal | undefined
+  readonly #onProgress: CopyOptions['onProgress']
+  readonly #reflinks = new Map<string, boolean>()
+  /** Not a secret: who takes such a name on purpose makes a copy fail, no more. */
+  readonly #token = Math.random().toString(36).slice(2, 10)
+  #names = 0
+
+  constructor(options: CopyOptions) {
+    this.preserve = options.preserve ?? false
+    this.reflink = options.reflink ?? 'auto'
+    this.via = options.via
+    this.#signal = options.signal
+    this.#onProgress = options.onProgress
+  }
+
+  /** A name that nobody else uses, for what is not complete. */
+  temporaryName(): Name {
+    return nameOf(Buffer.from(`.sluice-${this.#token}-${this.#names++}`))
+  }
+
+  /** @throws `AbortError` after the signal */
+  checkAborted(): void {
+    if (this.#signal?.aborted) throw new AbortError(this.#signal)
+  }
+
+  /** Counts contents copied. */
+  count(method: CopyMethod, bytes: number): void {
+    this.countMany(method, 1, bytes)
+  }
+
+  /** Counts the contents of several files copied. */
+  countMany(method: CopyMethod, files: number, bytes: number): void {
+    if (files === 0) return
+    const { report } = this
+    report.files += files
+    report.bytes += bytes
+    report.methods[method] = (report.methods[method] ?? 0) + files
+  }
+
+  /** Tells how far it is. */
+  progress(pendingBytes = 0): void {
+    if (this.#onProgress === undefined) return
+    const { files, bytes, directories, links } = this.report
+    this.#onProgress({ files, bytes: bytes + pendingBytes, directories, links })
+  }
+
+  /**
+   * Notes what could not be copied.
+   *
+   * @param error -errno of `syscall`, or what was thrown, whose errno and system call count
+   * @throws what is no system error: an abort, above all
+   */
+  fail(path: string, dest: string, error: unknown, syscall = ''): void {
+    const thrown = error as NodeJS.ErrnoException
+    const isSystem = typeof thrown === 'object' && thrown.errno !== undefined
+    if (typeof error !== 'number' && !isSystem) throw error
+    const errno = isSystem ? (thrown.errno ?? 0) : (error as number)
+    const named = systemError(errno, isSystem ? (thrown.syscall ?? syscall) : syscall, { path, dest })
+    this.report.failures.push({ path, dest, error: named })
+  }
+
+  /** Whether extents can be shared between two devices; undefined until it has been tried. */
+  canReflink(source: number, target: number): boolean | undefined {
+    if (this.reflink === 'never' || this.via !== undefined) return false
+    return this.#reflinks.get(`${source}:${target}`)
+  }
+
+  /** Remembers whether it could. */
+  learnReflink(source: number, target: number, works: boolean): void {
+    this.#reflinks.set(`${source}:${target}`, works)
+  }
+
+  /** Permission bits for the copy of something. */
+  modeOf(stat: StatxView): number {
+    if (!this.preserve) return stat.mode & 0o777 & ~this.umask
+    // Rights that come with the owner are not given to another one.
+    const owned = this.isRoot || (stat.uid === this.uid && stat.gid === this.gid)
+    return stat.mode & (owned ? 0o7777 : 0o777)
+  }
+}

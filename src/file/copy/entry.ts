@@ -1,0 +1,171 @@
+import { AT, addressOf, errnoOf, O, S, type StatxView, syscall, systemError } from '../../kernel/index.js'
+import { AttributeCalls, copyExtendedAttributes } from './attributes.js'
+import { copyContents } from './contents.js'
+import type { Copying } from './copying.js'
+import type { Folder, Place } from './folder.js'
+import { call, JobList, must } from './job-list.js'
+import { type Name, nameOf } from './name.js'
+
+const LINK_BYTES = 4096
+const ENOENT = -errnoOf('ENOENT')
+/** For these another name cannot be given, but the file can be copied. */
+const UNLINKABLE: ReadonlySet<string> = new Set(['EMLINK', 'ENAMETOOLONG', 'EXDEV', 'EPERM'])
+
+/** Something in a folder to be copied. */
+export interface Entry {
+  folder: Folder
+  /** In the folder. */
+  name: Name
+  /** In the copy. */
+  targetName: Name
+}
+
+/**
+ * Makes something in the copy of a folder. In one that others see it goes by a temporary name until it is complete, and
+ * then takes the place of what has its name. What fails leaves nothing behind.
+ *
+ * @param make makes it by the given name, or throws before it has
+ * @param complete does the rest
+ */
+async function put<T>(
+  copying: Copying,
+  { folder, targetName }: Entry,
+  make: (name: Name) => Promise<T>,
+  complete: (made: T, name: Name) => Promise<void>,
+): Promise<void> {
+  const name = folder.isPublic ? copying.temporaryName() : targetName
+  const made = await make(name)
+  try {
+    await complete(made, name)
+    if (!folder.isPublic) return
+    const { target } = folder
+    await must('renameat', [name, targetName], target, name.address, target, targetName.address)
+  } catch (error) {
+    await call('unlinkat', name, folder.target, name.address, 0)
+    throw error
+  }
+}
+
+/**
+ * Copies a regular file that is open.
+ *
+ * @param fd of the file; closed by the caller
+ * @throws the system error, `AbortError`
+ */
+export async function copyRegular(
+  copying: Copying,
+  entry: Entry,
+  fd: number,
+  stat: StatxView,
+): Promise<void> {
+  if (!copying.preserve || stat.links < 2) return copyFirst(copying, entry, fd, stat)
+  const key = `${stat.device}:${stat.inode}`
+  const first = copying.links.get(key)
+  if (first !== undefined) {
+    const earlier = await first
+    if (earlier !== undefined && (await linkTo(copying, entry, earlier))) return
+    return copyFirst(copying, entry, fd, stat)
+  }
+  const copied = copyFirst(copying, entry, fd, stat)
+  const place = copied.then(
+    (): Place => ({ folder: entry.folder, name: entry.targetName }),
+    () => undefined,
+  )
+  copying.links.set(key, place)
+  return copied
+}
+
+/** @returns false where it cannot be linked, so that it must be copied */
+async function linkTo(copying: Copying, entry: Entry, place: Place): Promise<boolean> {
+  const { target } = entry.folder
+  const make = async (name: Name) => {
+    let result = ENOENT
+    // Its folder may get its final name just now.
+    for (let attempt = 0; attempt < 2 && result === ENOENT; attempt++) {
+      const path = nameOf(place.folder.targetPath(place.name))
+      result = await call('linkat', [path, name], AT.FDCWD, path.address, target, name.address, 0)
+    }
+    if (result < 0) throw systemError(result, 'link')
+  }
+  try {
+    await put(copying, entry, make, async () => {})
+  } catch (error) {
+    if (UNLINKABLE.has((error as NodeJS.ErrnoException).code ?? '')) return false
+    throw error
+  }
+  copying.report.links++
+  return true
+}
+
+async function copyFirst(copying: Copying, entry: Entry, fd: number, stat: StatxView): Promise<void> {
+  const source = { fd, size: stat.size, allocated: stat.blocks * 512, device: stat.device }
+  const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC
+  const mode = copying.preserve ? 0o600 : stat.mode & 0o777
+  const make = (name: Name) => must('openat', name, entry.folder.target, name.address, flags, mode)
+  await put(copying, entry, make, async target => {
+    let isOpen = true
+    try {
+      const { method, bytes } = await copyContents(copying, source, target, entry.folder.targetDevice)
+      if (copying.preserve) await copyAttributes(copying, fd, stat, target)
+      isOpen = false
+      await must('close', undefined, target)
+      copying.count(method, bytes)
+    } finally {
+      if (isOpen) syscall('close', target)
+    }
+  })
+}
+
+async function copyAttributes(copying: Copying, fd: number, stat: StatxView, target: number): Promise<void> {
+  const jobs = new JobList()
+  const owner = new AttributeCalls(copying, jobs)
+  owner.owner(stat, target)
+  await jobs.run()
+  owner.check()
+  await copyExtendedAttributes(fd, target)
+  jobs.clear()
+  const last = new AttributeCalls(copying, jobs)
+  last.mode(copying.modeOf(stat), target)
+  last.times(stat, target)
+  await jobs.run()
+  last.check()
+}
+
+/** Copies a symbolic link as one. @throws the system error */
+export async function copyLink(copying: Copying, entry: Entry, stat: StatxView): Promise<void> {
+  const { folder, name } = entry
+  // Zeroed, so that a NUL stands behind what is read.
+  const text = new Uint8Array(new ArrayBuffer(LINK_BYTES))
+  const address = addressOf(text)
+  await must('readlinkat', [name, text], folder.source, name.address, address, LINK_BYTES - 1)
+  const make = (place: Name) => must('symlinkat', [text, place], address, folder.target, place.address)
+  await put(copying, entry, make, async (_, place) => setUnopened(copying, folder, place, stat))
+  copying.report.links++
+}
+
+/** Makes a FIFO, socket or device anew. @throws the system error: `EPERM` for a device as an ordinary user */
+export async function copySpecial(copying: Copying, entry: Entry, stat: StatxView): Promise<void> {
+  const { target } = entry.folder
+  const mode = copying.modeOf(stat)
+  const type = stat.mode & S.IFMT
+  const make = (place: Name) => must('mknodat', place, target, place.address, type | mode, stat.specialDevice)
+  await put(copying, entry, make, async (_, place) => setUnopened(copying, entry.folder, place, stat, mode))
+  copying.report.links++
+}
+
+/** Ownership, mode and times of what cannot be opened. */
+async function setUnopened(
+  copying: Copying,
+  { target }: Folder,
+  place: Name,
+  stat: StatxView,
+  mode?: number,
+): Promise<void> {
+  if (!copying.preserve) return
+  const flags = AT.SYMLINK_NOFOLLOW
+  if (copying.isRoot) await must('fchownat', place, target, place.address, stat.uid, stat.gid, flags)
+  if (mode !== undefined) await must('fchmodat', place, target, place.address, mode)
+  const times = new Int32Array(new ArrayBuffer(32))
+  stat.putTimes(times)
+  await must('utimensat', [place, times], target, place.address, addressOf(times), flags)
+}

@@ -1,0 +1,2 @@
+export { type CopyPair, type CopyPathsOptions, copyFile, copyPaths, copyTree } from './copy.js'
+export type { CopyFailure, CopyMethod, CopyOptions, CopyProgress, CopyReport } from './options.js'
