@@ -1,18 +1,8 @@
-import { errnoOf, systemError } from '../kernel/index.js'
+import { AbortError, errnoOf, systemError } from '../kernel/index.js'
 import type { Slot } from './slot.js'
 
 const ECANCELED = -errnoOf('ECANCELED')
 const EINTR = -errnoOf('EINTR')
-
-/** The error that Node rejects with after an abort. */
-export class AbortError extends Error {
-  readonly code = 'ABORT_ERR'
-
-  constructor(signal: AbortSignal) {
-    super('The operation was aborted', { cause: signal.reason })
-    this.name = 'AbortError'
-  }
-}
 
 /**
  * Settles a slot whose operation could be aborted, now that its completion has come. A result that nobody wants any

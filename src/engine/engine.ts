@@ -1,22 +1,23 @@
 import { channel } from 'node:diagnostics_channel'
-import { checkInteger, FdWatcher, IORING_CQE_F, SluiceError, systemError } from '../kernel/index.js'
-import { type BufferTable, pin, regionOf, unpin } from '../memory/index.js'
+import { AbortError, checkInteger, FdWatcher, SluiceError } from '../kernel/index.js'
+import { type BufferTable, pin, type Region, regionOf } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
-import { prepareCancel, prepareCancelAny, prepareReadAt, prepareWriteAt } from '../ring/index.js'
-import { AbortError, settleAborted } from './abort.js'
+import { prepareCancel, prepareReadAt, prepareWriteAt } from '../ring/index.js'
 import type { Driver, DriverName } from './driver.js'
-import { Fifo } from './fifo.js'
 import { Handles, NOBODY } from './handles.js'
 import { type Multishot, MultishotOperation } from './multishot.js'
 import type { ChainedOperation, EngineStats, OperationOptions, Prepare, PrepareMove } from './operation.js'
 import { Outbox } from './outbox.js'
 import { type EngineOptions, selectDriver } from './select-driver.js'
+import { Settlement } from './settlement.js'
 import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
-import { endUse, type Usage } from './usage.js'
+import type { Usage } from './usage.js'
+import { type Waiter, WaitingLine } from './waiting.js'
 
-const { MORE, NOTIF } = IORING_CQE_F
+const NO_REGIONS: readonly Region[] = []
+/** How often what is in flight is cancelled while the engine closes. */
+const CANCEL_AGAIN_MS = 50
 
-const operations = channel('sluice:operation')
 const engines = channel('sluice:engine')
 
 /**
@@ -33,17 +34,14 @@ export class Engine {
   readonly #driver: Driver
   readonly #queue: SubmissionQueue
   readonly #slots: SlotTable
+  readonly #settlement: Settlement
   readonly #watcher: FdWatcher
   readonly #outbox: Outbox
-  readonly #waiting: Fifo<() => void>
-  readonly #complete = (userData: number, result: number, flags: number) =>
-    this.#settle(userData, result, flags)
-  #background = 0
+  readonly #waiting: WaitingLine
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
   #completions = 0
   #waits = 0
-  #bytes = 0
 
   /** @throws as `selectDriver()` does */
   constructor(options: EngineOptions = {}) {
@@ -57,9 +55,15 @@ export class Engine {
     this.#slots = new SlotTable(maxInFlight)
     this.#outbox = new Outbox(driver, maxInFlight * 2, () => this.#reap(false))
     this.handles = new Handles(driver, this.#outbox)
-    this.#waiting = new Fifo(maxWaiting)
-    this.#watcher = new FdWatcher(driver.fd, () => this.#reap(true))
-    this.#watcher.start()
+    this.#settlement = new Settlement(this.#slots, this.handles)
+    this.#waiting = new WaitingLine(maxWaiting)
+    try {
+      this.#watcher = new FdWatcher(driver.fd, () => this.#reap(true))
+      this.#watcher.start()
+    } catch (error) {
+      driver.close()
+      throw error
+    }
     if (engines.hasSubscribers) engines.publish({ event: 'open', driver: driver.name, reason })
   }
 
@@ -97,7 +101,7 @@ export class Engine {
       batches: this.#outbox.batches,
       overflows,
       waits: this.#waits + this.#outbox.waits,
-      bytes: this.#bytes,
+      bytes: this.#settlement.bytes,
       inFlight: this.#slots.used,
       handles: this.handles.attached,
       waiting: this.#waiting.length,
@@ -152,13 +156,14 @@ export class Engine {
     usage: Usage | undefined,
   ): Promise<unknown> {
     if (signal?.aborted === true) return Promise.reject(new AbortError(signal))
+    const region = regionOf(view.buffer)
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
       const start = () =>
         this.#move(prepare, syscall, fd, view, offset, length, position, finish, signal, usage)
-      return this.#later(slot, start, usage)
+      const waiter = { slots: 1, start, signals: [signal], regions: [region], usages: [usage] }
+      return this.#later(waiter, slot)
     }
-    const region = regionOf(view.buffer)
     pin(region)
     slot.region = region
     slot.held = view
@@ -188,16 +193,41 @@ export class Engine {
    */
   run<T = number>(prepare: Prepare, options: OperationOptions): Promise<T> {
     if (options.signal?.aborted === true) return Promise.reject(new AbortError(options.signal))
+    const regions = regionsOf(options)
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
-      return this.#later(slot, () => this.run<T>(prepare, options), options.usage)
+      const start = () => this.run<T>(prepare, options)
+      const waiter = { slots: 1, start, signals: [options.signal], regions, usages: [options.usage] }
+      return this.#later(waiter, slot) as Promise<T>
     }
-    const promise = this.#occupy(slot, prepare, options)
-    this.#outbox.place(() => prepare(this.#queue, slot.index))
+    const promise = this.#occupy(slot, prepare, options, regions)
+    this.#outbox.place(() => this.#write([slot], () => prepare(this.#queue, slot.index)))
     return promise as Promise<T>
   }
 
-  #occupy(slot: Slot, prepare: Prepare, options: OperationOptions): Promise<unknown> {
+  /** Writes entries. Where that throws, none is written, and it is the failure of the operations. */
+  #write(slots: readonly Slot[], write: () => boolean): boolean {
+    const before = this.#queue.unpublished
+    try {
+      return write()
+    } catch (error) {
+      this.#queue.takeBack(this.#queue.unpublished - before)
+      for (const slot of slots) {
+        const { reject } = slot
+        slot.signal?.removeEventListener('abort', slot.onAbort as () => void)
+        this.#settlement.release(slot)
+        reject(error as Error)
+      }
+      return true
+    }
+  }
+
+  #occupy(
+    slot: Slot,
+    prepare: Prepare,
+    options: OperationOptions,
+    regions: readonly Region[],
+  ): Promise<unknown> {
     slot.prepare = prepare
     slot.held = options.held
     slot.syscall = options.syscall
@@ -207,8 +237,7 @@ export class Engine {
     slot.moves = options.moves ?? false
     slot.usage = options.usage
     if (options.usage !== undefined) options.usage.inFlight++
-    if (options.buffers !== undefined) {
-      const regions = options.buffers.map(buffer => regionOf(buffer.buffer))
+    if (regions.length > 0) {
       for (const region of regions) pin(region)
       slot.held = [options.held, options.buffers]
       slot.regions = regions
@@ -225,36 +254,37 @@ export class Engine {
    * @param link the flag that ties each to the next: `IOSQE.IO_LINK`, or `IO_HARDLINK` to go on after a failure
    */
   chain(chained: readonly ChainedOperation[], link: number): Promise<unknown>[] {
-    if (chained.length > this.#queue.capacity) {
-      const text = `A chain of ${chained.length} does not fit a queue of ${this.#queue.capacity}`
+    const most = Math.min(this.#queue.capacity, this.#slots.limit)
+    if (chained.length > most) {
+      const text = `A chain of ${chained.length} does not fit a queue of ${most}`
       return chained.map(() => Promise.reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text)))
     }
     const aborted = chained.find(({ signal }) => signal?.aborted === true)?.signal
     if (aborted !== undefined) return chained.map(() => Promise.reject(new AbortError(aborted)))
-    const slots: Slot[] = []
-    while (slots.length < chained.length && this.#closing === undefined) {
-      const slot = this.#slots.take()
-      if (slot === undefined) break
-      slots.push(slot)
-    }
-    if (slots.length < chained.length) {
-      for (const slot of slots) this.#slots.release(slot)
-      const usages = chained.map(operation => operation.usage)
-      for (const usage of usages) if (usage !== undefined) usage.inFlight++
-      const later = this.#later(undefined, async () => this.chain(chained, link))
-      const letGo = () => usages.forEach(endUse)
-      later.then(letGo, letGo)
+    const regions = chained.map(regionsOf)
+    if (this.#closing !== undefined || this.#slots.free < chained.length) {
+      const later = this.#later({
+        slots: chained.length,
+        start: async () => this.chain(chained, link),
+        signals: chained.map(operation => operation.signal),
+        regions: regions.flat(),
+        usages: chained.map(operation => operation.usage),
+      }) as Promise<Promise<unknown>[]>
       return chained.map((_, index) => later.then(promises => promises[index]))
     }
-    const promises = slots.map((slot, index) => this.#occupy(slot, chained[index].prepare, chained[index]))
-    this.#outbox.place(() => {
+    const slots = chained.map(() => this.#slots.take() as Slot)
+    const promises = slots.map((slot, index) =>
+      this.#occupy(slot, chained[index].prepare, chained[index], regions[index]),
+    )
+    const write = () => {
       if (!this.#queue.reserve(chained.length)) return false
       for (const [index, slot] of slots.entries()) {
         chained[index].prepare(this.#queue, slot.index)
         if (index < slots.length - 1) this.#queue.mark(link)
       }
       return true
-    })
+    }
+    this.#outbox.place(() => this.#write(slots, write))
     return promises
   }
 
@@ -275,14 +305,21 @@ export class Engine {
     slot.prepare = prepare
     slot.held = held
     slot.background = background
-    if (background) this.#background++
+    if (background) this.#settlement.background++
     slot.completion = operation.complete
-    this.#outbox.place(() => prepare(this.#queue, slot.index))
+    slot.reject = operation.refuse
+    this.#outbox.place(() => this.#write([slot], () => prepare(this.#queue, slot.index)))
+    operation.began = true
     return operation
   }
 
   #cancel(index: number): void {
     this.#outbox.place(() => prepareCancel(this.#queue, index, 0, NOBODY))
+  }
+
+  /** One by one: kernels before 5.19 know no other way. */
+  #cancelAll(): void {
+    for (const slot of this.#slots.inUse()) if (!this.#outbox.blocked) this.#cancel(slot.index)
   }
 
   #listen(slot: Slot, signal: AbortSignal): void {
@@ -291,101 +328,26 @@ export class Engine {
     signal.addEventListener('abort', slot.onAbort, { once: true })
   }
 
-  /** Waits for a slot; where the engine is closed, or too many wait, rejects. What waits counts as usage too. */
-  #later<T>(slot: Slot | undefined, start: () => Promise<T>, usage?: Usage): Promise<T> {
+  /** Waits for slots; rejects where the engine is closed, or too many wait. @param slot not needed after all */
+  #later(waiter: Waiter, slot?: Slot): Promise<unknown> {
     if (slot !== undefined) this.#slots.release(slot)
     if (this.#closing !== undefined) return Promise.reject(closed())
     this.#waits++
-    return new Promise((resolve, reject) => {
-      const begin = () => {
-        resolve(start())
-        endUse(usage)
-      }
-      if (this.#waiting.push(begin)) {
-        if (usage !== undefined) usage.inFlight++
-      } else {
-        reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#waiting.limit} operations wait already`))
-      }
-    })
+    return this.#waiting.wait(waiter)
   }
 
   #reap(look: boolean): void {
-    this.#completions += this.#driver.reap(this.#complete, look)
+    this.#completions += this.#driver.reap(this.#settlement.complete, look)
     this.#outbox.retry()
-    while (this.#waiting.length > 0 && this.#slots.used < this.#slots.limit) this.#waiting.shift()?.()
-    if (this.#slots.used > this.#background || this.handles.alive > 0) this.#watcher.ref()
+    if (this.#waiting.length > 0) this.#waiting.admit(() => this.#slots.free)
+    const waits = this.#waiting.length > 0
+    if (waits || this.#slots.used > this.#settlement.background || this.handles.alive > 0) this.#watcher.ref()
     else this.#watcher.unref()
     if (this.#idle !== undefined && this.#isIdle) this.#idle()
   }
 
   get #isIdle(): boolean {
     return this.#slots.used === 0 && this.handles.attached === 0
-  }
-
-  #settle(userData: number, result: number, flags: number): void {
-    if (Handles.owns(userData)) {
-      this.handles.complete(userData, result, flags)
-      return
-    }
-    if (userData === NOBODY) return
-    const slot = this.#slots.at(userData)
-    if (slot.completion !== undefined) {
-      this.#settleMultishot(slot, result, flags)
-      return
-    }
-    if ((flags & (MORE | NOTIF)) !== 0) {
-      this.#settleZeroCopy(slot, result, flags)
-      return
-    }
-    this.#settlePromise(slot, result)
-    this.#release(slot)
-  }
-
-  #settlePromise(slot: Slot, result: number): void {
-    if (operations.hasSubscribers) operations.publish({ syscall: slot.syscall, result, ...slot.details })
-    if (slot.signal !== undefined && settleAborted(slot, slot.signal, result)) return
-    if (result < 0) {
-      slot.reject(systemError(result, slot.syscall, slot.details))
-      return
-    }
-    if (slot.moves) this.#bytes += result
-    const finish = slot.finish
-    if (finish === undefined) {
-      slot.resolve(result)
-      return
-    }
-    // Whatever it throws must not keep the completions behind this one from being seen.
-    try {
-      slot.resolve(finish(result, slot.held))
-    } catch (error) {
-      slot.reject(error as Error)
-    }
-  }
-
-  #settleMultishot(slot: Slot, result: number, flags: number): void {
-    const completion = slot.completion as Completion
-    if ((flags & MORE) === 0) this.#release(slot)
-    completion(result, flags)
-  }
-
-  /** A zero-copy send: the result first, the notification that the memory is free again later. */
-  #settleZeroCopy(slot: Slot, result: number, flags: number): void {
-    if (!slot.settled) {
-      slot.settled = true
-      this.#settlePromise(slot, result)
-    }
-    if ((flags & MORE) === 0) this.#release(slot)
-  }
-
-  #release(slot: Slot): void {
-    const region = slot.region
-    const regions = slot.regions
-    const usage = slot.usage
-    if (slot.background) this.#background--
-    this.#slots.release(slot)
-    if (region !== undefined) unpin(region)
-    if (regions !== undefined) for (const each of regions) unpin(each)
-    if (usage !== undefined) endUse(usage)
   }
 
   /**
@@ -399,13 +361,17 @@ export class Engine {
   }
 
   async #drain(): Promise<void> {
-    while (this.#waiting.length > 0) this.#waiting.shift()?.()
+    this.#waiting.admit(() => Infinity)
     if (!this.#isIdle) {
-      this.#outbox.place(() => prepareCancelAny(this.#queue, NOBODY))
+      this.#cancelAll()
       this.handles.abandon()
+      // A cancellation can miss what is on its way between two of the kernel's queues, and ends of a hard chain the
+      // first only.
+      const again = setInterval(() => this.#cancelAll(), CANCEL_AGAIN_MS)
       await new Promise<void>(resolve => {
         this.#idle = resolve
       })
+      clearInterval(again)
     }
     this.#watcher.close()
     this.#outbox.close()
@@ -418,6 +384,10 @@ export class Engine {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function regionsOf({ buffers }: OperationOptions): readonly Region[] {
+  return buffers === undefined ? NO_REGIONS : buffers.map(buffer => regionOf(buffer.buffer))
 }
 
 function closed(): SluiceError {

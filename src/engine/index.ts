@@ -1,4 +1,4 @@
-export { AbortError } from './abort.js'
+export { AbortError } from '../kernel/index.js'
 export type { DriverName } from './driver.js'
 export * from './engine.js'
 export { Fifo } from './fifo.js'

@@ -13,6 +13,9 @@ export interface Multishot {
 /** A multishot operation's own state: whom its completions go to, in whose async context, and whether it is over. */
 export class MultishotOperation implements Multishot {
   ended = false
+  /** Whoever asked for it has it in hand. */
+  began = false
+  #cancelled = false
   readonly #resource = new AsyncResource('SluiceMultishot')
   readonly #callback: Completion
   readonly #cancel: () => void
@@ -33,8 +36,17 @@ export class MultishotOperation implements Multishot {
     }
   }
 
+  /** It could not be prepared. */
+  readonly refuse = (error: Error) => {
+    this.ended = true
+    if (!this.began) throw error
+    process.nextTick(rethrow, error)
+  }
+
   cancel(): void {
-    if (!this.ended) this.#cancel()
+    if (this.ended || this.#cancelled) return
+    this.#cancelled = true
+    this.#cancel()
   }
 }
 

@@ -31,9 +31,12 @@ export class Outbox {
       if (this.#closed) return
       this.#scheduled = false
       this.batches++
-      this.beforeSubmit?.()
-      this.submit()
-      afterSubmit()
+      try {
+        this.beforeSubmit?.()
+      } finally {
+        this.submit()
+        afterSubmit()
+      }
     }
   }
 

@@ -101,6 +101,17 @@ export class SlotTable {
     return this.#slots.length - this.#free.length
   }
 
+  /** Operations that could be begun now. */
+  get free(): number {
+    return this.limit - this.used
+  }
+
+  /** The slots in use. It looks at every one: for rare occasions. */
+  inUse(): Slot[] {
+    const free = new Set(this.#free)
+    return this.#slots.filter(slot => !free.has(slot))
+  }
+
   /** A free slot; undefined when all are in use. */
   take(): Slot | undefined {
     let slot = this.#free.pop()

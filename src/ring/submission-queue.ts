@@ -86,6 +86,12 @@ export class SubmissionQueue {
     this.#last = -1
   }
 
+  /** Gives back the entries taken last, which must not have been published. */
+  takeBack(entries: number): void {
+    this.#tail = (this.#tail - entries) | 0
+    this.#last = -1
+  }
+
   /** Goes on from the shared tail: whatever was taken and not consumed is forgotten. */
   resume(): void {
     this.#tail = this.#shared[this.#tailIndex]

@@ -1,0 +1,96 @@
+import { channel } from 'node:diagnostics_channel'
+import { IORING_CQE_F, systemError } from '../kernel/index.js'
+import { unpin } from '../memory/index.js'
+import type { CompletionCallback } from '../ring/index.js'
+import { settleAborted } from './abort.js'
+import { Handles, NOBODY } from './handles.js'
+import type { Completion, Slot, SlotTable } from './slot.js'
+import { endUse } from './usage.js'
+
+const { MORE, NOTIF } = IORING_CQE_F
+
+const operations = channel('sluice:operation')
+
+/** What completions come to: promises settled, callbacks called, slots and memory let go. */
+export class Settlement {
+  /** Bytes read and written so far. */
+  bytes = 0
+  /** Operations in flight that do not keep the process alive. */
+  background = 0
+  readonly #slots: SlotTable
+  readonly #handles: Handles
+  /** Sees each completion of the driver. */
+  readonly complete: CompletionCallback = (userData, result, flags) => this.#settle(userData, result, flags)
+
+  constructor(slots: SlotTable, handles: Handles) {
+    this.#slots = slots
+    this.#handles = handles
+  }
+
+  #settle(userData: number, result: number, flags: number): void {
+    if (Handles.owns(userData)) {
+      this.#handles.complete(userData, result, flags)
+      return
+    }
+    if (userData === NOBODY) return
+    const slot = this.#slots.at(userData)
+    if (slot.completion !== undefined) {
+      this.#settleMultishot(slot, result, flags)
+      return
+    }
+    if ((flags & (MORE | NOTIF)) !== 0) {
+      this.#settleZeroCopy(slot, result, flags)
+      return
+    }
+    this.#settlePromise(slot, result)
+    this.release(slot)
+  }
+
+  #settlePromise(slot: Slot, result: number): void {
+    if (operations.hasSubscribers) operations.publish({ syscall: slot.syscall, result, ...slot.details })
+    if (slot.signal !== undefined && settleAborted(slot, slot.signal, result)) return
+    if (result < 0) {
+      slot.reject(systemError(result, slot.syscall, slot.details))
+      return
+    }
+    if (slot.moves) this.bytes += result
+    const finish = slot.finish
+    if (finish === undefined) {
+      slot.resolve(result)
+      return
+    }
+    // Whatever it throws must not keep the completions behind this one from being seen.
+    try {
+      slot.resolve(finish(result, slot.held))
+    } catch (error) {
+      slot.reject(error as Error)
+    }
+  }
+
+  #settleMultishot(slot: Slot, result: number, flags: number): void {
+    const completion = slot.completion as Completion
+    if ((flags & MORE) === 0) this.release(slot)
+    completion(result, flags)
+  }
+
+  /** A zero-copy send: the result first, the notification that the memory is free again later. */
+  #settleZeroCopy(slot: Slot, result: number, flags: number): void {
+    if (!slot.settled) {
+      slot.settled = true
+      this.#settlePromise(slot, result)
+    }
+    if ((flags & MORE) === 0) this.release(slot)
+  }
+
+  /** Lets go of everything that an operation held, after its last completion. */
+  release(slot: Slot): void {
+    const region = slot.region
+    const regions = slot.regions
+    const usage = slot.usage
+    if (slot.background) this.background--
+    this.#slots.release(slot)
+    if (region !== undefined) unpin(region)
+    if (regions !== undefined) for (const each of regions) unpin(each)
+    if (usage !== undefined) endUse(usage)
+  }
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeSync } from 'node:fs'
+import { IOSQE } from '../kernel/index.js'
+import { Mapping } from '../memory/index.js'
+import { prepareNop } from '../ring/index.js'
+import { driverTest, room, until } from './driver-test.test.support.js'
+import type { ChainedOperation, Usage } from './index.js'
+
+const NOP: ChainedOperation = { syscall: 'nop', prepare: prepareNop }
+
+driverTest('a chain that waits for more slots than come free lets others of the loop run', async kit => {
+  const engine = kit.engine({ maxInFlight: 2 })
+  const [reader, writer] = kit.pipe()
+  const reads = [engine.read(reader, room(1), 0, 1, -1), engine.read(reader, room(1), 0, 1, -1)]
+  const chain = Promise.all(engine.chain([NOP, NOP], IOSQE.IO_LINK))
+  const behind = engine.run(prepareNop, NOP)
+  await new Promise(resolve => setImmediate(resolve))
+  writeSync(writer, '1')
+  await Promise.race(reads)
+  // One slot is free now, and who comes first is not passed by.
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(engine.stats().inFlight, 1)
+  assert.equal(engine.stats().waiting, 2)
+  writeSync(writer, '2')
+  assert.deepEqual(await chain, [0, 0])
+  assert.equal(await behind, 0)
+})
+
+driverTest('a chain longer than what may be in flight is refused', async kit => {
+  const engine = kit.engine({ maxInFlight: 2 })
+  for (const result of await Promise.allSettled(engine.chain([NOP, NOP, NOP], IOSQE.IO_LINK))) {
+    assert.equal(result.status === 'rejected' && result.reason.code, 'ERR_SLUICE_QUEUE_FULL')
+  }
+})
+
+driverTest('what waits for a slot can be aborted, at once', async kit => {
+  const engine = kit.engine({ maxInFlight: 1 })
+  const [reader, writer] = kit.pipe()
+  const first = engine.read(reader, room(1), 0, 1, -1)
+  const controller = new AbortController()
+  const { signal } = controller
+  const usage: Usage = { inFlight: 0, idle: undefined }
+  const read = engine.read(reader, room(1), 0, 1, -1, undefined, signal, usage)
+  const nop = engine.run(prepareNop, { ...NOP, signal, usage })
+  const chain = engine.chain([{ ...NOP, usage }], IOSQE.IO_LINK)
+  const aborted = engine.chain([{ ...NOP, signal, usage }], IOSQE.IO_LINK)
+  assert.equal(engine.stats().waiting, 4)
+  assert.equal(usage.inFlight, 4)
+  controller.abort()
+  for (const promise of [read, nop, ...aborted]) await assert.rejects(promise, { name: 'AbortError' })
+  assert.equal(engine.stats().waiting, 1)
+  assert.equal(usage.inFlight, 1)
+  writeSync(writer, '1')
+  assert.equal(await first, 1)
+  assert.deepEqual(await Promise.all(chain), [0])
+  await until(() => usage.inFlight === 0, 'all is over')
+  assert.equal(engine.stats().waiting, 0)
+})
+
+driverTest(
+  'a mapping that is unmapped while its operation waits stays mapped until that has run',
+  async kit => {
+    const engine = kit.engine({ maxInFlight: 1 })
+    const [reader, writer] = kit.pipe()
+    const first = engine.read(reader, room(1), 0, 1, -1)
+    const mapping = new Mapping({ length: 2 ** 20 })
+    const start = `${mapping.address.toString(16).padStart(8, '0')}-`
+    const isMapped = () =>
+      readFileSync('/proc/self/maps', 'latin1')
+        .split('\n')
+        .some(line => line.startsWith(start))
+    const second = engine.read(reader, mapping.bytes, 0, 1, -1)
+    mapping.unmap()
+    assert.equal(isMapped(), true)
+    writeSync(writer, '12')
+    assert.equal(await first, 1)
+    assert.equal(await second, 1)
+    await until(() => !isMapped(), 'it is unmapped')
+  },
+)
