@@ -1,4 +1,4 @@
-import { checkInteger, POLL, SluiceError, SQE_WORD } from '../kernel/index.js'
+import { checkInteger, IORING_OP, POLL, SluiceError, SQE_WORD } from '../kernel/index.js'
 import type { CompletionCallback, SubmissionQueue } from '../ring/index.js'
 import type { Driver, DriverStats } from './driver.js'
 import { Attempts } from './epoll/attempts.js'
@@ -157,6 +157,9 @@ export class EpollDriver implements Driver {
 
   #retry(pending: Pending): void {
     const parts = this.#parts
+    const { fd, operation } = pending
+    // Who else has the socket may have made it blocking since.
+    if (operation === IORING_OP.ACCEPT) pending.blind = !parts.facts.isNonBlocking(fd)
     if (pending.blind) ready(parts, pending)
     else place(parts, pending, 'attempt')
   }

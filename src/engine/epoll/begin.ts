@@ -66,18 +66,19 @@ export function placeOf(parts: Parts, words: Int32Array, at: number): Place {
   return parts.readiness.waits(fd, direction) ? 'wait' : 'attempt'
 }
 
-/** Waits for readiness before the first attempt: asked for, or an accept that could not be told not to block. */
+/** Whether an operation is not to be attempted before its descriptor is ready. */
 function waitsFirst(parts: Parts, pending: Pending): boolean {
   const { operation, priority } = pending
   if (operation === OP.ACCEPT) {
     pending.blind = !parts.facts.isNonBlocking(pending.fd)
-    return pending.blind || (priority & IORING_ACCEPT.POLL_FIRST) !== 0
+    return pending.blind || (pending.step === 0 && (priority & IORING_ACCEPT.POLL_FIRST) !== 0)
   }
-  return SENDS.has(operation) && (priority & IORING_RECVSEND.POLL_FIRST) !== 0
+  const fresh = pending.step === 0 && pending.done === 0
+  return fresh && SENDS.has(operation) && (priority & IORING_RECVSEND.POLL_FIRST) !== 0
 }
 
 function attempt(parts: Parts, pending: Pending): void {
-  if (pending.step === 0 && pending.done === 0 && waitsFirst(parts, pending)) {
+  if (waitsFirst(parts, pending)) {
     park(parts, pending)
     return
   }
@@ -149,6 +150,7 @@ function nop(parts: Parts, pending: Pending): void {
 const BEGIN: Readonly<Record<number, (parts: Parts, pending: Pending) => void>> = {
   [WAY.NOP]: nop,
   [WAY.ATTEMPT]: attempt,
+  [WAY.ACCEPT]: attempt,
   [WAY.WRITE]: beginWrite,
   [WAY.CONNECT]: connect,
   [WAY.CALL]: (parts, pending) => finish(parts, pending, inlineCall(pending.words)),

@@ -32,6 +32,8 @@ export const WAY = {
   LIMIT: 11,
   /** Acts on other operations. */
   CONTROL: 12,
+  /** As ATTEMPT, where the socket does not block of itself: an accept cannot be told not to. */
+  ACCEPT: 13,
 } as const
 
 const OP = IORING_OP
@@ -39,7 +41,8 @@ const ways = new Uint8Array(256)
 const table: [number, number[]][] = [
   [WAY.NOP, [OP.NOP]],
   [WAY.ATTEMPT, [OP.READ, OP.READV, OP.SEND, OP.SEND_ZC, OP.SENDMSG, OP.SENDMSG_ZC, OP.RECV, OP.RECVMSG]],
-  [WAY.ATTEMPT, [OP.ACCEPT, OP.EPOLL_WAIT]],
+  [WAY.ATTEMPT, [OP.EPOLL_WAIT]],
+  [WAY.ACCEPT, [OP.ACCEPT]],
   [WAY.WRITE, [OP.WRITE, OP.WRITEV]],
   [WAY.CONNECT, [OP.CONNECT]],
   [WAY.CALL, [OP.SOCKET, OP.BIND, OP.LISTEN, OP.SHUTDOWN, OP.PIPE, OP.EPOLL_CTL, OP.URING_CMD]],
