@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { IORING_CQE_F, systemError } from '../kernel/index.js'
+import { errnoOf, IORING_CQE_F, systemError } from '../kernel/index.js'
 import { unpin } from '../memory/index.js'
 import type { CompletionCallback } from '../ring/index.js'
 import { settleAborted } from './abort.js'
@@ -8,6 +8,10 @@ import type { Completion, Slot, SlotTable } from './slot.js'
 import { endUse } from './usage.js'
 
 const { MORE, NOTIF } = IORING_CQE_F
+
+const EINTR = -errnoOf('EINTR')
+/** What the kernel says to itself of an interrupted call (ERESTARTSYS and on), and a cancelled splice lets out. */
+const RESTARTS = { FIRST: -512, LAST: -516 } as const
 
 const operations = channel('sluice:operation')
 
@@ -20,7 +24,10 @@ export class Settlement {
   readonly #slots: SlotTable
   readonly #handles: Handles
   /** Sees each completion of the driver. */
-  readonly complete: CompletionCallback = (userData, result, flags) => this.#settle(userData, result, flags)
+  readonly complete: CompletionCallback = (userData, result, flags) => {
+    const restarts = result <= RESTARTS.FIRST && result >= RESTARTS.LAST
+    this.#settle(userData, restarts ? EINTR : result, flags)
+  }
 
   constructor(slots: SlotTable, handles: Handles) {
     this.#slots = slots
