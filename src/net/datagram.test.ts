@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bind } from './bind.js'
+import type { Datagram } from './datagram.js'
+import type { DatagramSocket } from './datagram-socket.js'
+import { pattern, settled, testOnBoth } from './net.test.support.js'
+
+const here = { host: '127.0.0.1' }
+const addressOf = (socket: DatagramSocket) =>
+  socket.address() as { address: string; port: number; family: 'IPv4' }
+
+/** Exactly so many datagrams. */
+async function receive(socket: DatagramSocket, count: number): Promise<Datagram[]> {
+  const all: Datagram[] = []
+  while (all.length < count) all.push(...(await socket.receive(count - all.length)))
+  return all
+}
+
+testOnBoth('a datagram comes whole, with its sender, and can be answered', async () => {
+  await using server = await bind(here)
+  await using client = await bind(here)
+  await client.send(Buffer.from('question'), addressOf(server))
+  const [question] = await server.receive()
+  assert.equal(Buffer.from(question.bytes).toString(), 'question')
+  assert.deepEqual(question.from, client.address())
+  await server.send(Buffer.from('answer'), question)
+  const [answer] = await client.receive()
+  assert.equal(Buffer.from(answer.bytes).toString(), 'answer')
+  assert.equal(server.received, 1)
+})
+
+testOnBoth('many are sent and received together, in order, and none is cut or joined', async () => {
+  await using server = await bind({ ...here, receiveBufferSize: 2 ** 21 })
+  await using client = await bind(here)
+  const to = addressOf(server)
+  const sizes = [
+    ...new Array(100).fill(500),
+    1400,
+    1400,
+    1400,
+    7,
+    0,
+    0,
+    65000,
+    1,
+    1,
+    1,
+    ...new Array(70).fill(1000),
+  ]
+  const datagrams = sizes.map((size, index) => ({ bytes: pattern(size, index), to }))
+  await client.sendBatch(datagrams)
+  const all = await receive(server, sizes.length)
+  for (const [index, { bytes, truncated }] of all.entries()) {
+    assert.equal(truncated, false)
+    assert.ok(Buffer.from(bytes).equals(datagrams[index].bytes), `datagram ${index}`)
+  }
+})
+
+testOnBoth('a batch goes to as many peers as it names', async () => {
+  const sockets = await Promise.all(Array.from({ length: 5 }, () => bind(here)))
+  await using client = await bind(here)
+  await client.sendBatch(sockets.map((socket, index) => ({ bytes: Buffer.of(index), to: addressOf(socket) })))
+  for (const [index, socket] of sockets.entries()) {
+    assert.deepEqual((await socket.receive())[0].bytes, Uint8Array.of(index))
+    await socket.close()
+  }
+})
+
+testOnBoth('one longer than maxSize is cut, and says so', async () => {
+  await using server = await bind({ ...here, maxSize: 100 })
+  await using client = await bind(here)
+  await client.send(pattern(101), addressOf(server))
+  await client.send(pattern(100), addressOf(server))
+  const [cut, whole] = await receive(server, 2)
+  assert.deepEqual([cut.bytes.length, cut.truncated], [100, true])
+  assert.deepEqual([whole.bytes.length, whole.truncated], [100, false])
+})
+
+testOnBoth('a connected socket needs no address, and hears that nobody is there', async () => {
+  const server = await bind(here)
+  await using client = await bind(here)
+  await assert.rejects(client.send(Buffer.from('x')), { code: 'EDESTADDRREQ', syscall: 'sendmsg' })
+  client.connect(addressOf(server))
+  assert.deepEqual(client.remoteAddress(), server.address())
+  await client.send(Buffer.from('hello'))
+  assert.equal((await server.receive())[0].bytes.length, 5)
+  await server.close()
+  const waiting = client.receive()
+  await client.send(Buffer.from('anybody?'))
+  await assert.rejects(waiting, { code: 'ECONNREFUSED', syscall: 'recvmsg' })
+})
+
+testOnBoth('no more than the bound is kept for a receiver that stops', async () => {
+  await using server = await bind({ ...here, maxSize: 1000, receiveBound: 5000, receiveBufferSize: 2 ** 20 })
+  await using client = await bind(here)
+  const to = addressOf(server)
+  const first = server.receive(1)
+  for (let index = 0; index < 500; index++) await client.send(pattern(1000, index), to)
+  await first
+  await settled(() => false, 20)
+  assert.ok(server.received <= 5 + 64, `${server.received} were received`)
+  const rest = await receive(server, 499)
+  for (const [index, { bytes }] of rest.entries())
+    assert.ok(Buffer.from(bytes).equals(pattern(1000, index + 1)))
+})
+
+testOnBoth('Unix datagrams keep their size too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
+  try {
+    const path = join(folder, 'socket')
+    await using server = await bind({ path })
+    await using client = await bind({ path: `\0sluice-client-${process.pid}` })
+    await client.send(Buffer.from('one'), { path })
+    await client.sendBatch([
+      { bytes: Buffer.from('two'), to: { path } },
+      { bytes: Buffer.from('three'), to: { path } },
+    ])
+    const all = await receive(server, 3)
+    assert.deepEqual(
+      all.map(({ bytes }) => Buffer.from(bytes).toString()),
+      ['one', 'two', 'three'],
+    )
+    assert.deepEqual(all[0].from, { family: 'Unix', path: `\0sluice-client-${process.pid}` })
+    await server.send(Buffer.from('back'), all[0])
+    assert.equal((await client.receive())[0].bytes.length, 4)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+testOnBoth('an iteration ends when the socket is closed', async () => {
+  const server = await bind(here)
+  await using client = await bind(here)
+  const seen: string[] = []
+  const iterating = (async () => {
+    for await (const { bytes } of server) seen.push(Buffer.from(bytes).toString())
+  })()
+  await client.send(Buffer.from('only'), addressOf(server))
+  await settled(() => seen.length === 1)
+  await server.close()
+  await iterating
+  assert.deepEqual(seen, ['only'])
+  await assert.rejects(server.receive(), { code: 'ERR_SLUICE_CLOSED' })
+  await assert.rejects(server.send(Buffer.from('x')), { code: 'ERR_SLUICE_CLOSED' })
+})
