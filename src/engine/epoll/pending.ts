@@ -1,5 +1,4 @@
 import { IORING_OP, SQE_WORD } from '../../kernel/index.js'
-import type { PendingList } from './pending-list.js'
 
 const ENTRY_WORDS = 16
 
@@ -48,7 +47,8 @@ export class Pending {
   span = 0
   clock = 0
   place = -1
-  list: PendingList | undefined
+  /** The list it stands in. */
+  list: { remove(pending: Pending): void } | undefined
   previous: Pending | undefined
   next: Pending | undefined
   /** An older operation with the same user data. */
