@@ -24,7 +24,7 @@ export interface WriteVectorResult<T> {
 export interface WriteFlags {
   /** Settles only when the bytes are on stable storage, as with O_DSYNC. @see pwritev2(2), RWF_DSYNC */
   dsync?: boolean | undefined
-  /** All or nothing, even across a power cut: length and position must fit what `stat()` of the device offers. */
+  /** All or nothing, even across a power cut; `FileHandle.direct` says of what length. @see pwritev2(2), RWF_ATOMIC */
   atomic?: boolean | undefined
 }
 
