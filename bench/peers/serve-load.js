@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { root } from '#scripts/run.js'
 
-const WARM_UP_SECONDS = 0.5
+const WARM_UP_SECONDS = 2
 const START_MS = 10_000
 const TICKS_PER_SECOND = 100
 const SERVER_CORE = '0'

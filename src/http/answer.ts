@@ -24,7 +24,7 @@ export interface Answer {
   body: Body
   /** Of the file below the root, where one is sent. */
   path?: string
-  /** Set where this is the whole of a resource as it is stored, so that it can be kept ready. */
+  /** Set where this is what a resource as it is stored gives without a range, so that it can be kept at hand. */
   resource?: Resource
 }
 

@@ -1,3 +1,4 @@
+import { F, O, syscall } from '../kernel/index.js'
 import type { Connection } from '../net/index.js'
 import { transfer } from '../transfer/index.js'
 import { type Answer, fileOf, plainAnswer } from './answer.js'
@@ -5,13 +6,17 @@ import { ChunkedBody } from './chunked-body.js'
 import { HEADER } from './header-name.js'
 import { RequestHead } from './request-head.js'
 import { isHost } from './request-path.js'
+import type { Resource } from './resource.js'
 import { currentDate, responseHead } from './response-head.js'
 import type { ServerSettings } from './server-options.js'
 import type { ServerStats } from './server-stats.js'
 import type { Site, SiteRequest } from './site.js'
+import type { StaticFile } from './static-file.js'
 
-/** Files up to this size are kept in memory and go out with their head in one send. */
-const READY_BYTES = 64 * 1024
+/** Files up to this size are kept in memory and go out with their head in one send; above, lending their pages is less work. */
+const READY_BYTES = 16 * 1024
+/** Bytes that may wait for a client before its next request is looked at. */
+const WAITING_BYTES = 64 * 1024
 /** Fields that make a request ask for something else than the whole of a resource. */
 const PARTICULAR =
   (1 << HEADER.RANGE) |
@@ -28,6 +33,13 @@ const NOTHING = Buffer.alloc(0)
 /** What a connection waits for, each with a time limit of its own. */
 export type Phase = 'idle' | 'head' | 'body' | 'send'
 
+/** What is to be done next on a connection: receive, answer the request at hand, wait for the client, or end. */
+const STEP = { RECEIVE: 0, ANSWER: 1, WAIT: 2, REFUSE: 3 } as const
+
+const ignore = () => {}
+/** A promise of `write()` that is known to fail silently: the connection gives one and the same for whatever it copied. */
+let settled: Promise<void> | undefined
+
 /** What a finished request is noted with. */
 export type Note = (head: RequestHead, status: number, bytes: number, started: number) => void
 
@@ -37,10 +49,10 @@ export type Note = (head: RequestHead, status: number, bytes: number, started: n
  */
 export class HttpConnection {
   readonly connection: Connection
-  /** What it waits for, since when (milliseconds of `performance.now()`), and bytes that had been sent by then. */
+  /** What it waits for. */
   phase: Phase = 'idle'
-  since = performance.now()
-  sent = 0
+  /** Grows with every step of the connection, so that whoever watches the clock sees when one takes long. */
+  beat = 0
   /** No further request is taken once the one under way is answered. */
   closing = false
   readonly #site: Site
@@ -48,6 +60,11 @@ export class HttpConnection {
   readonly #stats: ServerStats
   readonly #note: Note | undefined
   readonly #head: RequestHead
+  /** Requests that are still taken. */
+  #left: number
+  /** The negated status with which a head was refused. */
+  #refusal = 0
+  #nonBlocking = false
   /** What has been received and not parsed: `#at` to `#end`. */
   #bytes: Buffer = NOTHING
   #at = 0
@@ -60,25 +77,56 @@ export class HttpConnection {
     this.#stats = stats
     this.#note = note
     this.#head = new RequestHead(settings.headLimits)
+    this.#left = settings.maxRequests || Infinity
   }
 
   #enter(phase: Phase): void {
     this.phase = phase
-    this.since = performance.now()
-    this.sent = this.connection.bytesWritten
+    this.beat++
   }
 
   /** Serves requests until the client ends, an error makes it impossible to go on, or the server closes. */
   async run(): Promise<void> {
-    let left = this.#settings.maxRequests || Infinity
-    while (!this.closing && (await this.#nextHead())) {
-      left--
-      const head = this.#head
-      const keep = await this.#serve(head.keepAlive && left > 0)
-      if (!keep) break
-      if (this.#at === this.#end) this.#enter('idle')
+    while (!this.closing) {
+      const step = this.#advance()
+      if (step === STEP.RECEIVE) {
+        if (!(await this.#fill())) break
+      } else if (step === STEP.WAIT) {
+        this.#enter('send')
+        await this.connection.flush()
+      } else if (step === STEP.ANSWER) {
+        this.#enter('send')
+        if (!(await this.#serve(this.#head.keepAlive && this.#left > 0))) break
+        if (this.#at === this.#end) this.#enter('idle')
+      } else {
+        await this.#send(plainAnswer(-this.#refusal), false, true)
+        break
+      }
     }
     await this.#linger()
+  }
+
+  /** Answers what can be answered at once, without leaving this turn. @returns what has to be waited for */
+  #advance(): number {
+    const { connection } = this
+    while (this.#at < this.#end && connection.isOpen) {
+      if (connection.writableLength > WAITING_BYTES) return STEP.WAIT
+      const result = this.#head.parse(this.#bytes, this.#at, this.#end)
+      if (result === 0) {
+        if (this.phase !== 'head') this.#enter('head')
+        return STEP.RECEIVE
+      }
+      if (result < 0) {
+        this.#stats.count(-result, 0)
+        this.#refusal = result
+        return STEP.REFUSE
+      }
+      this.#at += result
+      this.#left--
+      if (!this.#answerNow()) return STEP.ANSWER
+    }
+    if (this.phase !== 'idle' || this.#end > 0) this.#enter('idle')
+    return STEP.RECEIVE
   }
 
   /**
@@ -99,24 +147,6 @@ export class HttpConnection {
     }
   }
 
-  /** Reads until a head is there whole. @returns false when there is none to come, or it has been refused */
-  async #nextHead(): Promise<boolean> {
-    while (true) {
-      const result = this.#at === this.#end ? 0 : this.#head.parse(this.#bytes, this.#at, this.#end)
-      if (result > 0) {
-        this.#at += result
-        return true
-      }
-      if (result < 0) {
-        this.#stats.count(-result, 0)
-        await this.#send(plainAnswer(-result), false, true)
-        return false
-      }
-      if (!(await this.#fill())) return false
-      if (this.phase === 'idle') this.#enter('head')
-    }
-  }
-
   /** Receives more behind what is there. @returns false at the end of the stream */
   async #fill(): Promise<boolean> {
     const chunk = await this.connection.read()
@@ -134,30 +164,67 @@ export class HttpConnection {
     return true
   }
 
-  /** Answers the request whose head has been read. @returns whether another one may follow */
+  /** What the request at hand asks for, if that is open and asked for as a whole, over a connection that stays. */
+  #hot(): Resource | undefined {
+    const head = this.#head
+    if (!head.keepAlive || head.minor === 0 || this.#left <= 0 || this.closing) return undefined
+    const resource = this.#site.hot(head.target)
+    if (resource === undefined) return undefined
+    return resource.encodings.length > 0 && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
+  }
+
+  /** Answers the request at hand if nothing has to be waited for. */
+  #answerNow(): boolean {
+    const head = this.#head
+    const resource = this.#hot()
+    if (resource === undefined) return false
+    const particular = head.seen & PARTICULAR
+    let response: Buffer | undefined
+    let status = 200
+    if (particular !== 0) {
+      if (!isCurrent(head, particular, resource)) return false
+      response = resource.notModified(currentDate())
+      status = 304
+    } else if (head.method === 'GET') {
+      response = resource.ready(currentDate())
+    } else if (head.method === 'HEAD') {
+      response = resource.head(currentDate())
+    }
+    if (response === undefined) return false
+    const written = this.connection.write(response)
+    if (written !== settled) {
+      settled = written
+      // What a write fails with, the connection has failed with, and the next read says so.
+      written.catch(ignore)
+    }
+    this.#stats.count(status, response.length)
+    this.#note?.(head, status, response.length, performance.now())
+    return true
+  }
+
+  /** Answers the request at hand. @returns whether another one may follow */
   async #serve(keepAlive: boolean): Promise<boolean> {
     const head = this.#head
-    if (keepAlive && !this.closing && (head.seen & PARTICULAR) === 0 && head.method === 'GET') {
-      const ready = this.#ready(head)
-      if (ready !== undefined) {
-        // The bound on what may wait for the client is the connection's; only then is there anything to wait for.
-        if (this.connection.writableLength === 0 && this.#note === undefined)
-          void this.connection.write(ready).catch(() => {})
-        else await this.connection.write(ready)
-        this.#stats.count(200, ready.length)
-        this.#note?.(head, 200, ready.length, this.since)
-        return this.connection.isOpen
-      }
+    if (head.method === 'GET' && (head.seen & PARTICULAR) === 0) {
+      const resource = this.#hot()
+      if (resource !== undefined) return this.#sendWhole(resource, resource.head(currentDate()))
     }
     return this.#serveFully(keepAlive)
   }
 
-  /** A response that stands ready, head and body in one. */
-  #ready(head: RequestHead): Buffer | undefined {
-    const resource = this.#site.hot(head.target)
-    if (resource === undefined || head.minor === 0) return undefined
-    if (resource.encodings.length > 0 && head.has(HEADER.ACCEPT_ENCODING)) return undefined
-    return resource.readyFor(currentDate())
+  /** Sends a resource that is not kept in memory. */
+  async #sendWhole({ plain }: Resource, start: Buffer): Promise<boolean> {
+    const started = performance.now()
+    const file = plain.retain()
+    try {
+      await this.#sendFile(file, start, 0, file.size)
+    } finally {
+      file.release()
+    }
+    const bytes = start.length + file.size
+    this.#stats.count(200, bytes)
+    this.#note?.(this.#head, 200, bytes, started)
+    return this.connection.isOpen
   }
 
   async #serveFully(keepAlive: boolean): Promise<boolean> {
@@ -184,12 +251,12 @@ export class HttpConnection {
     }
   }
 
-  /** Keeps a small resource's whole response for the next time. */
+  /** Keeps a resource at hand for the next time, and a small one's whole response. */
   async #keepReady(answer: Answer, head: RequestHead): Promise<void> {
     const { resource } = answer
-    if (resource === undefined || head.method !== 'GET' || resource.plain.size > READY_BYTES) return
-    if (resource.plain.content === undefined && !(await resource.plain.load())) return
-    resource.fields = answer.fields
+    if (resource === undefined) return
+    const { plain } = resource
+    if (plain.size <= READY_BYTES && plain.content === undefined && !(await plain.load())) return
     this.#site.remember(head.target, resource)
   }
 
@@ -205,25 +272,49 @@ export class HttpConnection {
       const { content } = body.file
       if (content !== undefined)
         await connection.writev([head, content.subarray(body.start, body.start + body.length)])
-      else {
-        void connection.write(head).catch(() => {})
-        await this.#sendFile(body.file.fd, body.start, body.length)
-      }
+      else await this.#sendFile(body.file, head, body.start, body.length)
     } else {
-      void connection.write(head).catch(() => {})
+      connection.write(head).catch(ignore)
       for (const { head: partHead, range } of body.parts) {
-        await connection.write(partHead)
-        await this.#sendFile(body.file.fd, range.start, range.end - range.start + 1)
+        const length = range.end - range.start + 1
+        await this.#sendFile(body.file, partHead, range.start, length)
       }
       await connection.write(body.closing)
     }
   }
 
-  /** A file that has become shorter cannot be made up for: the connection ends short, and the client can tell. */
-  async #sendFile(fd: number, offset: number, length: number): Promise<void> {
-    if (length === 0) return
-    const { via } = await transfer(fd, this.connection, { offset, length })
+  /**
+   * Sends bytes and a piece of a file behind them: what is in memory and fits into the socket at once, the rest by a
+   * transfer. A file that has become shorter cannot be made up for: the connection ends short, and the client can tell.
+   */
+  async #sendFile(file: StaticFile, head: Uint8Array, offset: number, length: number): Promise<void> {
+    const sent = length === 0 ? 0 : await this.#sendNow(file, head, offset, length)
+    if (sent < head.length) await this.connection.write(head.subarray(sent))
+    const done = Math.max(0, sent - head.length)
+    if (done === length) {
+      if (length > 0) this.#stats.mechanism('sendfile')
+      return
+    }
+    const { via } = await transfer(file.fd, this.connection, { offset: offset + done, length: length - done })
     this.#stats.mechanism(via)
+  }
+
+  /** @returns bytes sent, those of the head counted */
+  async #sendNow(file: StaticFile, head: Uint8Array, offset: number, length: number): Promise<number> {
+    const loan = await this.connection.lend('write')
+    try {
+      // The descriptor stays open until it is given back, but its connection may have ended meanwhile.
+      if (!this.connection.isOpen) return 0
+      if (!this.#nonBlocking) {
+        syscall('fcntl', loan.fd, F.SETFL, syscall('fcntl', loan.fd, F.GETFL) | O.NONBLOCK)
+        this.#nonBlocking = true
+      }
+      const sent = file.lent.send(loan.fd, head, offset, length)
+      if (sent > 0) loan.moved(sent)
+      return sent
+    } finally {
+      loan.release()
+    }
   }
 
   /** Reads a request's body to nowhere. @returns whether the connection can go on behind it */
@@ -254,6 +345,17 @@ export class HttpConnection {
       if (!(await this.#fill())) return false
     }
   }
+}
+
+/** Whether a request asks for a resource only if it is not what the client has, and it is: by the validators as we gave them. */
+function isCurrent(head: RequestHead, particular: number, resource: Resource): boolean {
+  if (head.method !== 'GET' && head.method !== 'HEAD') return false
+  if (particular === 1 << HEADER.IF_MODIFIED_SINCE) {
+    return head.get(HEADER.IF_MODIFIED_SINCE) === resource.plain.lastModified
+  }
+  // RFC 9110, 13.1.3: where there is an If-None-Match, the date does not count.
+  if ((particular & ~(1 << HEADER.IF_MODIFIED_SINCE)) !== 1 << HEADER.IF_NONE_MATCH) return false
+  return head.get(HEADER.IF_NONE_MATCH) === resource.plain.etag
 }
 
 /** After a request that makes no sense, or whose body is not wanted, what follows is not to be trusted or not to be read. */

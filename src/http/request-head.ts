@@ -61,7 +61,7 @@ export class RequestHead {
   /** The client waits for `100 Continue` before it sends the body. */
   expectsContinue = false
   readonly #limits: HeadLimits
-  /** Start and end of each known field's value; 0, 0 where it is absent. */
+  /** Start and end of each known field's value, where `seen` says that it is there. */
   readonly #known = new Int32Array(HEADER_COUNT * 2)
   #bytes: Buffer = Buffer.alloc(0)
   /** Empty lines before the head, in bytes, and what of the head has been searched for its end. */
@@ -132,7 +132,6 @@ export class RequestHead {
 
   /** @returns 0, or the status of the refusal */
   #read(begin: number, end: number): number {
-    this.#known.fill(0)
     this.seen = 0
     this.#hasLength = false
     this.#chunked = false
@@ -204,7 +203,7 @@ export class RequestHead {
   }
 
   #keep(id: HeaderId, start: number, end: number): number {
-    const repeated = this.#known[id * 2] !== 0
+    const repeated = this.has(id)
     switch (id) {
       case HEADER.HOST:
         if (repeated) return 400
@@ -277,14 +276,13 @@ export class RequestHead {
 
   /** Whether a field is there. */
   has(id: HeaderId): boolean {
-    return this.#known[id * 2] !== 0
+    return (this.seen & (1 << id)) !== 0
   }
 
   /** A field's value, without the white space around it; undefined where it is absent. Bytes above 127 are Latin-1. */
   get(id: HeaderId): string | undefined {
-    const start = this.#known[id * 2]
-    if (start === 0) return undefined
-    return this.#bytes.toString('latin1', start, this.#known[id * 2 + 1])
+    if (!this.has(id)) return undefined
+    return this.#bytes.toString('latin1', this.#known[id * 2], this.#known[id * 2 + 1])
   }
 }
 

@@ -1,6 +1,5 @@
 import { chooseEncoding, ENCODINGS, type Encoding } from './accept-encoding.js'
 import { contentType, isCompressible } from './content-type.js'
-import type { Fields } from './fields.js'
 import { responseHead } from './response-head.js'
 import type { RootDirectory } from './root-directory.js'
 import type { SiteSettings } from './site-options.js'
@@ -21,11 +20,11 @@ export class Resource {
   /** When it was last seen to be current, in milliseconds of `performance.now()`. */
   checked = 0
   #users = 1
-  /** The fields of the whole response, once it is kept ready. */
-  fields: Fields | undefined
-  /** The response to a plain request, head and body in one, and the `Date` it bears. */
+  /** The `Date` that the three below bear: they are made anew once a second. */
+  #date = ''
   #ready: Buffer | undefined
-  #readyDate = ''
+  #head: Buffer | undefined
+  #notModified: Buffer | undefined
   readonly #coded: ReadonlyMap<Encoding, StaticFile>
 
   constructor(
@@ -47,19 +46,64 @@ export class Resource {
     this.headers = [...headers.values()]
   }
 
-  /**
-   * The response to a plain request over a connection that stays: made once a second, for the sake of its `Date`.
-   *
-   * @returns undefined where the content is not in memory
-   */
-  readyFor(date: string): Buffer | undefined {
-    if (this.#readyDate === date) return this.#ready
+  /** The whole response over a connection that stays, head and body in one; undefined where the content is not in memory. */
+  ready(date: string): Buffer | undefined {
+    this.#at(date)
     const { content } = this.plain
-    if (content === undefined || this.fields === undefined) return undefined
-    const head = responseHead({ status: 200, fields: this.fields }, true, 1)
-    this.#ready = Buffer.concat([Buffer.from(head, 'latin1'), content])
-    this.#readyDate = date
+    if (this.#ready === undefined && content !== undefined)
+      this.#ready = Buffer.concat([this.head(date), content])
     return this.#ready
+  }
+
+  /** The head of that response. */
+  head(date: string): Buffer {
+    this.#at(date)
+    if (this.#head === undefined) {
+      const fields = this.fields(this.plain, undefined)
+      fields.push(['Content-Length', String(this.plain.size)])
+      this.#head = Buffer.from(responseHead({ status: 200, fields }, true, 1), 'latin1')
+    }
+    return this.#head
+  }
+
+  /** What a client is told over a connection that stays when what it has is current. */
+  notModified(date: string): Buffer {
+    this.#at(date)
+    if (this.#notModified === undefined) {
+      const answer = { status: 304, fields: this.cacheFields(this.plain) }
+      this.#notModified = Buffer.from(responseHead(answer, true, 1), 'latin1')
+    }
+    return this.#notModified
+  }
+
+  #at(date: string): void {
+    if (this.#date === date) return
+    this.#date = date
+    this.#ready = undefined
+    this.#head = undefined
+    this.#notModified = undefined
+  }
+
+  /** The fields that describe a representation. */
+  fields(file: StaticFile, encoding: Encoding | undefined): [string, string][] {
+    const fields: [string, string][] = [
+      ['Content-Type', this.contentType],
+      ['X-Content-Type-Options', 'nosniff'],
+    ]
+    if (encoding !== undefined) fields.push(['Content-Encoding', encoding])
+    fields.push(['Accept-Ranges', 'bytes'], ...this.cacheFields(file))
+    return fields
+  }
+
+  /** The fields that a cache keeps with a representation, and that come with a 304. @see RFC 9110, section 15.4.5 */
+  cacheFields(file: StaticFile): [string, string][] {
+    const fields: [string, string][] = [
+      ['ETag', file.etag],
+      ['Last-Modified', file.lastModified],
+    ]
+    if (this.encodings.length > 0) fields.push(['Vary', 'Accept-Encoding'])
+    for (const [name, value] of this.headers) fields.push([name, value])
+    return fields
   }
 
   /** The representation that suits an `Accept-Encoding`. */

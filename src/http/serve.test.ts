@@ -231,6 +231,9 @@ test('requests are noted as they come, and a client cannot forge a line', async 
   })
   const lines = fs.readFileSync(accessLog, 'latin1').trimEnd().split('\n')
   assert.equal(lines.length, 2)
-  assert.match(lines[0], /^127\.0\.0\.1 - - \[.*\] "GET \/a\.txt HTTP\/1\.1" 200 \d+ "http:\/\/r\/" "a\\x22 200 \\x5c"$/)
+  assert.match(
+    lines[0],
+    /^127\.0\.0\.1 - - \[.*\] "GET \/a\.txt HTTP\/1\.1" 200 \d+ "http:\/\/r\/" "a\\x22 200 \\x5c"$/,
+  )
   assert.match(lines[1], /"GET \/absent HTTP\/1\.1" 404 \d+ "-" "-"$/)
 })

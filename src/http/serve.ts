@@ -7,8 +7,17 @@ import { type ServeOptions, type ServerSettings, serverSettings } from './server
 import { ServerStats } from './server-stats.js'
 import { Site } from './site.js'
 
-/** How often the connections' time limits are looked at, in milliseconds: a limit is kept to so much. */
+/** How often the connections' time limits are looked at, in milliseconds: a limit is kept to twice as much. */
 const SWEEP_MS = 500
+/** How far a connection was when the time limits were last looked at. */
+interface Watched {
+  beat: number
+  /** When it was first seen there, in milliseconds of `performance.now()`. */
+  since: number
+  /** Bytes that had been sent by then. */
+  sent: number
+}
+
 /** Over how long a client's rate is measured, in milliseconds. */
 const RATE_MS = 10_000
 
@@ -25,7 +34,7 @@ export class FileServer implements AsyncDisposable {
   readonly stats = new ServerStats()
   readonly #settings: ServerSettings
   readonly #log: AccessLog | undefined
-  readonly #open = new Set<HttpConnection>()
+  readonly #open = new Map<HttpConnection, Watched>()
   readonly #byAddress = new Map<string, number>()
   #listener: Listener | undefined
   #sweeper: NodeJS.Timeout | undefined
@@ -87,7 +96,7 @@ export class FileServer implements AsyncDisposable {
       this.#noteFor(connection),
     )
     served.closing = this.#closing !== undefined
-    this.#open.add(served)
+    this.#open.set(served, { beat: 0, since: performance.now(), sent: 0 })
     try {
       await served.run()
     } catch (error) {
@@ -144,11 +153,17 @@ export class FileServer implements AsyncDisposable {
 
   #sweep(now: number): void {
     const { headTimeout, bodyTimeout, idleTimeout } = this.#settings
-    for (const served of this.#open) {
-      const waited = now - served.since
+    for (const [served, watched] of this.#open) {
+      if (served.beat !== watched.beat) {
+        watched.beat = served.beat
+        watched.since = now
+        watched.sent = served.connection.bytesWritten
+        continue
+      }
+      const waited = now - watched.since
       const late =
         served.phase === 'send'
-          ? this.#isSlow(served, now)
+          ? this.#isSlow(served.connection, watched, now)
           : waited > { idle: idleTimeout, head: headTimeout, body: bodyTimeout }[served.phase]
       if (!late) continue
       this.stats.timeouts++
@@ -156,13 +171,12 @@ export class FileServer implements AsyncDisposable {
     }
   }
 
-  #isSlow(served: HttpConnection, now: number): boolean {
-    const elapsed = now - served.since
+  #isSlow({ bytesWritten }: Connection, watched: Watched, now: number): boolean {
+    const elapsed = now - watched.since
     if (elapsed < RATE_MS) return false
-    const bytes = served.connection.bytesWritten - served.sent
-    const slow = bytes < (this.#settings.minRate * elapsed) / 1000
-    served.since = now
-    served.sent = served.connection.bytesWritten
+    const slow = bytesWritten - watched.sent < (this.#settings.minRate * elapsed) / 1000
+    watched.since = now
+    watched.sent = bytesWritten
     return slow
   }
 
@@ -177,9 +191,9 @@ export class FileServer implements AsyncDisposable {
   }
 
   async #close(timeout: number): Promise<void> {
-    for (const served of this.#open) {
+    for (const served of this.#open.keys()) {
       served.closing = true
-      if (served.phase === 'idle') void served.connection.destroy()
+      if (served.phase === 'idle') void served.connection.close()
     }
     await this.#listener?.close({ timeout })
     clearInterval(this.#sweeper)

@@ -3,18 +3,23 @@ export class ServerStats {
   requests = 0
   /** Bytes of responses, heads included. */
   bytes = 0
-  /** Responses by status. */
-  readonly statuses = new Map<number, number>()
   /** Transfers of files by mechanism; files that stand ready in memory need none. */
   readonly mechanisms = new Map<string, number>()
   /** Connections that were dropped because their client kept them waiting. */
   timeouts = 0
+  readonly #statuses = new Float64Array(600)
+
+  /** Responses by status. */
+  get statuses(): ReadonlyMap<number, number> {
+    const seen = [...this.#statuses.entries()].filter(([, count]) => count > 0)
+    return new Map(seen)
+  }
 
   /** Notes a response. */
   count(status: number, bytes: number): void {
     this.requests++
     this.bytes += bytes
-    this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1)
+    this.#statuses[status]++
   }
 
   /** Notes how a file went out. */

@@ -224,7 +224,10 @@ export class Site {
     const { file, encoding } = resource.select(request.acceptEncoding)
     const validators = { etag: file.etag, lastModified: file.modifiedSeconds }
     const verdict = evaluateConditions(request, validators, true)
-    if (verdict === 304) return bareAnswer(304, this.#fields(resource, file, encoding, false))
+    if (verdict === 304) {
+      const answer = bareAnswer(304, resource.cacheFields(file))
+      return encoding === undefined ? { ...answer, resource } : answer
+    }
     if (verdict === 412) return plainAnswer(412)
     const { range, ifRange } = request
     if (range === undefined || request.method !== 'GET') return this.#whole(resource, file, encoding, 200)
@@ -237,27 +240,8 @@ export class Site {
     return this.#partial(resource, file, encoding, ranges)
   }
 
-  /** The fields that describe a representation; a 304 has those that a cache updates. */
-  #fields(
-    resource: Resource,
-    file: StaticFile,
-    encoding: Encoding | undefined,
-    whole: boolean,
-  ): [string, string][] {
-    const fields: [string, string][] = []
-    if (whole) {
-      fields.push(['Content-Type', resource.contentType], ['X-Content-Type-Options', 'nosniff'])
-      if (encoding !== undefined) fields.push(['Content-Encoding', encoding])
-      fields.push(['Accept-Ranges', 'bytes'])
-    }
-    fields.push(['ETag', file.etag], ['Last-Modified', file.lastModified])
-    if (resource.encodings.length > 0) fields.push(['Vary', 'Accept-Encoding'])
-    for (const [name, value] of resource.headers) fields.push([name, value])
-    return fields
-  }
-
   #whole(resource: Resource, file: StaticFile, encoding: Encoding | undefined, status: number): Answer {
-    const fields = this.#fields(resource, file, encoding, true)
+    const fields = resource.fields(file, encoding)
     fields.push(['Content-Length', String(file.size)])
     const body = { kind: 'file', file: file.retain(), start: 0, length: file.size } as const
     const answer = { status, fields, body, path: resource.path }
@@ -270,7 +254,7 @@ export class Site {
     encoding: Encoding | undefined,
     ranges: ByteRange[],
   ): Answer {
-    const fields = this.#fields(resource, file, encoding, true)
+    const fields = resource.fields(file, encoding)
     if (ranges.length === 1) {
       const [{ start, end }] = ranges
       const length = end - start + 1

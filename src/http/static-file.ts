@@ -1,5 +1,6 @@
 import { engine } from '../engine/index.js'
 import { syscall } from '../kernel/index.js'
+import { LentFile } from '../transfer/index.js'
 import type { Encoding } from './accept-encoding.js'
 import { formatHttpDate } from './http-date.js'
 import type { OpenedFile } from './root-directory.js'
@@ -32,6 +33,14 @@ export class StaticFile {
     this.lastModified = formatHttpDate(this.modifiedSeconds * 1000)
     const coding = encoding === undefined ? '' : `-${encoding}`
     this.etag = `"${opened.size.toString(16)}-${opened.modified.toString(16)}${coding}"`
+  }
+
+  #lent: LentFile | undefined
+
+  /** For lending its pages to sockets. */
+  get lent(): LentFile {
+    this.#lent ??= new LentFile(this.fd)
+    return this.#lent
   }
 
   /** Its bytes, once `load()` has read them. */

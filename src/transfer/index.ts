@@ -1,5 +1,6 @@
 export { type CalibrationState, type CostSample, calibrate, calibration } from './calibration/index.js'
 export type { HasDescriptor, TransferSink, TransferSource } from './ends.js'
+export { LentFile } from './lent-file.js'
 export type { Via } from './mechanism.js'
 export { Pipe, type PipeOptions } from './pipe.js'
 export { PipePool, type PipePoolOptions, type PipePoolStats, pipePool } from './pipe-pool.js'
