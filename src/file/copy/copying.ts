@@ -1,7 +1,21 @@
 import { AbortError, type StatxView, systemError } from '../../kernel/index.js'
-import type { Folder, Place } from './folder.js'
 import { type Name, nameOf } from './name.js'
 import type { CopyMethod, CopyOptions, CopyReport } from './options.js'
+
+/** A folder that is open, as far as the copy as a whole is concerned with it. */
+export interface OpenFolder {
+  /** What is to be removed where the copy ends early: the path of what has no final name yet. */
+  readonly remains: Uint8Array | undefined
+  /** Where something in it goes. */
+  targetPath(name: Name): Uint8Array
+  close(): void
+}
+
+/** Where something has been copied to. */
+export interface Place {
+  folder: OpenFolder
+  name: Name
+}
 
 /** One copy under way: its options, what this process may do, and what has come of it so far. */
 export class Copying {
@@ -16,7 +30,7 @@ export class Copying {
   /** Of files with several names: where the first of them has gone, once it has; undefined where that failed. */
   readonly links = new Map<string, Promise<Place | undefined>>()
   /** Folders that are open. */
-  readonly folders = new Set<Folder>()
+  readonly folders = new Set<OpenFolder>()
   /** Device and inode of the folders that the copy goes into: none of them is copied itself. */
   readonly targets = new Set<string>()
   readonly #signal: AbortSignal | undefined

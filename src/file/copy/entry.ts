@@ -1,8 +1,8 @@
 import { AT, addressOf, errnoOf, O, S, type StatxView, syscall, systemError } from '../../kernel/index.js'
 import { AttributeCalls, copyExtendedAttributes } from './attributes.js'
 import { copyContents } from './contents.js'
-import type { Copying } from './copying.js'
-import type { Folder, Place } from './folder.js'
+import type { Copying, Place } from './copying.js'
+import type { Folder } from './folder.js'
 import { call, JobList, must } from './job-list.js'
 import { type Name, nameOf } from './name.js'
 
@@ -102,18 +102,19 @@ async function copyFirst(copying: Copying, entry: Entry, fd: number, stat: Statx
   const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC
   const mode = copying.preserve ? 0o600 : stat.mode & 0o777
   const make = (name: Name) => must('openat', name, entry.folder.target, name.address, flags, mode)
+  let copied: Awaited<ReturnType<typeof copyContents>> | undefined
   await put(copying, entry, make, async target => {
     let isOpen = true
     try {
-      const { method, bytes } = await copyContents(copying, source, target, entry.folder.targetDevice)
+      copied = await copyContents(copying, source, target, entry.folder.targetDevice)
       if (copying.preserve) await copyAttributes(copying, fd, stat, target)
       isOpen = false
       await must('close', undefined, target)
-      copying.count(method, bytes)
     } finally {
       if (isOpen) syscall('close', target)
     }
   })
+  if (copied !== undefined) copying.count(copied.method, copied.bytes)
 }
 
 async function copyAttributes(copying: Copying, fd: number, stat: StatxView, target: number): Promise<void> {

@@ -6,12 +6,6 @@ import { joinPath, type Name, showPath } from './name.js'
 
 const RENAME_NOREPLACE = 1
 
-/** Where something has been copied to. */
-export interface Place {
-  folder: Folder
-  name: Name
-}
-
 /** Where a folder's copy stands in the copy of its parent. */
 export interface FolderPlace {
   parent: Folder
