@@ -124,7 +124,7 @@ export class FileHandle extends BaseHandle {
   /**
    * Reserves, frees or rearranges the space of a part of the file.
    *
-   * @returns when it is done; rejects with `EOPNOTSUPP` where the file system does not offer it
+   * @returns when it is done; rejects with `ENOTSUP` where the file system does not offer it
    * @see fallocate(2)
    */
   allocate(offset: number, length: number, mode: AllocateMode = 'reserve'): Promise<void> {
