@@ -1,4 +1,13 @@
-import { checkInteger, errnoOf, invalidArgValue, SluiceError } from '../kernel/index.js'
+import {
+  checkInteger,
+  DRIVER_REASON,
+  driverDemand,
+  errnoOf,
+  explainRefusal,
+  type IoUringRefusal,
+  invalidArgValue,
+  SluiceError,
+} from '../kernel/index.js'
 import type { Driver, DriverName } from './driver.js'
 import { EpollDriver } from './epoll-driver.js'
 import { RingDriver } from './ring-driver.js'
@@ -28,12 +37,36 @@ export interface SelectedDriver {
 /** Failures that another driver would not mend. */
 const EXHAUSTED = new Set([errnoOf('EMFILE'), errnoOf('ENFILE'), errnoOf('ENOMEM')])
 
-function demanded(options: EngineOptions): DriverName | undefined {
-  const name = options.driver ?? process.env.SLUICE_DRIVER ?? ''
-  if (name === '') return undefined
+const CALLS = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'mmap'] as const
+
+interface Demand {
+  name: DriverName | undefined
+  /** Rather none than another. */
+  strict: boolean
+  /** Who demands it. */
+  by: string
+}
+
+function demandOf(options: EngineOptions): Demand {
+  const environment = driverDemand()
+  const { driver: name = environment.driver, strict = environment.strict } = options
+  if (name === undefined) {
+    return { name, strict, by: options.strict === undefined ? 'SLUICE_STRICT=1' : '{ strict: true }' }
+  }
+  const own = options.driver !== undefined
   if (name !== 'ring' && name !== 'epoll')
-    throw invalidArgValue('options.driver', name, 'is not ring or epoll')
-  return name
+    throw invalidArgValue(own ? 'options.driver' : 'SLUICE_DRIVER', name, 'is not ring or epoll')
+  return { name, strict: true, by: own ? `{ driver: '${name}' }` : `SLUICE_DRIVER=${name}` }
+}
+
+/** @throws what is no refusal: exhaustion, and failures of our own */
+function explain(error: unknown): IoUringRefusal {
+  const { errno, syscall } = error as NodeJS.ErrnoException
+  if (errno === undefined || EXHAUSTED.has(-errno)) throw error
+  return explainRefusal(
+    errno,
+    CALLS.find(call => call === syscall),
+  )
 }
 
 /**
@@ -43,23 +76,19 @@ function demanded(options: EngineOptions): DriverName | undefined {
  *   where descriptors or memory are exhausted
  */
 export function selectDriver(options: EngineOptions): SelectedDriver {
-  const { entries = 1024, strict = process.env.SLUICE_STRICT === '1', threads } = options
+  const { entries = 1024, threads } = options
   checkInteger(entries, 'options.entries', 1, 32768)
-  const name = demanded(options)
-  if (name === 'epoll') return { driver: new EpollDriver({ entries, threads }), reason: 'epoll was demanded' }
+  const { name, strict, by } = demandOf(options)
+  const demanded = DRIVER_REASON.demanded(by)
+  if (name === 'epoll') return { driver: new EpollDriver({ entries, threads }), reason: demanded }
   try {
     const driver = new RingDriver(entries)
-    return { driver, reason: name === 'ring' ? 'the ring was demanded' : 'io_uring works here' }
+    return { driver, reason: name === 'ring' ? demanded : DRIVER_REASON.WORKS }
   } catch (error) {
-    const { errno = 0, message } = error as NodeJS.ErrnoException
-    if (EXHAUSTED.has(Math.abs(errno)) || error instanceof SluiceError) throw error
-    if (strict || name === 'ring') {
-      const text = `io_uring cannot be used here (${message}); "sluice probe" says why and what to do`
-      throw new SluiceError('ERR_SLUICE_DRIVER', text, { cause: error })
-    }
-    return {
-      driver: new EpollDriver({ entries, threads }),
-      reason: `io_uring cannot be used here: ${message}`,
-    }
+    const refusal = explain(error)
+    const reason = DRIVER_REASON.refused(refusal)
+    if (!strict) return { driver: new EpollDriver({ entries, threads }), reason }
+    const text = `${demanded}, but ${reason} (${refusal.code}). ${refusal.fix}`
+    throw new SluiceError('ERR_SLUICE_DRIVER', text, { cause: error })
   }
 }

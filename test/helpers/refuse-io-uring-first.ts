@@ -7,7 +7,8 @@
  * it would in a sandbox.
  */
 import { isMainThread } from 'node:worker_threads'
-import { type IoUringCall, refuseIoUring } from './refuse-io-uring.js'
+import type { SyscallName } from '#dist/kernel/index.js'
+import { refuseIoUring } from './refuse-io-uring.js'
 
 type Execve = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) => never
 
@@ -15,7 +16,7 @@ const { SLUICE_TEST_REFUSE: refusal, ...env } = process.env
 
 if (refusal !== undefined && isMainThread) {
   const [code = '', calls] = refusal.split(':')
-  refuseIoUring(calls === undefined ? { code } : { code, calls: calls.split(',') as IoUringCall[] })
+  refuseIoUring(calls === undefined ? { code } : { code, calls: calls.split(',') as SyscallName[] })
   const { execve } = process as { execve?: Execve }
   execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], env)
 }

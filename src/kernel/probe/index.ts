@@ -1,4 +1,5 @@
 export type { Advice } from './advice.js'
+export { DRIVER_REASON, driverDemand } from './driver-choice.js'
 export type { ProbeFacts } from './facts.js'
 export type { IoUringFacts, Offer } from './io-uring.js'
 export type { Limit, LimitFacts } from './limits.js'

@@ -100,10 +100,13 @@ function setupFlags(base: number): Offer[] {
   })
 }
 
-function workers(fd: number): IoUringFacts['workers'] {
+/** Asks for the limits of a ring's workers: the one registration without which Sluice does not use a ring. */
+function workerLimits(fd: number): { result: number; workers: IoUringFacts['workers'] } {
   const limits = new Uint32Array(new ArrayBuffer(8))
-  if (syscall('io_uring_register', fd, IORING_REGISTER.IOWQ_MAX_WORKERS, limits, 2) < 0) return null
-  return { bounded: limits[IO_WQ.BOUND] as number, unbounded: limits[IO_WQ.UNBOUND] as number }
+  const result = syscall('io_uring_register', fd, IORING_REGISTER.IOWQ_MAX_WORKERS, limits, 2)
+  if (result < 0) return { result, workers: null }
+  const workers = { bounded: limits[IO_WQ.BOUND] as number, unbounded: limits[IO_WQ.UNBOUND] as number }
+  return { result, workers }
 }
 
 function registrations(): Offer[] {
@@ -121,7 +124,7 @@ function explore(fd: number, params: DataView) {
     features: features(params.getUint32(IO_URING_PARAMS.FEATURES, true)),
     setupFlags: setupFlags(fd),
     registrations: registrations(),
-    workers: workers(fd),
+    workers: workerLimits(fd).workers,
   }
 }
 
@@ -136,19 +139,20 @@ export function probeIoUring(sandbox: SandboxFacts): IoUringFacts {
     disabled: sysctl('kernel.io_uring_disabled') ?? null,
     group: sysctl('kernel.io_uring_group') ?? null,
   }
-  const { fd, params } = setUp({ flags: 0 })
-  if (fd < 0) {
-    const refusal = explainRefusal(fd, 'io_uring_setup', sandbox)
+  const refused = (errno: number, call: IoUringRefusal['syscall']): IoUringFacts => {
+    const refusal = explainRefusal(errno, call, sandbox)
     return { available: false, refusal, ...switches, ...nothing, workers: null }
   }
+  const { fd, params } = setUp({ flags: 0 })
+  if (fd < 0) return refused(fd, 'io_uring_setup')
   try {
-    const result = submitNop(fd, params)
-    if (result === 0) return { available: true, refusal: null, ...switches, ...explore(fd, params) }
-    const refusal = explainRefusal(result, 'io_uring_enter', sandbox)
-    return { available: false, refusal, ...switches, ...nothing, workers: null }
+    const submitted = submitNop(fd, params)
+    if (submitted !== 0) return refused(submitted, 'io_uring_enter')
+    const registered = workerLimits(fd).result
+    if (registered < 0) return refused(registered, 'io_uring_register')
+    return { available: true, refusal: null, ...switches, ...explore(fd, params) }
   } catch (error) {
-    const refusal = explainRefusal((error as NodeJS.ErrnoException).errno ?? 0, 'mmap', sandbox)
-    return { available: false, refusal, ...switches, ...nothing, workers: null }
+    return refused((error as NodeJS.ErrnoException).errno ?? 0, 'mmap')
   } finally {
     syscall('close', fd)
   }

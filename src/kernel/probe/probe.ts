@@ -2,6 +2,7 @@ import { release } from 'node:os'
 import { invalidArgType } from '../errors.js'
 import { PAGE_SIZE } from '../mmap.js'
 import { type Advice, adviseOn } from './advice.js'
+import { DRIVER_REASON, driverDemand } from './driver-choice.js'
 import type { ProbeFacts } from './facts.js'
 import { type IoUringFacts, probeIoUring } from './io-uring.js'
 import { probeLimits } from './limits.js'
@@ -30,20 +31,16 @@ export interface ProbeResult extends ProbeFacts {
 }
 
 function chooseDriver({ available, refusal }: IoUringFacts): DriverChoice {
-  const why = refusal === null ? 'io_uring works here' : `io_uring cannot be used here: ${refusal.reason}`
-  const name = process.env.SLUICE_DRIVER
+  const why = refusal === null ? DRIVER_REASON.WORKS : DRIVER_REASON.refused(refusal)
+  const { driver: name, strict } = driverDemand()
   if (name === 'ring' || name === 'epoll') {
     const usable = name === 'epoll' || available
-    return {
-      name,
-      reason: `SLUICE_DRIVER=${name} demands it${usable ? '' : `, but ${why}`}`,
-      demanded: true,
-      usable,
-    }
+    const demanded = DRIVER_REASON.demanded(`SLUICE_DRIVER=${name}`)
+    return { name, reason: usable ? demanded : `${demanded}, but ${why}`, demanded: true, usable }
   }
-  const strict = process.env.SLUICE_STRICT === '1'
   if (!available && strict) {
-    return { name: 'ring', reason: `SLUICE_STRICT=1 demands it, but ${why}`, demanded: true, usable: false }
+    const reason = `${DRIVER_REASON.demanded('SLUICE_STRICT=1')}, but ${why}`
+    return { name: 'ring', reason, demanded: true, usable: false }
   }
   return { name: available ? 'ring' : 'epoll', reason: why, demanded: false, usable: true }
 }

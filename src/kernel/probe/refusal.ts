@@ -6,7 +6,7 @@ import { probeSandbox, type SandboxFacts } from './sandbox.js'
 /** Why io_uring is refused, and what would change that. */
 export interface IoUringRefusal {
   /** The call that failed. */
-  syscall: 'io_uring_setup' | 'io_uring_enter' | 'mmap'
+  syscall: 'io_uring_setup' | 'io_uring_enter' | 'io_uring_register' | 'mmap'
   /** Its error: `EPERM`, `ENOSYS`, … */
   code: string
   /** What stands behind it, as far as it can be told. */
