@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { type FileServer, serve } from './serve.js'
+import type { ServeOptions } from './server-options.js'
+
+const SECRET = 'not for the public'
+const LARGE = 64 << 20
+const SERVE = new URL('./serve.js', import.meta.url).href
+let base: string
+let root: string
+
+before(() => {
+  base = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-adversity-'))
+  root = path.join(base, 'root')
+  fs.mkdirSync(path.join(root, 'sub'), { recursive: true })
+  fs.writeFileSync(path.join(base, 'secret'), SECRET)
+  fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
+  fs.writeFileSync(path.join(root, 'large'), Buffer.alloc(LARGE, 'x'))
+})
+
+after(() => fs.rmSync(base, { recursive: true }))
+
+async function withServer(
+  options: Partial<ServeOptions>,
+  use: (server: FileServer) => Promise<void>,
+): Promise<void> {
+  const server = await serve({ root, host: '127.0.0.1', port: 0, ...options })
+  try {
+    await use(server)
+  } finally {
+    await server.close({ timeout: 1000 })
+  }
+}
+
+const get = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
+const kept = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`
+
+function client(port: number): net.Socket {
+  return net.connect(port, '127.0.0.1').on('error', () => {})
+}
+
+async function exchange(port: number, request: string): Promise<string> {
+  const socket = client(port)
+  const chunks: Buffer[] = []
+  socket.on('data', chunk => chunks.push(chunk)).write(request)
+  await new Promise(resolve => socket.once('close', resolve))
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+const status = (response: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(response)?.[1])
+const descriptors = () => fs.readdirSync('/proc/self/fd').length
+
+test('no spelling of a path leads out of the root', async () => {
+  const up = [
+    '..',
+    '%2e%2e',
+    '.%2e',
+    '%2E.',
+    '..%2f',
+    '..%5c',
+    '..\\',
+    '%252e%252e',
+    '%c0%ae%c0%ae',
+    '..%00',
+    '..;',
+  ]
+  const spellings = up.flatMap(dots => [
+    `/${dots}/secret`,
+    `/sub/${dots}/${dots}/secret`,
+    `/sub/${dots}${dots}/secret`,
+    `//${dots}/secret`,
+    `/a.txt/${dots}/${dots}/secret`,
+    `http://x/${dots}/secret`,
+  ])
+  for (const symlinks of ['beneath', 'deny', 'follow'] as const) {
+    await withServer({ symlinks, dotfiles: true }, async server => {
+      for (const target of spellings) {
+        const response = await exchange(server.port, get(target))
+        assert.ok(!response.includes(SECRET), target)
+        assert.ok([400, 404].includes(status(response)), `${target}: ${status(response)}`)
+      }
+    })
+  }
+})
+
+test('a symbolic link is followed as far as the policy says', async () => {
+  fs.symlinkSync('../secret', path.join(root, 'out'))
+  fs.symlinkSync(path.join(base, 'secret'), path.join(root, 'absolute'))
+  fs.symlinkSync('..', path.join(root, 'sub/parent'))
+  fs.symlinkSync('a.txt', path.join(root, 'within'))
+  fs.symlinkSync('/proc/self/environ', path.join(root, 'magic'))
+  const expected = {
+    beneath: { '/out': 404, '/absolute': 404, '/sub/parent/a.txt': 200, '/within': 200 },
+    deny: { '/out': 404, '/absolute': 404, '/sub/parent/a.txt': 404, '/within': 404 },
+    follow: { '/out': 200, '/absolute': 200, '/sub/parent/a.txt': 200, '/within': 200 },
+  }
+  for (const symlinks of ['beneath', 'deny', 'follow'] as const) {
+    await withServer({ symlinks }, async server => {
+      for (const [target, wanted] of Object.entries(expected[symlinks])) {
+        assert.equal(status(await exchange(server.port, get(target))), wanted, `${symlinks} ${target}`)
+      }
+    })
+  }
+})
+
+test('what is no regular file is refused at once', async t => {
+  execFileSync('mkfifo', [path.join(root, 'fifo')])
+  const socket = net.createServer().listen(path.join(root, 'socket'))
+  await once(socket, 'listening')
+  t.after(() => socket.close())
+  const names = ['/fifo', '/socket']
+  try {
+    execFileSync('mknod', [path.join(root, 'device'), 'c', '1', '5'], { stdio: 'ignore' })
+    names.push('/device')
+  } catch {
+    t.diagnostic('no right to make a device')
+  }
+  await withServer({}, async server => {
+    for (const name of names)
+      assert.ok([403, 404].includes(status(await exchange(server.port, get(name)))), name)
+  })
+})
+
+test('a root that is replaced goes on being served as it was opened', async () => {
+  const moved = path.join(base, 'moving')
+  fs.mkdirSync(moved)
+  fs.writeFileSync(path.join(moved, 'a'), 'first')
+  await withServer({ root: moved, cacheMs: 0 }, async server => {
+    fs.renameSync(moved, `${moved}.old`)
+    fs.mkdirSync(moved)
+    fs.writeFileSync(path.join(moved, 'a'), 'second')
+    assert.match(await exchange(server.port, get('/a')), /first$/)
+  })
+})
+
+test('a file that is replaced or deleted in mid-response is sent to its end as it was', async () => {
+  for (const change of [fs.rmSync, (name: string) => fs.renameSync(path.join(root, 'a.txt'), name)]) {
+    const name = path.join(root, 'changing')
+    fs.writeFileSync(name, Buffer.alloc(LARGE, 'y'))
+    fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
+    await withServer({}, async server => {
+      const socket = client(server.port)
+      socket.write(get('/changing'))
+      let received = 0
+      socket.on('data', chunk => {
+        if (received === 0) change(name)
+        received += chunk.length
+        assert.equal(chunk.at(-1), 'y'.charCodeAt(0))
+      })
+      await new Promise(resolve => socket.once('close', resolve))
+      assert.ok(received > LARGE)
+    })
+  }
+  fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
+})
+
+test('without a descriptor left requests get 503, and are served once there is one', {
+  timeout: 60_000,
+}, async () => {
+  const program = `
+    import fs from 'node:fs'
+    import net from 'node:net'
+    import { serve } from ${JSON.stringify(SERVE)}
+    const server = await serve({ root: ${JSON.stringify(root)}, host: '127.0.0.1', port: 0, cacheMs: 0 })
+    const ask = (socket, target) => new Promise((resolve, reject) => {
+      socket.once('data', data => resolve(Number(data.toString('latin1', 9, 12))))
+      socket.once('error', reject).write('GET ' + target + ' HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+    })
+    const socket = net.connect(server.port, '127.0.0.1')
+    const before = await ask(socket, '/a.txt')
+    const held = []
+    try { for (;;) held.push(fs.openSync('/dev/null')) } catch {}
+    const without = await ask(socket, '/sub/absent')
+    for (const fd of held) fs.closeSync(fd)
+    const again = await ask(socket, '/a.txt')
+    const late = await ask(net.connect(server.port, '127.0.0.1'), '/a.txt')
+    console.log(JSON.stringify([before, without, again, late]))
+    process.exit(0)`
+  const limited = 'ulimit -n 200; exec "$0" --input-type=module --eval "$1"'
+  const output = execFileSync('sh', ['-c', limited, process.execPath, program], { encoding: 'utf8' })
+  assert.deepEqual(JSON.parse(output), [200, 503, 200, 200])
+})
+
+test('readers who take nothing cost no memory but the kernel’s', { timeout: 60_000 }, async () => {
+  await withServer({}, async server => {
+    const readers = Array.from({ length: 300 }, () => client(server.port).pause())
+    for (const reader of readers) reader.write(kept('/large'))
+    const before = process.memoryUsage()
+    while (server.stats.mechanisms.size === 0 && server.connections < readers.length)
+      await new Promise(resolve => setTimeout(resolve, 10))
+    await new Promise(resolve => setTimeout(resolve, 500))
+    const { external, heapUsed } = process.memoryUsage()
+    const grown = external + heapUsed - before.external - before.heapUsed
+    assert.ok(grown < readers.length * 64 * 1024, `${grown} bytes for ${readers.length} readers`)
+    assert.equal(status(await exchange(server.port, get('/a.txt'))), 200)
+    for (const reader of readers) reader.destroy()
+    while (server.connections > 0) await new Promise(resolve => setTimeout(resolve, 10))
+  })
+})
+
+test('a client that has ended its half still gets its answer', async () => {
+  await withServer({}, async server => {
+    const socket = net.connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true })
+    let received = 0
+    socket.on('data', chunk => {
+      received += chunk.length
+    })
+    socket.end(kept('/large'))
+    await new Promise(resolve => socket.once('end', resolve))
+    assert.ok(received > LARGE)
+  })
+})
+
+test('connections beyond the limit wait, and all are served', { timeout: 60_000 }, async () => {
+  await withServer({ maxConnections: 8 }, async server => {
+    const answers = await Promise.all(Array.from({ length: 200 }, () => exchange(server.port, get('/a.txt'))))
+    assert.ok(answers.every(answer => answer.endsWith('hello')))
+  })
+})
+
+test('a full disk for the access log holds up no response', async () => {
+  await withServer({ accessLog: '/dev/full' }, async server => {
+    for (let count = 0; count < 20; count++) {
+      assert.equal(status(await exchange(server.port, get('/a.txt'))), 200)
+    }
+  })
+})
+
+test('closing under load loses no response that has begun', { timeout: 60_000 }, async () => {
+  const server = await serve({ root, host: '127.0.0.1', port: 0 })
+  const whole = (await exchange(server.port, get('/a.txt'))).length - 'Connection: close\r\n'.length
+  const loads = Array.from({ length: 32 }, async () => {
+    const socket = client(server.port)
+    let received = ''
+    socket.on('data', chunk => {
+      received += chunk.toString('latin1')
+      if (received.length > 1 << 16) received = received.slice(received.lastIndexOf('HTTP/1.1 '))
+      if (received.endsWith('hello')) socket.write(kept('/a.txt'))
+    })
+    socket.write(kept('/a.txt'))
+    await new Promise(resolve => socket.once('close', resolve))
+    return received
+  })
+  await new Promise(resolve => setTimeout(resolve, 200))
+  await server.close()
+  for (const received of await Promise.all(loads)) {
+    assert.ok(received.endsWith('hello'), `${received.slice(-200)} of ${whole}`)
+  }
+})
+
+test('a server that is killed and started again binds every time', { timeout: 120_000 }, async () => {
+  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+  let port = 0
+  for (let round = 0; round < 5; round++) {
+    const child = spawn(process.execPath, [main, 'serve', '--json', '--port', `${port}`, root])
+    const [line] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+    port = JSON.parse(String(line)).port
+    const held = client(port)
+    held.write(kept('/large'))
+    await once(held, 'data')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+})
+
+test('no descriptor is left behind by clients that go away in mid-response', {
+  timeout: 60_000,
+}, async () => {
+  await withServer({}, async server => {
+    await exchange(server.port, get('/large'))
+    const before = descriptors()
+    for (let round = 0; round < 5; round++) {
+      const sockets = Array.from({ length: 20 }, () => client(server.port))
+      for (const socket of sockets) socket.write(kept('/large') + kept('/a.txt'))
+      await Promise.all(sockets.map(socket => once(socket, 'data')))
+      for (const socket of sockets) socket.resetAndDestroy()
+      while (server.connections > 0) await new Promise(resolve => setTimeout(resolve, 5))
+    }
+    // The client's own end of the first exchange may have been among them.
+    while (descriptors() > before) await new Promise(resolve => setTimeout(resolve, 5))
+  })
+})
