@@ -50,6 +50,13 @@ export function closedError(syscall: string): Error {
 /** Ends a descriptor. @returns once it is closed */
 export type CloseDescriptor = (fd: number) => Promise<void>
 
+/** How a descriptor ends. */
+export interface Ending {
+  readonly close: CloseDescriptor
+  /** Nobody else will close it; false by default. */
+  readonly isOwn?: boolean
+}
+
 /**
  * An open descriptor, and what is in flight on it. It is closed only when that is over: a number that the kernel has
  * given to another file meanwhile would be read and written instead.
@@ -66,17 +73,20 @@ export class Descriptor implements Usage {
   readonly appends: boolean
   /** It cannot be read. */
   readonly writesOnly: boolean
+  /** Nobody else will close it. */
+  readonly isOwn: boolean
   readonly #close: CloseDescriptor
   #mode = -1
   #closing: Promise<void> | undefined
 
   /** @param flags it was opened with, as far as they are known */
-  constructor(fd: number, flags: number, close: CloseDescriptor, detour?: Detour) {
+  constructor(fd: number, flags: number, ending: Ending, detour?: Detour) {
     this.fd = fd
     this.appends = (flags & O.APPEND) !== 0
     this.writesOnly = (flags & O.ACCMODE) === O.WRONLY
     this.detour = detour
-    this.#close = close
+    this.isOwn = ending.isOwn ?? false
+    this.#close = ending.close
     this.cursor = new Cursor(() => this.#settle())
   }
 

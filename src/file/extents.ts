@@ -1,7 +1,7 @@
 import { offload } from '../engine/index.js'
 import { AbortError, checkInteger, SEEK } from '../kernel/index.js'
 import { checkObject, checkSignal } from './arguments.js'
-import type { Descriptor } from './descriptor.js'
+import { closedError, type Descriptor } from './descriptor.js'
 
 /** A stretch of a file that is stored, or that is not and reads as zeros. */
 export interface Extent {
@@ -78,6 +78,7 @@ export async function* extents(
   checkSignal(signal)
   let at = start
   while (true) {
+    if (descriptor.isClosing) throw closedError('lseek')
     const found = await descriptor.during(() => find(descriptor, at, end))
     for (const extent of found) {
       if (signal?.aborted) throw new AbortError(signal)

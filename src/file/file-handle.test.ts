@@ -255,6 +255,24 @@ test('a handle that is forgotten is closed, with a warning', async () => {
   assert.equal(message, `Closing file descriptor ${fd} on garbage collection`)
 })
 
+test('a borrowed handle that is forgotten closes nothing', async () => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const fd = openSync(path, 'r')
+  const warnings: Error[] = []
+  const listen = (warning: Error) => warnings.push(warning)
+  process.on('warning', listen)
+  const forgotten = await (async () => new WeakRef(FileHandle.from(fd)))()
+  while (forgotten.deref() !== undefined) {
+    await new Promise(resolve => setImmediate(resolve))
+    gc()
+  }
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('warning', listen)
+  assert.deepEqual(warnings, [])
+  closeSync(fd)
+})
+
 test('a disk that is full is reported as by Node', async t => {
   const mount = join(folder, 'small')
   mkdirSync(mount)

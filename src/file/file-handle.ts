@@ -52,7 +52,7 @@ export class FileHandle extends BaseHandle {
   constructor(descriptor: Descriptor, direct?: DirectAlignment) {
     super(descriptor)
     this.direct = direct
-    forgotten.register(this, descriptor, this)
+    if (descriptor.isOwn) forgotten.register(this, descriptor, this)
   }
 
   /**
@@ -68,13 +68,15 @@ export class FileHandle extends BaseHandle {
     const { own = false } = options
     if (typeof source === 'object' && source !== null && typeof source.fd === 'number') {
       // Named in either case, so that Node does not collect its handle, and close the descriptor, under ours.
-      return adopt(source.fd, async () => (own ? source.close() : undefined))
+      const close: CloseDescriptor = async () => (own ? source.close() : undefined)
+      return new FileHandle(new Descriptor(source.fd, flagsOf(source.fd), { close }))
     }
     if (typeof source !== 'number') {
       throw invalidArgType('source', 'of type number or an instance of FileHandle', source)
     }
     checkInteger(source, 'source', 0, MAX_DESCRIPTOR)
-    return adopt(source, own ? closeDescriptor : async () => {})
+    const ending = own ? { close: closeDescriptor, isOwn: true } : { close: async () => {} }
+    return new FileHandle(new Descriptor(source, flagsOf(source), ending))
   }
 
   /**
@@ -167,13 +169,17 @@ export class FileHandle extends BaseHandle {
   override close(): Promise<void> {
     forgotten.unregister(this)
     const closed = super.close()
-    if (this.#locked) closed.then(wakeWaiting, wakeWaiting)
+    if (this.#locked) {
+      wakeWaiting()
+      closed.then(wakeWaiting, wakeWaiting)
+    }
     return closed
   }
 }
 
-function adopt(fd: number, close: CloseDescriptor): FileHandle {
+/** What a descriptor was opened with. */
+function flagsOf(fd: number): number {
   const flags = syscall('fcntl', fd, F.GETFL)
   if (flags < 0) throw systemError(flags, 'fcntl')
-  return new FileHandle(new Descriptor(fd, flags, close))
+  return flags
 }

@@ -130,3 +130,12 @@ test('wrong options are refused', async () => {
   for (const [options, code] of wrong) await assert.rejects(file.lock(options as never), { code })
   await assert.rejects(file.unlock({ offset: '1' as never }), { code: 'ERR_INVALID_ARG_TYPE' })
 })
+
+test('a handle that is closed waits for no lock any more, and gives none up that is gone', async () => {
+  const [one, two] = await both()
+  const lock = await one.lock()
+  const waiting = assert.rejects(two.lock(), { code: 'EBADF' })
+  await Promise.all([two.close(), waiting])
+  await one.close()
+  await lock.release()
+})

@@ -1,7 +1,7 @@
 import { offload } from '../engine/index.js'
 import { AbortError, checkInteger, F, FLOCK, flock } from '../kernel/index.js'
 import { checkBoolean, checkObject, checkSignal } from './arguments.js'
-import type { Descriptor } from './descriptor.js'
+import { closedError, type Descriptor } from './descriptor.js'
 
 /** Which part of a file is locked, and how. */
 export interface LockOptions {
@@ -73,6 +73,7 @@ export async function lock(descriptor: Descriptor, options: LockOptions): Promis
       } catch (error) {
         if (!wait || (error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
         await pause(delay_ms, signal)
+        if (descriptor.isClosing) throw closedError('fcntl')
       }
     }
   })
@@ -100,6 +101,8 @@ function pause(delay_ms: number, signal: AbortSignal | undefined): Promise<void>
 export async function unlock(descriptor: Descriptor, range: LockRange): Promise<void> {
   checkObject(range)
   const { offset, length } = checkRange(range)
+  // The lock ends with the descriptor, whose number may be another file's by now.
+  if (descriptor.isClosing) return
   await setLock(descriptor, FLOCK.UNLOCK, offset, length)
   wakeWaiting()
 }

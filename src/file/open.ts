@@ -23,6 +23,7 @@ export interface OpenOptions {
 }
 
 const DEFAULT_MODE = 0o666
+const OWN = { close: closeDescriptor, isOwn: true }
 const EINVAL = -errnoOf('EINVAL')
 
 /**
@@ -60,7 +61,7 @@ export async function open(
       discard: late => syscall('close', late),
     },
   )
-  if (!direct) return new FileHandle(new Descriptor(await opening, number, closeDescriptor))
+  if (!direct) return new FileHandle(new Descriptor(await opening, number, OWN))
   return openedDirect(await opening.catch(explain), number, unaligned)
 }
 
@@ -75,7 +76,7 @@ async function openedDirect(fd: number, flags: number, unaligned: UnalignedWrite
   try {
     const alignment = await directAlignment(fd)
     const detour = new DirectIo(alignment, unaligned)
-    return new FileHandle(new Descriptor(fd, flags, closeDescriptor, detour), alignment)
+    return new FileHandle(new Descriptor(fd, flags, OWN, detour), alignment)
   } catch (error) {
     await closeDescriptor(fd)
     throw error

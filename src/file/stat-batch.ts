@@ -50,7 +50,8 @@ export async function statBatch(
     throw invalidArgType('paths', 'an instance of Iterable', paths)
   }
   const batch = new Batch(paths[Symbol.iterator](), bigint, followLinks)
-  const lanes = Array.from({ length: SLICES }, () => batch.run(signal))
+  const lanes: Promise<void>[] = []
+  while (lanes.length < SLICES && !batch.ended) lanes.push(batch.run(signal))
   // Memory is the kernel's until the last lane is over, also after a failure.
   for (const outcome of await Promise.allSettled(lanes)) {
     if (outcome.status === 'rejected') throw outcome.reason
@@ -66,7 +67,8 @@ class Batch {
   readonly #syscall: string
   /** The path that did not fit into the last slice any more. */
   #next: string | Uint8Array | undefined
-  #ended = false
+  /** All paths have been taken. */
+  ended = false
 
   constructor(paths: Iterator<PathLike>, bigint: boolean, followLinks: boolean) {
     this.#paths = paths
@@ -113,10 +115,10 @@ class Batch {
   }
 
   #take(): string | Uint8Array | undefined {
-    if (this.#ended) return undefined
+    if (this.ended) return undefined
     const { value, done } = this.#paths.next()
     if (done) {
-      this.#ended = true
+      this.ended = true
       return undefined
     }
     const path = filePath(value)

@@ -176,3 +176,11 @@ test('wrong options are refused', () => {
   for (const [options, code] of wrong) assert.throws(() => walk(root, options as never), { code })
   assert.throws(() => walk(5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
 })
+
+test('entries that are asked for without waiting come one after the other', async () => {
+  const iterator = walk(root)
+  const results = await Promise.all(Array.from({ length: 5000 }, () => iterator.next()))
+  const paths = results.flatMap(({ value }) => (value === undefined ? [] : [value.path]))
+  assert.equal(new Set(paths).size, expected().length)
+  assert.equal(paths.length, expected().length)
+})

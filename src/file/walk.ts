@@ -72,6 +72,7 @@ class Walk implements AsyncIterableIterator<WalkEntry> {
   readonly #buffers: FolderBuffer[] = []
   #current: WalkEntry[] = []
   #at = 0
+  #advancing: Promise<unknown> = Promise.resolve()
   #reading = 0
   #failure: unknown
   #stopped = false
@@ -90,9 +91,16 @@ class Walk implements AsyncIterableIterator<WalkEntry> {
 
   next(): Promise<IteratorResult<WalkEntry, undefined>> {
     const value = this.#current[this.#at]
-    if (value === undefined) return this.#advance()
-    this.#at++
-    return Promise.resolve({ done: false, value })
+    if (value !== undefined) {
+      this.#at++
+      return Promise.resolve({ done: false, value })
+    }
+    // Whoever asks again without waiting comes after who asked before.
+    const advance = this.#advancing.then(() =>
+      this.#at < this.#current.length ? this.next() : this.#advance(),
+    )
+    this.#advancing = advance.catch(() => {})
+    return advance
   }
 
   async return(): Promise<IteratorResult<WalkEntry, undefined>> {
