@@ -15,6 +15,7 @@
 #include "sluice.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -61,11 +62,12 @@ struct pool {
   struct worker workers[THREADS_MAX];
   int thread_count;
   int alive;
+  uint32_t idle; /* threads that wait for work and have not been called */
   uint32_t head, tail, mask;
   struct job *jobs;
   struct completion *completions;
   struct control *control;
-  int eventfd;
+  int eventfd; /* our own, closed after the threads: else a late signal would go to whatever has its number by then */
   bool stop;
 };
 
@@ -118,7 +120,10 @@ static void *work(void *data) {
   struct pool *pool = worker->pool;
   pthread_mutex_lock(&pool->lock);
   while (true) {
-    while (pool->head == pool->tail && !pool->stop) pthread_cond_wait(&pool->work, &pool->lock);
+    while (pool->head == pool->tail && !pool->stop) {
+      pool->idle++;
+      pthread_cond_wait(&pool->work, &pool->lock);
+    }
     if (pool->stop) break;
     struct job job = pool->jobs[pool->head++ & pool->mask];
     worker->mark = job.mark;
@@ -152,7 +157,7 @@ static bool interrupt_workers(struct pool *pool, bool all, uint64_t mark) {
 
 static void wait_for_end(struct pool *pool, int milliseconds) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_nsec += milliseconds * 1000000L;
   until.tv_sec += until.tv_nsec / 1000000000L;
   until.tv_nsec %= 1000000000L;
@@ -179,6 +184,7 @@ static void close_pool(struct pool *pool) {
   if (pool->memory[0] == NULL) return;
   napi_remove_env_cleanup_hook(pool->env, thread_ends, pool);
   end_threads(pool);
+  close(pool->eventfd);
   for (int index = 0; index < 3; index++) {
     if (pool->memory[index] != NULL) napi_delete_reference(pool->env, pool->memory[index]);
     pool->memory[index] = NULL;
@@ -249,15 +255,23 @@ static napi_value open_pool(napi_env env, napi_callback_info info) {
 
   struct pool *pool = calloc(1, sizeof *pool);
   if (pool == NULL) return sluice_number(env, -ENOMEM);
+  pool->eventfd = fcntl(eventfd, F_DUPFD_CLOEXEC, 0);
+  if (pool->eventfd < 0) {
+    free(pool);
+    return sluice_number(env, -errno);
+  }
   pool->env = env;
   pool->mask = capacity - 1;
   pool->jobs = (void *)(intptr_t)addresses[0];
   pool->completions = (void *)(intptr_t)addresses[1];
   pool->control = (void *)(intptr_t)addresses[2];
-  pool->eventfd = eventfd;
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->work, NULL);
-  pthread_cond_init(&pool->over, NULL);
+  pthread_condattr_t by_monotonic_clock;
+  pthread_condattr_init(&by_monotonic_clock);
+  pthread_condattr_setclock(&by_monotonic_clock, CLOCK_MONOTONIC);
+  pthread_cond_init(&pool->over, &by_monotonic_clock);
+  pthread_condattr_destroy(&by_monotonic_clock);
   for (int index = 0; index < 3; index++) {
     TRY(env, napi_create_reference(env, argv[2 + index], 1, &pool->memory[index]));
   }
@@ -277,10 +291,10 @@ static napi_value submit(napi_env env, napi_callback_info info) {
   TRY(env, napi_get_value_uint32(env, argv[1], &count));
   pthread_mutex_lock(&pool->lock);
   pool->tail += count;
-  if (count == 1) {
+  /* One thread a job, and none in vain: calling all of them for two jobs makes the rest fight over the lock. */
+  for (; count > 0 && pool->idle > 0; count--) {
+    pool->idle--;
     pthread_cond_signal(&pool->work);
-  } else {
-    pthread_cond_broadcast(&pool->work);
   }
   pthread_mutex_unlock(&pool->lock);
   return NULL;

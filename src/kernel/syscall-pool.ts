@@ -160,12 +160,17 @@ export class SyscallPool {
     syscall('read', this.eventFd, this.#signal, 8)
   }
 
-  /** Gives every result there is to `callback`. @returns how many there were */
-  reap(callback: (mark: number, result: number) => void): number {
+  /**
+   * Gives every result there is to `callback`.
+   *
+   * @param quieten false where the eventfd is watched edge-triggered: then it need not be read
+   * @returns how many there were
+   */
+  reap(callback: (mark: number, result: number) => void, quieten = true): number {
     // Quieten, say that we look, look: a thread that completes before the second step is seen by the third, and one
     // after it signals again. The other way round, quietening could swallow the signal of what is not seen yet.
     if (Atomics.load(this.#control, 1) !== 0) {
-      syscall('read', this.eventFd, this.#signal, 8)
+      if (quieten) syscall('read', this.eventFd, this.#signal, 8)
       Atomics.exchange(this.#control, 1, 0)
     }
     const end = Atomics.load(this.#control, 0)

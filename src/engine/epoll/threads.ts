@@ -158,7 +158,7 @@ export class Threads {
       done(pending, result)
       this.#release(fd, free)
       if (source !== fd) this.#release(source, free)
-    })
+    }, false)
   }
 
   #count(fd: number, change: number): void {
