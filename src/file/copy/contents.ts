@@ -68,8 +68,11 @@ export async function copyContents(
     const extent = source.allocated < size ? await nextExtent(source.fd, from, size) : { from: 0, to: size }
     if (extent === undefined) break
     end = await copyRange(copying, source.fd, target, extent.from, extent.to)
-    if (end < extent.to) return { method, bytes: end }
     from = extent.to
+    if (end === from) continue
+    // The source is shorter now. What was copied of it further on, before it was, belongs to nothing.
+    await check('ftruncate', await call('ftruncate', undefined, target, end))
+    return { method, bytes: end }
   }
   if (end < size) await check('ftruncate', await call('ftruncate', undefined, target, size))
   return { method, bytes: size }

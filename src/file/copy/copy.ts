@@ -174,6 +174,7 @@ export async function copyFile(
   to: PathLike,
   options: CopyOptions = {},
 ): Promise<{ bytes: number; via: CopyMethod }> {
+  checkCopyOptions(options)
   const report = await copyPaths([{ from, to }], { ...options, follow: true, filesOnly: true })
   const [failure] = report.failures
   if (failure !== undefined) throw failure.error

@@ -9,6 +9,8 @@ const RENAME_NOREPLACE = 1
 /** Where a folder's copy stands in the copy of its parent. */
 export interface FolderPlace {
   parent: Folder
+  /** Of the folder that is copied, and of the copy. */
+  source: Name
   name: Name
   /** The name it goes by until it is complete. */
   temporary: Name | undefined
@@ -77,13 +79,15 @@ export class Folder {
   }
 
   /** Notes what could not be copied. @throws what is no system error */
-  fail(name: Name, error: unknown, syscall?: string): void {
-    this.#copying.fail(showPath(this.sourcePath(name)), showPath(this.targetPath(name, true)), error, syscall)
+  fail(name: Name, error: unknown, syscall?: string, targetName = name): void {
+    const [from, to] = [this.sourcePath(name), this.targetPath(targetName, true)]
+    this.#copying.fail(showPath(from), showPath(to), error, syscall)
   }
 
   /** Notes that the folder itself could not be copied, or not wholly. */
   failSelf(error: unknown, syscall?: string): void {
-    if (this.#place !== undefined) this.#place.parent.fail(this.#place.name, error, syscall)
+    const place = this.#place
+    if (place !== undefined) place.parent.fail(place.source, error, syscall, place.name)
   }
 
   /** One thing more to do in it. */

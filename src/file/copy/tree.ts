@@ -77,7 +77,7 @@ export class Tree {
 
   /** Copies what is no folder, or nobody knows what it is. */
   async #copyOther(entry: Entry, worker: Worker): Promise<void> {
-    const { folder, name } = entry
+    const { folder, name, targetName } = entry
     const copying = this.#copying
     try {
       const stat = new StatxView()
@@ -90,7 +90,7 @@ export class Tree {
       if (type !== S.IFREG) return await copySpecial(copying, entry, stat)
       await this.#copyFile(entry)
     } catch (error) {
-      folder.fail(name, error)
+      folder.fail(name, error, undefined, targetName)
     }
   }
 
@@ -125,13 +125,19 @@ export class Tree {
         { fd: source.fd, path: parent.sourcePath(name), device: source.stat.device },
         { fd: target.fd, path: NO_PATH, device },
         target.isPublic,
-        { parent, name: targetName, temporary: target.temporary, stat: keeps ? undefined : source.stat },
+        {
+          parent,
+          source: name,
+          name: targetName,
+          temporary: target.temporary,
+          stat: keeps ? undefined : source.stat,
+        },
       )
       parent.begin()
       this.#push(folder, by => this.#list(folder, by), worker)
     } catch (error) {
       for (const fd of open) syscall('close', fd)
-      parent.fail(name, error)
+      parent.fail(name, error, undefined, targetName)
     }
   }
 

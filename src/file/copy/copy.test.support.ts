@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  ftruncateSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { SEEK, syscall } from '../../kernel/index.js'
+
+/** A folder of the test's own, removed after it. */
+export function scratch(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'sluice-copy-'))
+  t.after(() => {
+    // What a test has made unreadable must be removable.
+    execFileSync('chmod', ['-R', 'u+rwX', path])
+    rmSync(path, { recursive: true, force: true })
+  })
+  return path
+}
+
+/** Bytes that differ from place to place. */
+export function pattern(length: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(length)
+  for (let at = 0, state = seed; at < length; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    bytes[at] = state >>> 24
+  }
+  return bytes
+}
+
+/** A file with data at some places and holes between them. */
+export function makeSparse(
+  path: string,
+  size: number,
+  data: readonly [position: number, length: number][],
+): void {
+  const fd = openSync(path, 'w')
+  for (const [position, length] of data) writeSync(fd, pattern(length, position + 7), 0, length, position)
+  ftruncateSync(fd, size)
+  closeSync(fd)
+}
+
+/** Where a file has data: begin and end of each piece. */
+export function extentsOf(path: string): [number, number][] {
+  const fd = openSync(path, 'r')
+  const extents: [number, number][] = []
+  for (let at = 0; ; ) {
+    const from = syscall('lseek', fd, at, SEEK.DATA)
+    if (from < 0) break
+    const to = syscall('lseek', fd, from, SEEK.HOLE)
+    extents.push([from, to])
+    at = to
+  }
+  closeSync(fd)
+  return extents
+}
+
+/** Everything below a folder: what each name is, and holds. */
+export function picture(root: string, attributes = false): Record<string, unknown> {
+  const found: Record<string, unknown> = {}
+  const visit = (path: Buffer, name: string) => {
+    const stat = lstatSync(path, { bigint: true })
+    const extra = attributes
+      ? [stat.mode, stat.uid, stat.gid, stat.nlink, stat.mtimeNs]
+      : [stat.mode & 0o170000n]
+    if (stat.isDirectory()) {
+      found[name] = ['folder', ...extra]
+      for (const entry of readdirSync(path, { encoding: 'buffer' })) {
+        visit(Buffer.concat([path, Buffer.from('/'), entry]), `${name}/${entry.toString('latin1')}`)
+      }
+    } else if (stat.isSymbolicLink()) found[name] = ['link', readlinkSync(path), extra.at(-1)]
+    else if (stat.isFile()) found[name] = ['file', readFileSync(path).toString('latin1'), ...extra]
+    else found[name] = ['special', stat.rdev, ...extra]
+  }
+  visit(Buffer.from(root), '.')
+  return found
+}
+
+/** Descriptors that this process has open. */
+export function countDescriptors(): number {
+  return readdirSync('/proc/self/fd').length
+}
