@@ -8,10 +8,7 @@ import { addressOf, errnoOf, FdWatcher, pathBytes, SYSCALL, SyscallPool } from '
 
 /** Reaps on the eventfd's word and calls back, until stopped. */
 function watch(pool: SyscallPool, callback: (mark: number, result: number) => void): FdWatcher {
-  const watcher = new FdWatcher(pool.eventFd, () => {
-    pool.acknowledge()
-    pool.reap(callback)
-  })
+  const watcher = new FdWatcher(pool.eventFd, () => pool.reap(callback))
   watcher.start()
   watcher.ref()
   return watcher
@@ -119,4 +116,54 @@ test('a call that waits can be interrupted, and does not keep the pool from clos
     pool.close()
     rmSync(folder, { recursive: true })
   }
+})
+
+test('what comes behind a callback that throws is signalled again', async () => {
+  const pool = new SyscallPool({ threads: 1, capacity: 8 })
+  for (let mark = 0; mark < 8; mark++) assert.ok(pool.push(SYSCALL.getpid, mark))
+  pool.submit()
+  const seen: number[] = []
+  await new Promise<void>(resolve => {
+    const watcher = new FdWatcher(pool.eventFd, () => {
+      const fail = () =>
+        pool.reap(mark => {
+          seen.push(mark)
+          throw new Error('not this one')
+        })
+      if (pool.ready) assert.throws(fail, /not this one/)
+      if (pool.underWay > 0) return
+      watcher.close()
+      resolve()
+    })
+    watcher.start()
+    watcher.ref()
+  })
+  assert.deepEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7])
+  pool.close()
+})
+
+test('a pool that is forgotten with a job under way ends its threads and leaves no descriptor', () => {
+  const program = `
+    import { readdirSync } from 'node:fs'
+    import { setImmediate } from 'node:timers/promises'
+    import { SYSCALL, SyscallPool, syscall } from ${JSON.stringify(new URL('./index.js', import.meta.url).href)}
+    const count = () => readdirSync('/proc/self/fd').length + readdirSync('/proc/self/task').length
+    const pipe = new Int32Array(new ArrayBuffer(8))
+    syscall('pipe2', pipe, 0)
+    const before = count()
+    const forget = () => {
+      const pool = new SyscallPool({ threads: 2, capacity: 4 })
+      pool.push(SYSCALL.read, 1, pipe[0], 0, 0)
+      pool.push(SYSCALL.ppoll, 2, 0, 0, 0)
+      pool.submit()
+    }
+    for (let index = 0; index < 5; index++) forget()
+    for (let round = 0; round < 100 && count() !== before; round++) {
+      gc()
+      await setImmediate()
+    }
+    if (count() !== before) throw new Error(\`\${count()} instead of \${before}\`)
+  `
+  const args = ['--expose-gc', '--input-type=module', '--eval', program]
+  execFileSync(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe'], timeout: 60_000 })
 })

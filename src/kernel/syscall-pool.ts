@@ -155,11 +155,6 @@ export class SyscallPool {
     return Atomics.load(this.#control, 0) !== this.#reaped
   }
 
-  /** Quietens the eventfd; call it when the eventfd is readable, before `reap()`. */
-  acknowledge(): void {
-    syscall('read', this.eventFd, this.#signal, 8)
-  }
-
   /**
    * Gives every result there is to `callback`.
    *
@@ -175,14 +170,25 @@ export class SyscallPool {
     }
     const end = Atomics.load(this.#control, 0)
     let count = 0
-    while (this.#reaped !== end) {
-      const at = (this.#reaped & this.#mask) * COMPLETION_WORDS
-      this.#reaped = (this.#reaped + 1) | 0
-      this.#underWay--
-      count++
-      callback(get(this.#completions, at), get(this.#completions, at + 2))
+    try {
+      while (this.#reaped !== end) {
+        const at = (this.#reaped & this.#mask) * COMPLETION_WORDS
+        this.#reaped = (this.#reaped + 1) | 0
+        this.#underWay--
+        count++
+        callback(get(this.#completions, at), get(this.#completions, at + 2))
+      }
+    } finally {
+      // The callback has thrown: nobody else would signal what it has not been given.
+      if (this.#reaped !== end) this.#signalAgain()
     }
     return count
+  }
+
+  #signalAgain(): void {
+    Atomics.store(this.#control, 1, 1)
+    new BigUint64Array(this.#signal.buffer)[0] = 1n
+    syscall('write', this.eventFd, this.#signal, 8)
   }
 
   /**
