@@ -65,7 +65,7 @@ driverTest('subscribers hear of engines and operations', async kit => {
       { syscall: 'read', result: -9 },
       { event: 'close', driver: kit.driver, reason: engine.reason },
     ])
-    assert.match(engine.reason, /demanded/)
+    assert.match(engine.reason, /demands/)
   } finally {
     unsubscribe('sluice:engine', listen)
     unsubscribe('sluice:operation', listen)
