@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -146,6 +146,14 @@ export async function until(condition: () => boolean, what: string): Promise<voi
     assert.ok(Date.now() < deadline, `in vain: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 1))
   }
+}
+
+/** Whether anything is mapped at an address. The kernel shows neighbours of a kind as one. */
+export function isMapped(address: number): boolean {
+  return readFileSync('/proc/self/maps', 'latin1')
+    .split('\n')
+    .map(line => line.split(/[- ]/, 2).map(bound => Number.parseInt(bound, 16)))
+    .some(([from, to]) => from <= address && address < to)
 }
 
 /** Makes a FIFO. */
