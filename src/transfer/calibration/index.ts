@@ -1,10 +1,2 @@
-export {
-  boundary,
-  type CalibrationState,
-  type Costs,
-  calibrate,
-  calibration,
-  measuredCosts,
-} from './calibration.js'
-export { type CostSample, measureCosts } from './measure.js'
-export { type Calibration, loadCalibration, storeCalibration } from './store.js'
+export { type CalibrationState, type Costs, calibrate, calibration, measuredCosts } from './calibration.js'
+export type { CostSample } from './measure.js'
