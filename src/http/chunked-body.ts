@@ -1,5 +1,8 @@
+import { CLASS, TOKEN, VALUE } from './character-class.js'
+
 const CR = 13
 const LF = 10
+const COLON = 58
 const SEMICOLON = 59
 
 const State = {
@@ -9,8 +12,13 @@ const State = {
   DATA: 3,
   DATA_CR: 4,
   DATA_LF: 5,
+  /** The beginning of a line behind the last chunk. */
   TRAILER: 6,
-  END: 7,
+  TRAILER_NAME: 7,
+  TRAILER_VALUE: 8,
+  TRAILER_LF: 9,
+  END_LF: 10,
+  END: 11,
 } as const
 
 /** A chunk size of more digits than this is an attack: 2^52 bytes. */
@@ -27,8 +35,8 @@ function hexDigit(byte: number): number {
 /**
  * A chunked body, read as it comes: where its data lies and where it ends. Nothing is copied.
  *
- * Strict: sizes are bare hexadecimal digits, every line ends in CRLF, and what extensions and trailers may take up
- * is bounded. Both are skipped: a file server has no use for them.
+ * Strict: sizes are bare hexadecimal digits, every line ends in CRLF, trailers are fields, and what extensions and
+ * trailers may take up is bounded. Both are skipped: a file server has no use for them.
  *
  * @see RFC 9112, section 7.1
  */
@@ -39,8 +47,6 @@ export class ChunkedBody {
   #left = 0
   #digits = 0
   #overhead = 0
-  #trailerLine = 0
-  #last = 0
 
   /** Whether the whole body, with its trailers, has been read. */
   get ended(): boolean {
@@ -106,7 +112,7 @@ export class ChunkedBody {
 
   #extension(byte: number): boolean {
     if (byte === CR) return this.#expect(CR, CR, State.SIZE_LF)
-    return byte !== LF && byte !== 0 && ++this.#overhead <= OVERHEAD_LIMIT
+    return (CLASS[byte] & VALUE) !== 0 && ++this.#overhead <= OVERHEAD_LIMIT
   }
 
   #sizeEnd(byte: number): boolean {
@@ -118,16 +124,24 @@ export class ChunkedBody {
 
   /** Trailer fields, up to an empty line. */
   #trailer(byte: number): boolean {
-    const previous = this.#last
-    this.#last = byte
-    if (byte === LF) {
-      if (previous !== CR) return false
-      if (this.#trailerLine === 0) this.#state = State.END
-      this.#trailerLine = 0
-      return true
+    if (++this.#overhead > OVERHEAD_LIMIT) return false
+    switch (this.#state) {
+      case State.TRAILER:
+        if (byte === CR) return this.#expect(CR, CR, State.END_LF)
+        this.#state = State.TRAILER_NAME
+        return (CLASS[byte] & TOKEN) !== 0
+      case State.TRAILER_NAME:
+        if (byte !== COLON) return (CLASS[byte] & TOKEN) !== 0
+        this.#state = State.TRAILER_VALUE
+        return true
+      case State.TRAILER_VALUE:
+        if (byte !== CR) return (CLASS[byte] & VALUE) !== 0
+        this.#state = State.TRAILER_LF
+        return true
+      case State.TRAILER_LF:
+        return this.#expect(byte, LF, State.TRAILER)
+      default:
+        return this.#expect(byte, LF, State.END)
     }
-    if (previous === CR) return false
-    if (byte !== CR) this.#trailerLine++
-    return byte !== 0 && ++this.#overhead <= OVERHEAD_LIMIT
   }
 }

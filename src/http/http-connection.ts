@@ -65,6 +65,8 @@ export class HttpConnection {
   /** The negated status with which a head was refused. */
   #refusal = 0
   #nonBlocking = false
+  /** The last `Host`, which is seldom another one. */
+  #host: string | undefined
   /** What has been received and not parsed: `#at` to `#end`. */
   #bytes: Buffer = NOTHING
   #at = 0
@@ -164,12 +166,22 @@ export class HttpConnection {
     return true
   }
 
+  /** Whether `Host` can be one; only HTTP/1.0 may do without. */
+  #hasHost(head: RequestHead): boolean {
+    const host = head.get(HEADER.HOST)
+    if (host !== this.#host) {
+      if (host !== undefined && !isHost(host)) return false
+      this.#host = host
+    }
+    return true
+  }
+
   /** What the request at hand asks for, if that is open and asked for as a whole, over a connection that stays. */
   #hot(): Resource | undefined {
     const head = this.#head
     if (!head.keepAlive || head.minor === 0 || this.#left <= 0 || this.closing) return undefined
     const resource = this.#site.hot(head.target)
-    if (resource === undefined) return undefined
+    if (resource === undefined || !this.#hasHost(head)) return undefined
     return resource.encodings.length > 0 && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
   }
 
@@ -230,9 +242,7 @@ export class HttpConnection {
   async #serveFully(keepAlive: boolean): Promise<boolean> {
     const head = this.#head
     const started = performance.now()
-    const host = head.get(HEADER.HOST)
-    const answer =
-      host !== undefined && !isHost(host) ? plainAnswer(400) : await this.#site.answer(requestOf(head))
+    const answer = this.#hasHost(head) ? await this.#site.answer(requestOf(head)) : plainAnswer(400)
     const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
     let keep = keepAlive && !this.closing && !isFatal(answer.status, head.contentLength)
     try {

@@ -1,3 +1,4 @@
+import { CLASS, TARGET, TOKEN, VALUE } from './character-class.js'
 import { HEADER, HEADER_COUNT, type HeaderId, headerId } from './header-name.js'
 
 /** How much of a request's head is accepted; beyond it the answer is 414 or 431. */
@@ -19,18 +20,7 @@ const SP = 32
 const HT = 9
 const COLON = 58
 
-/** What a byte may be part of: a token, a request target, a field's value. */
-const TOKEN = 1
-const TARGET = 2
-const VALUE = 4
-const CLASS = new Uint8Array(256)
-for (let byte = 0x21; byte < 0x7f; byte++) CLASS[byte] = TARGET | VALUE
-for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-  CLASS[character.charCodeAt(0)] |= TOKEN
-}
-CLASS[SP] = VALUE
-CLASS[HT] = VALUE
-for (let byte = 0x80; byte < 0x100; byte++) CLASS[byte] = VALUE
+const FRAMING = (1 << HEADER.HOST) | (1 << HEADER.CONTENT_LENGTH) | (1 << HEADER.TRANSFER_ENCODING)
 
 const VERSION_LENGTH = 8
 const VERSION = new TextEncoder().encode('HTTP/1.')
@@ -196,6 +186,8 @@ export class RequestHead {
     let end = at
     while (end > start && (bytes[end - 1] === SP || bytes[end - 1] === HT)) end--
     if (id !== HEADER.OTHER) {
+      // Others refuse tabs around what frames a request, or take them for part of it.
+      if ((FRAMING & (1 << id)) !== 0 && (hasTab(bytes, begin, start) || hasTab(bytes, end, at))) return -400
       const status = this.#keep(id, start, end)
       if (status !== 0) return -status
     }
@@ -284,6 +276,11 @@ export class RequestHead {
     if (!this.has(id)) return undefined
     return this.#bytes.toString('latin1', this.#known[id * 2], this.#known[id * 2 + 1])
   }
+}
+
+function hasTab(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] === HT) return true
+  return false
 }
 
 function lower(bytes: Buffer, start: number, end: number): string {

@@ -1,6 +1,6 @@
 const PERCENT = /%([0-9a-f]{2})/gi
 const AUTHORITY = /^https?:\/\/([^/?#]*)/i
-const HOST = /^(?:[a-z0-9\-._~!$&'()*+,;=%]*|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
+const HOST = /^(?:[a-z0-9\-._~!$&'()*+,;=%]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
 
 /** A request target, taken apart. */
 export interface RequestPath {
@@ -14,7 +14,7 @@ export interface RequestPath {
   query: string
 }
 
-/** Whether a `Host` field's value, or the authority of an absolute target, can be one. */
+/** Whether a `Host` field's value, or the authority of an absolute target, can be one; an empty one cannot. */
 export function isHost(value: string): boolean {
   return HOST.test(value)
 }
