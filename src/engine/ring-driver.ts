@@ -14,6 +14,7 @@ import type { Driver, DriverStats } from './driver.js'
 
 /** In an entry's first word. */
 const SKIP_SUCCESS = IOSQE.CQE_SKIP_SUCCESS << 8
+const EAGAIN = -errnoOf('EAGAIN')
 const UNSUPPORTED = new Set([-errnoOf('EINVAL'), -errnoOf('EOPNOTSUPP')])
 
 /** Operations on a hosted ring: the kernel carries them out. */
@@ -47,7 +48,13 @@ export class RingDriver implements Driver {
       this.ring.completions.countSilent(this.#silent)
       this.#silent = 0
     }
-    return this.ring.submit()
+    try {
+      return this.ring.submit()
+    } catch (error) {
+      // The kernel is short of memory just now. What it has not taken goes with a later turn.
+      if ((error as NodeJS.ErrnoException).errno === EAGAIN) return 0
+      throw error
+    }
   }
 
   reap(callback: CompletionCallback): number {
