@@ -48,7 +48,10 @@ for (const bigint of [false, true]) {
       test(path.replace(folder, 'folder'), async () => {
         const [expected, actual] = await both(path, bigint)
         for (const date of DATES) assert.deepEqual(actual[date], expected[date], date)
-        const fields = (stats: Either) => Object.fromEntries(Object.entries(stats).sort())
+        // Whether a date that has been asked for is the object's own differs between Nodes.
+        const isDate = (name: string) => (DATES as readonly string[]).includes(name)
+        const entries = (stats: Either) => Object.entries(stats).filter(([name]) => !isDate(name))
+        const fields = (stats: Either) => Object.fromEntries(entries(stats).sort())
         // What /proc makes up on the spot has the time of asking.
         if (!path.startsWith('/proc')) assert.deepEqual(fields(actual), fields(expected))
         else assert.deepEqual(Object.keys(fields(actual)), Object.keys(fields(expected)))
