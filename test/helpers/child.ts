@@ -20,10 +20,10 @@ const PRELUDE = ['kernel', 'ring', 'engine']
  *
  * @returns what it printed; fails where it does not end well
  */
-export function runChild(program: string): string {
+export function runChild(program: string, flags: readonly string[] = []): string {
   // The driver is to be chosen by what the program does, not by the pass of the suite that this is.
   const { SLUICE_DRIVER, ...env } = process.env
-  const args = ['--input-type=module', '--eval', `${PRELUDE}\n${program}`]
+  const args = [...flags, '--input-type=module', '--eval', `${PRELUDE}\n${program}`]
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
     encoding: 'utf8',
     env,
