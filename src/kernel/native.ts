@@ -26,6 +26,7 @@ export interface Native {
   copyFrom(address: number, target: Uint8Array): void
   own(fd: number): NativeHandle | number
   disown(handle: NativeHandle): number
+  ownMarked(marks: Uint8Array): number
   map(
     address: number,
     length: number,

@@ -12,6 +12,7 @@ import {
   UDP,
 } from '../kernel/index.js'
 import { DatagramSocket } from './datagram-socket.js'
+import { removeSocketName } from './open-listening.js'
 import { resolveHost } from './resolve.js'
 import { setOption } from './socket-options.js'
 
@@ -24,7 +25,7 @@ export interface BindOptions {
   host?: string
   /** 0, the default, for one that is free. */
   port?: number
-  /** A Unix socket's path instead, with a leading NUL in the abstract name space; empty for one without a name. */
+  /** A Unix socket's path instead, removed on close; with a leading NUL in the abstract name space; empty for no name. */
   path?: string
   /** Bytes of a datagram that are kept, 65535 by default: less takes less memory. */
   maxSize?: number
@@ -53,7 +54,7 @@ export async function bind(options: BindOptions = {}): Promise<DatagramSocket> {
   const { host, path, port = 0, maxSize = MAX_SIZE, receiveBound = 2 ** 20 } = options
   if (path !== undefined) {
     const fd = open(AF.UNIX, encodeSocketAddress({ path }), { path }, options)
-    return new DatagramSocket(fd, { maxSize, receiveBound, segments: false })
+    return new DatagramSocket(fd, { maxSize, receiveBound, segments: false }, () => removeSocketName(path))
   }
   const address = host === undefined ? undefined : (await resolveHost(host))[0].address
   const [fd, gro] = address === undefined ? openAnywhere(port, options) : openAt(address, port, options)

@@ -3,10 +3,12 @@ import {
   checkInteger,
   encodeSocketAddress,
   invalidArgType,
+  markDescriptor,
   SluiceError,
   type SocketAddress,
   syscall,
   systemError,
+  unmarkDescriptor,
 } from '../kernel/index.js'
 import { prepareClose } from '../ring/index.js'
 import type { Datagram } from './datagram.js'
@@ -46,9 +48,9 @@ export interface DatagramSettings {
 export class DatagramSocket implements AsyncIterable<Datagram>, AsyncDisposable {
   readonly #endpoint: Endpoint
 
-  /** Takes over a datagram socket; for users there is `bind()`. */
-  constructor(fd: number, settings: DatagramSettings) {
-    this.#endpoint = new Endpoint(fd, settings)
+  /** Takes over a datagram socket; for users there is `bind()`. @param ended told when it is closed */
+  constructor(fd: number, settings: DatagramSettings, ended?: () => void) {
+    this.#endpoint = new Endpoint(fd, settings, ended)
   }
 
   /** The descriptor; -1 once closed. */
@@ -161,15 +163,18 @@ class Endpoint implements Handle {
   readonly #resources: NetResources
   readonly #number: number
   readonly #source: DatagramSource
+  readonly #ended: (() => void) | undefined
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
   #closed: (() => void) | undefined
 
-  constructor(fd: number, settings: DatagramSettings) {
+  constructor(fd: number, settings: DatagramSettings, ended: (() => void) | undefined) {
     const resources = netResources()
     this.fd = fd
+    this.#ended = ended
     this.#resources = resources
     this.#number = resources.handles.attach(this)
+    markDescriptor(fd)
     this.inbox = new DatagramInbox(() => this.#source.want())
     this.sender = new DatagramSender(resources.engine, fd, settings.segments)
     const { maxSize, receiveBound: bound } = settings
@@ -224,6 +229,7 @@ class Endpoint implements Handle {
       })
     }
     this.#source.release()
+    unmarkDescriptor(this.fd)
     this.inbox.close(closed())
     const { handles } = this.#resources
     const data = Handles.userData(this.#number, KIND.CLOSE)
@@ -231,6 +237,7 @@ class Endpoint implements Handle {
       this.#closed = resolve
       handles.place(() => prepareClose(handles.submissions, this.fd, data))
     })
+    this.#ended?.()
   }
 }
 

@@ -7,8 +7,9 @@ import { type ConnectOptions, connect } from './connect.js'
 import type { Connection } from './connection.js'
 import { receiveDescriptors, sendDescriptors } from './descriptors.js'
 import { inheritedSockets } from './inherited.js'
-import { listen, openListening } from './listen.js'
+import { listen } from './listen.js'
 import { pattern, readAll, settled, testOnBoth, withPair } from './net.test.support.js'
+import { openListening } from './open-listening.js'
 import { socketAddress } from './socket-address.js'
 
 let names = 0

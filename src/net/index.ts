@@ -9,4 +9,6 @@ export { type DescriptorMessage, receiveDescriptors, sendDescriptors } from './d
 export { type InheritedSocket, inheritedSockets } from './inherited.js'
 export { type ListenOptions, listen } from './listen.js'
 export { type ConnectionHandler, Listener, type ListenerStats, type ServingOptions } from './listener.js'
+export type { AddressOptions } from './open-listening.js'
 export type { TcpOptions } from './socket-options.js'
+export type { WorkerListener, WorkerListenOptions } from './workers.js'

@@ -3,13 +3,15 @@ import { type Handle, Handles } from '../engine/index.js'
 import {
   errnoOf,
   IORING_CQE_F,
+  markDescriptor,
   SluiceError,
   SOCK,
   type SocketAddress,
   syscall,
   systemError,
+  unmarkDescriptor,
 } from '../kernel/index.js'
-import { prepareAcceptMultishot, prepareClose } from '../ring/index.js'
+import { prepareAccept, prepareAcceptMultishot, prepareClose } from '../ring/index.js'
 import { Connection } from './connection.js'
 import { type ConnectionOptions, type ConnectionSettings, connectionSettings } from './connection-options.js'
 import { KIND } from './kind.js'
@@ -39,6 +41,11 @@ export type ConnectionHandler = (connection: Connection) => void | Promise<void>
 export interface ServingOptions extends ConnectionOptions {
   /** Connections open at once; further ones wait in the backlog until one is closed. No limit by default. */
   maxConnections?: number
+  /**
+   * Others accept on the same socket: connections are taken one at a time, which lets them have theirs. A socket that
+   * threads or processes share needs it on each; else the kernel gives everything to the first.
+   */
+  shared?: boolean
   /**
    * Told what goes wrong beside the connections themselves: a handler's failure, with its connection, or that
    * descriptors are exhausted. Where it is not given, Node's `warning` event says so.
@@ -131,6 +138,7 @@ class Accepting implements Handle {
   readonly #resources: NetResources
   readonly #settings: ConnectionSettings
   readonly #maxConnections: number
+  readonly #shared: boolean
   readonly #onError: (error: Error, connection?: Connection) => void
   readonly #handler: ConnectionHandler
   readonly #context = new AsyncResource('SluiceListener')
@@ -155,12 +163,14 @@ class Accepting implements Handle {
   ) {
     this.#fd = fd
     this.#settings = connectionSettings(options)
+    this.#shared = options.shared ?? false
     this.#maxConnections = options.maxConnections ?? Infinity
     this.#onError = options.onError ?? warn
     this.#handler = handler
     this.#ended = ended
     this.#resources = netResources()
     this.#number = this.#resources.handles.attach(this)
+    markDescriptor(fd)
     this.#arm()
   }
 
@@ -178,7 +188,9 @@ class Accepting implements Handle {
     this.#armed = true
     const { handles } = this.#resources
     const data = Handles.userData(this.#number, KIND.ACCEPT)
-    handles.place(() => prepareAcceptMultishot(handles.submissions, this.#fd, SOCK.CLOEXEC, data))
+    // An exclusive wait that stays armed is always the first to be woken; one that is armed anew goes to the end.
+    const prepare = this.#shared ? prepareAccept : prepareAcceptMultishot
+    handles.place(() => prepare(handles.submissions, this.#fd, SOCK.CLOEXEC | SOCK.NONBLOCK, data))
   }
 
   #disarm(): void {
@@ -322,6 +334,7 @@ class Accepting implements Handle {
   }
 
   #closeDescriptor(): void {
+    unmarkDescriptor(this.#fd)
     const { handles } = this.#resources
     const data = Handles.userData(this.#number, KIND.CLOSE)
     handles.place(() => prepareClose(handles.submissions, this.#fd, data))

@@ -1,5 +1,5 @@
 import { type Handle, Handles } from '../engine/index.js'
-import { errnoOf, SHUT, SluiceError, systemError } from '../kernel/index.js'
+import { errnoOf, markDescriptor, SHUT, SluiceError, systemError, unmarkDescriptor } from '../kernel/index.js'
 import { prepareClose, prepareShutdown } from '../ring/index.js'
 import type { ConnectionSettings } from './connection-options.js'
 import { unwatchProgress, type Watched, watchProgress } from './deadlines.js'
@@ -46,6 +46,7 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
     this.fd = fd
     this.settings = settings
     this.#number = resources.handles.attach(this)
+    markDescriptor(fd)
     const { receiveBound, sendBound, overflow } = settings
     const { blocks } = resources
     this.receiver =
@@ -170,6 +171,7 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
     if (this.#state !== 'ending' || this.#loans > 0 || this.#cutting) return
     if (this.receiver.busy || this.sender.busy) return
     this.#state = 'closing'
+    unmarkDescriptor(this.fd)
     const { handles } = this.#resources
     const data = Handles.userData(this.#number, KIND.CLOSE)
     handles.place(() => prepareClose(handles.submissions, this.fd, data))

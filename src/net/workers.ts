@@ -1,0 +1,237 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import {
+  checkInteger,
+  F,
+  invalidArgType,
+  SluiceError,
+  type SocketAddress,
+  syscall,
+  systemError,
+} from '../kernel/index.js'
+import type { ListenerStats, ServingOptions } from './listener.js'
+import { type AddressOptions, bindAddress, openListening, removeSocketName } from './open-listening.js'
+import { socketAddress } from './socket-address.js'
+import type { TcpOptions } from './socket-options.js'
+
+const MAX_WORKERS = 1024
+/** How long after its end a worker is replaced. */
+const RESTART_MS = 1000
+
+/** How to listen in worker threads. */
+export interface WorkerListenOptions extends AddressOptions, TcpOptions, Omit<ServingOptions, 'onError'> {
+  /** How many threads. */
+  workers: number
+  /** The module whose default export serves each connection, in the thread: an absolute path or a `file:` URL. */
+  module: string | URL
+  /**
+   * How connections find a thread. `port`, the default of TCP: each thread has a socket of its own, between which the
+   * kernel chooses by the peer's address. `socket`: the threads take turns at one, and the one that is free is quicker.
+   */
+  share?: 'port' | 'socket'
+  /** As of a listener; and a thread that has ended, which is replaced after a second. */
+  onError?: (error: Error) => void
+}
+
+/** What a thread is told. */
+export type WorkerRequest = { kind: 'stats'; id: number } | { kind: 'close'; timeout: number }
+
+/** What a thread tells. */
+export type WorkerReport =
+  | { kind: 'listening' }
+  | { kind: 'error'; error: Error; code: string | undefined }
+  | { kind: 'stats'; id: number; stats: ListenerStats }
+
+/** What a thread begins with. */
+export interface WorkerTask {
+  readonly module: string
+  readonly options: ServingOptions & TcpOptions & AddressOptions & { fd?: number }
+}
+
+/** A listener in several threads, each with a ring of its own. It keeps the process alive until it is closed. */
+export class WorkerListener implements AsyncDisposable {
+  readonly #options: WorkerListenOptions
+  /** The socket that is shared, or that keeps the port for the threads' own. */
+  readonly #fd: number
+  readonly #address: SocketAddress | undefined
+  readonly #workers = new Set<Worker>()
+  readonly #restarts = new Set<NodeJS.Timeout>()
+  #closing: Promise<void> | undefined
+  #questions = 0
+
+  private constructor(options: WorkerListenOptions, fd: number) {
+    this.#options = options
+    this.#fd = fd
+    this.#address = socketAddress(fd, 'getsockname')
+  }
+
+  /** Starts the threads. @returns once all of them listen */
+  static async start(options: WorkerListenOptions): Promise<WorkerListener> {
+    check(options)
+    const { onError: _, module: __, ...plain } = options
+    const shared = isShared(options)
+    const fd = shared ? await openListening(plain) : await bindAddress({ ...plain, reusePort: true })
+    const listener = new WorkerListener(options, fd)
+    try {
+      await Promise.all(Array.from({ length: options.workers }, () => listener.#start()))
+      return listener
+    } catch (error) {
+      await listener.close({ timeout: 0 })
+      throw error
+    }
+  }
+
+  /** Where it listens. */
+  address(): SocketAddress | undefined {
+    return this.#address
+  }
+
+  /** The port it listens on; 0 for a Unix socket. */
+  get port(): number {
+    return this.#address !== undefined && 'port' in this.#address ? this.#address.port : 0
+  }
+
+  /** Threads that serve now. */
+  get workers(): number {
+    return this.#workers.size
+  }
+
+  /** What the threads that serve now have done so far, together. */
+  async stats(): Promise<ListenerStats> {
+    const sum = { accepted: 0, connections: 0, pauses: 0 }
+    const id = this.#questions++
+    const answers = [...this.#workers].map(worker => {
+      this.#tell(worker, { kind: 'stats', id })
+      return reportOf(worker, report =>
+        report.kind === 'stats' && report.id === id ? report.stats : undefined,
+      )
+    })
+    for (const stats of await Promise.all(answers)) {
+      sum.accepted += stats?.accepted ?? 0
+      sum.connections += stats?.connections ?? 0
+      sum.pauses += stats?.pauses ?? 0
+    }
+    return sum
+  }
+
+  #tell(worker: Worker, request: WorkerRequest): void {
+    worker.postMessage(request)
+  }
+
+  /** @returns once the thread listens */
+  async #start(): Promise<void> {
+    const worker = new Worker(new URL('./worker-main.js', import.meta.url), { workerData: this.#task() })
+    this.#workers.add(worker)
+    let failure: Error | undefined
+    worker.on('error', error => {
+      failure = error as Error
+      this.#report(failure)
+    })
+    worker.on('message', (report: WorkerReport) => {
+      if (report.kind === 'error') this.#report(Object.assign(report.error, { code: report.code }))
+    })
+    worker.on('exit', code => {
+      this.#workers.delete(worker)
+      this.#ended(code, failure)
+    })
+    const listening = await reportOf(worker, report => (report.kind === 'listening' ? true : undefined))
+    if (listening === undefined) throw failure ?? ended(0)
+  }
+
+  #task(): WorkerTask {
+    const { workers: _, module, share: __, onError: ___, ...options } = this.#options
+    const address = this.#address !== undefined && 'port' in this.#address ? this.#address : undefined
+    const task = { module: module instanceof URL ? module.href : module }
+    if (!isShared(this.#options)) {
+      return {
+        ...task,
+        options: { ...options, host: address?.address ?? '', port: this.port, reusePort: true },
+      }
+    }
+    const fd = syscall('fcntl', this.#fd, F.DUPFD_CLOEXEC, 0)
+    if (fd < 0) throw systemError(fd, 'fcntl')
+    return { ...task, options: { ...options, fd, shared: true } }
+  }
+
+  #ended(code: number, failure: Error | undefined): void {
+    if (this.#closing !== undefined) return
+    if (failure === undefined) this.#report(ended(code))
+    const timer = setTimeout(() => {
+      this.#restarts.delete(timer)
+      // What keeps it from starting is reported by its own events.
+      this.#start().catch(() => {})
+    }, RESTART_MS)
+    this.#restarts.add(timer)
+  }
+
+  #report(error: Error): void {
+    if (this.#closing !== undefined) return
+    if (this.#options.onError === undefined) process.emitWarning(error)
+    else this.#options.onError(error)
+  }
+
+  /**
+   * Ends it as a listener's `close()` does, in every thread.
+   *
+   * @param options `timeout` in milliseconds until connections are destroyed; 5000 by default
+   * @returns when the threads have ended
+   */
+  close(options: { timeout?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.timeout ?? 5000)
+    return this.#closing
+  }
+
+  async #close(timeout: number): Promise<void> {
+    for (const timer of this.#restarts) clearTimeout(timer)
+    const exits = [...this.#workers].map(worker => once(worker, 'exit'))
+    for (const worker of this.#workers) this.#tell(worker, { kind: 'close', timeout })
+    await Promise.all(exits)
+    syscall('close', this.#fd)
+    removeSocketName(this.#options.path)
+  }
+
+  /** As `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** @returns what a report gives, as soon as one gives something; undefined when the thread ends before */
+function reportOf<T>(worker: Worker, pick: (report: WorkerReport) => T | undefined): Promise<T | undefined> {
+  return new Promise(resolve => {
+    const settle = (value: T | undefined) => {
+      worker.off('message', onMessage)
+      worker.off('exit', onExit)
+      resolve(value)
+    }
+    const onExit = () => settle(undefined)
+    const onMessage = (report: WorkerReport) => {
+      const value = pick(report)
+      if (value !== undefined) settle(value)
+    }
+    worker.on('message', onMessage)
+    worker.on('exit', onExit)
+  })
+}
+
+function isShared({ path, share = path === undefined ? 'port' : 'socket' }: WorkerListenOptions): boolean {
+  return share === 'socket'
+}
+
+function check(options: WorkerListenOptions): void {
+  const { workers, module, share, path } = options
+  checkInteger(workers, 'options.workers', 1, MAX_WORKERS)
+  if (typeof module !== 'string' && !(module instanceof URL)) {
+    throw invalidArgType('options.module', 'of type string or an instance of URL', module)
+  }
+  if (share === 'port' && path !== undefined) {
+    throw new SluiceError(
+      'ERR_SLUICE_UNSUPPORTED',
+      'Unix sockets cannot share a name: use { share: "socket" }',
+    )
+  }
+}
+
+function ended(code: number): Error {
+  return new Error(`A worker that listens has ended with code ${code}`)
+}
