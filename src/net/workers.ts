@@ -55,6 +55,7 @@ export class WorkerListener implements AsyncDisposable {
   readonly #fd: number
   readonly #address: SocketAddress | undefined
   readonly #workers = new Set<Worker>()
+  readonly #serving = new Set<Worker>()
   readonly #restarts = new Set<NodeJS.Timeout>()
   #closing: Promise<void> | undefined
   #questions = 0
@@ -93,14 +94,14 @@ export class WorkerListener implements AsyncDisposable {
 
   /** Threads that serve now. */
   get workers(): number {
-    return this.#workers.size
+    return this.#serving.size
   }
 
   /** What the threads that serve now have done so far, together. */
   async stats(): Promise<ListenerStats> {
     const sum = { accepted: 0, connections: 0, pauses: 0 }
     const id = this.#questions++
-    const answers = [...this.#workers].map(worker => {
+    const answers = [...this.#serving].map(worker => {
       this.#tell(worker, { kind: 'stats', id })
       return reportOf(worker, report =>
         report.kind === 'stats' && report.id === id ? report.stats : undefined,
@@ -132,10 +133,12 @@ export class WorkerListener implements AsyncDisposable {
     })
     worker.on('exit', code => {
       this.#workers.delete(worker)
+      this.#serving.delete(worker)
       this.#ended(code, failure)
     })
     const listening = await reportOf(worker, report => (report.kind === 'listening' ? true : undefined))
     if (listening === undefined) throw failure ?? ended(0)
+    this.#serving.add(worker)
   }
 
   #task(): WorkerTask {
