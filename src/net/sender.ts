@@ -7,8 +7,8 @@ import type { NetResources } from './resources.js'
 import { Segment } from './segment.js'
 import type { ArenaMemory } from './send-arena.js'
 
-const EAGAIN = -errnoOf('EAGAIN')
-const EINTR = -errnoOf('EINTR')
+/** Of a send: another try will do. */
+const AGAIN = new Set([-errnoOf('EAGAIN'), -errnoOf('EINTR')])
 const ENOTCONN = -errnoOf('ENOTCONN')
 
 /** A send that is tried at once or not at all. On the ring, MSG_WAITALL makes falling short a failure, so it is heard of. */
@@ -36,9 +36,8 @@ export interface SenderOwner extends Handle {
  * and sent by operations that wait.
  */
 export class Sender {
-  /** Bytes that the kernel has taken. */
+  /** Bytes that the kernel has taken, and those in `#segments`. */
   bytes = 0
-  /** Bytes in `#segments`. */
   #queued = 0
   readonly #resources: NetResources
   readonly #owner: SenderOwner
@@ -46,11 +45,10 @@ export class Sender {
   readonly #fd: number
   readonly #bound: number
   readonly #rejects: boolean
-  /** This turn's bytes: a piece of the arena. */
+  /** This turn's bytes, a piece of the arena; and the piece that was tried last. */
   #memory: ArenaMemory | undefined
   #start = 0
   #length = 0
-  /** The piece that was tried last. */
   #triedMemory: ArenaMemory | undefined
   #triedStart = 0
   #triedLength = 0
@@ -205,7 +203,7 @@ export class Sender {
     const data = Handles.userData(this.#number, KIND.TRY)
     const { submissions } = handles
     if (handles.blocked || !prepareSendAt(submissions, this.#fd, address, length, TRY_FLAGS, data)) {
-      this.tried(EAGAIN)
+      this.tried(-errnoOf('EAGAIN'))
     } else {
       handles.silence()
     }
@@ -214,7 +212,7 @@ export class Sender {
   /** Sees how a send that was tried has failed. @param result bytes taken, or -errno */
   tried(result: number): void {
     if (result === this.#triedLength || this.#error !== undefined) return
-    if (result < 0 && result !== EAGAIN && result !== EINTR) {
+    if (result < 0 && !AGAIN.has(result)) {
       this.#fail(systemError(result, 'write'))
       return
     }
@@ -279,7 +277,7 @@ export class Sender {
       }
     }
     if (this.#error !== undefined) this.#drop(this.#error)
-    else if (result < 0 && result !== EAGAIN && result !== EINTR) this.#fail(systemError(result, 'write'))
+    else if (result < 0 && !AGAIN.has(result)) this.#fail(systemError(result, 'write'))
     else this.#sendQueue()
     if (this.#stopped && !this.busy) this.#owner.senderIdle()
   }
