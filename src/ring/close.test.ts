@@ -83,6 +83,7 @@ ringTest('a closed ring refuses everything, and closes again without complaint',
   assert.equal(ring.inFlight, 0)
   assert.equal(prepareNop(ring.submissions, 2), false)
   assert.equal(ring.submissions.space, 0)
+  assert.equal(ring.submissions.words.length, 0)
   assert.equal(ring.completions.ready, 0)
   assert.deepEqual(reapAll(ring), [])
   for (const [name, use] of Object.entries({

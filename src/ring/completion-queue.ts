@@ -6,20 +6,17 @@ const { MORE, SKIP, CQE32 } = IORING_CQE_F
 /** What few completions have, and what is looked into only then. */
 const UNUSUAL = MORE | SKIP | CQE32
 const { ENDED } = CONTROL
-/** Words of an entry of `IORING_SETUP.CQE32`. */
-const WIDE = 8
+/** log2 of the words of an entry of `IORING_SETUP.CQE32`. */
+const WIDE_SHIFT = 3
 const HIGH = 2 ** 32
 /** The user data's upper half without the sign bit, which marks silence. */
 const HIGH_BITS = 0x7fff_ffff
 /** No index is greater. Said in the code, so that V8 leaves out the overflow checks of the sums made with one. */
 const INDEX_MASK = 0x1fffff
 
-const NOTHING = new Int32Array(1)
-
 // V8 folds a constant of this module; an import it loads and checks at every use, which is 5 instructions.
 const load = loadAcquire
 const store = storeRelease
-const { imul } = Math
 
 /** Where the queue's parts stand: word indices into the shared mapping. */
 export interface CompletionLayout {
@@ -50,28 +47,30 @@ export type CompletionCallback = (userData: number, result: number, flags: numbe
  * @see io_uring(7)
  */
 export class CompletionQueue {
+  // Set once, and only declared here; see SubmissionQueue.
   /** The mapping, as words. Empty once the ring is closed. */
-  shared: Int32Array = NOTHING
+  declare shared: Int32Array
   /** Entries the queue can hold. */
-  capacity = 0
-  #mask = 0
-  #stride = 0
-  #headIndex = 0
-  #tailIndex = 0
-  #overflowIndex = 0
-  #entries = 0
-  #head = 0
+  declare capacity: number
+  declare private mask: number
+  declare private shift: number
+  declare private headIndex: number
+  declare private tailIndex: number
+  declare private overflowIndex: number
+  declare private entries: number
+  declare private readonly control: Int32Array
+  private head = 0
   /** The kernel's tail as we last saw it. */
-  #tail = 0
+  private tail = 0
   /** Of the entries before the head, those that ended nothing. */
-  #others = 0
+  private others = 0
   /** First word of the 32-byte entry handed out last among those of 16 bytes. */
-  #wide = 0
-  readonly #control: Int32Array
+  private wide = 0
+  private retired = false
 
   /** @param control where the guard in native/ring.c finds how many operations have ended */
   constructor(layout: CompletionLayout, control: Int32Array = new Int32Array(ENDED + 1)) {
-    this.#control = control
+    this.control = control
     this.relocate(layout)
   }
 
@@ -79,49 +78,52 @@ export class CompletionQueue {
   relocate(layout: CompletionLayout): void {
     this.shared = layout.shared
     this.capacity = layout.capacity
-    this.#mask = layout.capacity - 1
-    this.#stride = 1 << layout.entryShift
-    this.#headIndex = layout.headIndex
-    this.#tailIndex = layout.tailIndex
-    this.#overflowIndex = layout.overflowIndex
-    this.#entries = layout.entriesIndex
+    this.mask = layout.capacity - 1
+    this.shift = layout.entryShift
+    this.headIndex = layout.headIndex
+    this.tailIndex = layout.tailIndex
+    this.overflowIndex = layout.overflowIndex
+    this.entries = layout.entriesIndex
     const ended = this.ended
-    this.#head = layout.shared[layout.headIndex]
-    this.#tail = this.#head
-    this.#others = (this.#head - ended) | 0
+    this.head = layout.shared[layout.headIndex]
+    this.tail = this.head
+    this.others = (this.head - ended) | 0
   }
 
   /** Goes on from the shared head and the guard's count: completions have been dropped. */
   resume(): void {
-    this.#head = this.shared[this.#headIndex]
-    this.#others = (this.#head - this.#control[ENDED]) | 0
+    this.head = this.shared[this.headIndex]
+    this.others = (this.head - this.control[ENDED]) | 0
   }
 
-  /** Forgets the mapping: nothing is there any more. */
+  /** The mapping is about to go: nothing is there any more. */
   retire(): void {
-    const nowhere = { headIndex: 0, tailIndex: 0, overflowIndex: 0, entriesIndex: 0, entryShift: 2 }
-    this.relocate({ ...nowhere, shared: NOTHING, capacity: 1 })
-    this.#others = 0
+    this.retired = true
+    this.head = 0
+    this.tail = 0
+    this.others = 0
   }
 
   /** Operations that have ended: completions without `MORE` handed out so far, wrapping at 32 bits. */
   get ended(): number {
-    return (this.#head - this.#others) | 0
+    return (this.head - this.others) | 0
   }
 
   /** First word of the 32-byte entry that was handed out last; its second half starts four words on. */
   get current(): number {
-    return this.#stride === WIDE ? this.#entries + ((this.#head - 1) & this.#mask) * WIDE : this.#wide
+    return this.shift === WIDE_SHIFT
+      ? this.entries + (((this.head - 1) & this.mask) << WIDE_SHIFT)
+      : this.wide
   }
 
   /** Completions waiting to be drained. */
   get ready(): number {
-    return (load(this.shared, this.#tailIndex) - this.#head) | 0
+    return this.retired ? 0 : (load(this.shared, this.tailIndex) - this.head) | 0
   }
 
   /** Completions that the kernel could not keep at all; anything but 0 is fatal. */
   get lost(): number {
-    return load(this.shared, this.#overflowIndex)
+    return this.retired ? 0 : load(this.shared, this.overflowIndex)
   }
 
   /**
@@ -134,16 +136,17 @@ export class CompletionQueue {
    * @returns how many completions the callback saw
    */
   drain(callback: CompletionCallback): number {
+    if (this.retired) return 0
     const mapping = this.shared
-    this.#tail = load(mapping, this.#tailIndex)
+    this.tail = load(mapping, this.tailIndex)
     let seen = 0
-    while (((this.#tail - this.#head) | 0) > 0) {
-      const head = this.#head
+    while (((this.tail - this.head) | 0) > 0) {
+      const head = this.head
       const words = this.shared
-      const at = (this.#entries + imul(head & this.#mask, this.#stride)) & INDEX_MASK
+      const at = (this.entries + ((head & this.mask) << this.shift)) & INDEX_MASK
       const flags = words[at + 3]
-      this.#head = (head + 1) | 0
-      if ((flags & UNUSUAL) !== 0 && !this.#lookInto(flags, at)) continue
+      this.head = (head + 1) | 0
+      if ((flags & UNUSUAL) !== 0 && !this.lookInto(flags, at)) continue
       let userData = words[at] >>> 0
       const high = words[at + 1]
       const result = words[at + 2]
@@ -154,20 +157,20 @@ export class CompletionQueue {
       seen = (seen + 1) | 0
       callback(userData, result, flags)
     }
-    this.settle()
+    if (!this.retired) this.settle()
     return this.shared === mapping ? seen : seen + this.drain(callback)
   }
 
   /** Gives back to the kernel what has been handed out, and tells the guard. */
   settle(): void {
-    store(this.shared, this.#headIndex, this.#head)
-    this.#control[ENDED] = this.ended
+    store(this.shared, this.headIndex, this.head)
+    this.control[ENDED] = this.ended
   }
 
   /** Takes one from `ended`: a message of another ring, which ended nothing of this one's. */
   discount(): void {
-    this.#others = (this.#others + 1) | 0
-    this.#control[ENDED]--
+    this.others = (this.others + 1) | 0
+    this.control[ENDED]--
   }
 
   /**
@@ -175,17 +178,17 @@ export class CompletionQueue {
    * fails after all is to be taken off with `discount()`.
    */
   countSilent(operations: number): void {
-    this.#others = (this.#others - operations) | 0
-    this.#control[ENDED] += operations
+    this.others = (this.others - operations) | 0
+    this.control[ENDED] += operations
   }
 
   /** @returns false for what only fills the gap at the queue's end */
-  #lookInto(flags: number, at: number): boolean {
-    if ((flags & (SKIP | MORE)) !== 0) this.#others = (this.#others + 1) | 0
-    if ((flags & CQE32) === 0 || this.#stride === WIDE) return (flags & SKIP) === 0
-    this.#head = (this.#head + 1) | 0
-    this.#others = (this.#others + 1) | 0
-    this.#wide = at
+  private lookInto(flags: number, at: number): boolean {
+    if ((flags & (SKIP | MORE)) !== 0) this.others = (this.others + 1) | 0
+    if ((flags & CQE32) === 0 || this.shift === WIDE_SHIFT) return (flags & SKIP) === 0
+    this.head = (this.head + 1) | 0
+    this.others = (this.others + 1) | 0
+    this.wide = at
     return true
   }
 }

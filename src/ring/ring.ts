@@ -63,27 +63,28 @@ function checkTime(value: unknown, name: string): void {
  * ```
  */
 export class Ring extends Registrar {
+  // What the hot path reads is set once, and only declared here; see SubmissionQueue.
   /** What `prepare*` functions fill. */
-  readonly submissions: SubmissionQueue
-  readonly completions: CompletionQueue
+  declare readonly submissions: SubmissionQueue
+  declare readonly completions: CompletionQueue
+  /** One function for all rings of a thread: V8 calls it in 20 ns as long as it is the only one at that place, else in 50. */
+  declare private readonly enterChosen: () => void
+  /** Which ring it is about. */
+  declare private readonly chosen: Float64Array
+  declare private readonly address: number
+  declare private readonly words: Int32Array
+  declare private readonly messages: boolean
+  /** Not to be submitted to in the plain way: polled by a kernel thread, on a thread that can be ended, or closed. */
+  private special = false
   readonly mode: RingMode
   /** The flags of `IORING_SETUP` that the ring got. */
   readonly flags: number
   /** Bits of `IORING_FEAT` that this kernel offers. */
   readonly features: number
   readonly #polled: boolean
-  readonly #messages: boolean
   readonly #native: NativeRing
-  /** One function for all rings of a thread: V8 calls it in 20 ns as long as it is the only one at that place, else in 50. */
-  readonly #enterChosen = native().enter
-  /** Which ring it is about. */
-  readonly #chosen = new Float64Array(native().chosen)
-  readonly #address: number
   readonly #control: Control
-  readonly #words: Int32Array
   #memory: RingMemory
-  /** Not to be submitted to in the plain way: polled by a kernel thread, on a thread that can be ended, or closed. */
-  #special = false
   #open = true
 
   /** @throws the system error of io_uring_setup(2): `EPERM`, `ENOSYS`, `EACCES`, `ENOMEM`, … */
@@ -91,26 +92,28 @@ export class Ring extends Registrar {
     const { fd, flags, features, memory } = setupRing(setupRequest(options))
     super(fd)
     this.mode = options.mode ?? 'hosted'
+    this.enterChosen = native().enter
+    this.chosen = new Float64Array(native().chosen)
     this.flags = flags
     this.features = features
     this.#polled = (flags & IORING_SETUP.SQPOLL) !== 0
-    this.#messages = options.messages ?? false
+    this.messages = options.messages ?? false
     this.#memory = memory
     this.submissions = new SubmissionQueue(this.#memory.submission)
     this.#control = new Control(fd)
-    this.#words = this.#control.words
-    this.completions = new CompletionQueue(this.#memory.completion, this.#words)
-    this.#words[CONTROL.KIND] = (this.#polled ? KIND.POLLED : 0) | (this.#messages ? KIND.MESSAGES : 0)
+    this.words = this.#control.words
+    this.completions = new CompletionQueue(this.#memory.completion, this.words)
+    this.words[CONTROL.KIND] = (this.#polled ? KIND.POLLED : 0) | (this.messages ? KIND.MESSAGES : 0)
     for (const buffer of memory.buffers) this.kept.add(buffer)
-    const handle = native().ring(this.#words, memory.guard, this.kept)
+    const handle = native().ring(this.words, memory.guard, this.kept)
     if (typeof handle === 'number') {
       memory.unmap()
       syscall('close', fd)
       throw systemError(handle, 'io_uring_setup')
     }
     this.#native = handle
-    this.#address = handle.address
-    this.#special = this.#polled || !isMainThread
+    this.address = handle.address
+    this.special = this.#polled || !isMainThread
     try {
       this.#settle(options)
     } catch (error) {
@@ -121,11 +124,11 @@ export class Ring extends Registrar {
 
   /** What a new ring is told before its first operation. */
   #settle(options: RingOptions): void {
-    if ((this.features & IORING_FEAT.NO_IOWAIT) !== 0) this.#words[FLAGS] |= IORING_ENTER.NO_IOWAIT
+    if ((this.features & IORING_FEAT.NO_IOWAIT) !== 0) this.words[FLAGS] |= IORING_ENTER.NO_IOWAIT
     const index = this.registerRingDescriptor()
     if (index >= 0) {
-      this.#words[CONTROL.ENTER_FD] = index
-      this.#words[FLAGS] |= IORING_ENTER.REGISTERED_RING
+      this.words[CONTROL.ENTER_FD] = index
+      this.words[FLAGS] |= IORING_ENTER.REGISTERED_RING
     }
     // Without a limit, the kernel makes workers up to RLIMIT_NPROC.
     const { bounded, unbounded } = options.workers ?? { bounded: 4 * availableParallelism(), unbounded: 64 }
@@ -152,23 +155,23 @@ export class Ring extends Registrar {
    *
    * @returns entries consumed
    */
-  #enter(toSubmit: number, waitFor: number): number {
-    const words = this.#words
+  private enter(toSubmit: number, waitFor: number): number {
+    const words = this.words
     words[TO_SUBMIT] = toSubmit
     words[MIN_COMPLETE] = waitFor
-    this.#chosen[0] = this.#address
-    this.#enterChosen()
+    this.chosen[0] = this.address
+    this.enterChosen()
     const result = words[RESULT]
     return result < 0 ? this.#obstructed(result) : result
   }
 
   #enterWith(flags: number, toSubmit: number, waitFor: number): number {
-    const before = this.#words[FLAGS]
-    this.#words[FLAGS] |= flags
+    const before = this.words[FLAGS]
+    this.words[FLAGS] |= flags
     try {
-      return this.#enter(toSubmit, waitFor)
+      return this.enter(toSubmit, waitFor)
     } finally {
-      this.#words[FLAGS] = before
+      this.words[FLAGS] = before
     }
   }
 
@@ -183,17 +186,17 @@ export class Ring extends Registrar {
    * @throws the system error of io_uring_enter(2); `ERR_SLUICE_CLOSED`; `ERR_SLUICE_COMPLETION_LOST`
    */
   submit(waitFor = 0, timeoutMs?: number, minWaitUs = 0): number {
-    if (this.#special === true || timeoutMs !== undefined) {
+    if (this.special === true || timeoutMs !== undefined) {
       return this.#submitSpecially(waitFor, timeoutMs, minWaitUs)
     }
     const left = this.submissions.publish()
-    const wait = waitFor === 0 ? 0 : this.#worthWaitingFor(waitFor)
-    return left === 0 && wait === 0 ? 0 : this.#enter(left, wait)
+    const wait = waitFor === 0 ? 0 : this.worthWaitingFor(waitFor)
+    return left === 0 && wait === 0 ? 0 : this.enter(left, wait)
   }
 
-  #worthWaitingFor(count: number): number {
+  private worthWaitingFor(count: number): number {
     const inFlight = this.inFlight
-    if (count <= inFlight || this.#messages === true) return count
+    if (count <= inFlight || this.messages === true) return count
     return max(inFlight, 0)
   }
 
@@ -222,7 +225,7 @@ export class Ring extends Registrar {
       this.#control.setTimeout(slice, minWait)
       consumed += this.#submitOnce(waitFor, EXT_ARG)
       const { ready } = this.completions
-      if (ready >= this.#worthWaitingFor(waitFor) || this.submissions.unconsumed > 0) return consumed
+      if (ready >= this.worthWaitingFor(waitFor) || this.submissions.unconsumed > 0) return consumed
       if (slice < SLICE_MS || (minWaitUs > 0 && minWait <= slice * 1000 && ready > 0)) return consumed
     }
   }
@@ -230,13 +233,13 @@ export class Ring extends Registrar {
   #submitOnce(waitFor: number, extended: number): number {
     if (this.#polled) return this.#submitPolled(waitFor, extended)
     const left = this.submissions.publish()
-    const wait = this.#worthWaitingFor(waitFor)
+    const wait = this.worthWaitingFor(waitFor)
     return left === 0 && wait === 0 ? 0 : this.#enterWith(extended, left, wait)
   }
 
   #submitPolled(waitFor: number, extended: number): number {
     const left = this.submissions.publishPolled()
-    const wait = this.#worthWaitingFor(waitFor)
+    const wait = this.worthWaitingFor(waitFor)
     const waits = wait > this.completions.ready
     let flags = waits ? extended : 0
     if ((this.submissions.flags & IORING_SQ.NEED_WAKEUP) !== 0) flags |= SQ_WAKEUP
@@ -266,7 +269,7 @@ export class Ring extends Registrar {
       throw systemError(result, 'io_uring_enter')
     }
     // Who did not ask to wait must not be made to: completions are fetched, and it is for the caller to come again.
-    this.#enterWith(GETEVENTS, 0, Math.min(1, this.#words[MIN_COMPLETE]))
+    this.#enterWith(GETEVENTS, 0, Math.min(1, this.words[MIN_COMPLETE]))
     return 0
   }
 
@@ -328,7 +331,7 @@ export class Ring extends Registrar {
       throw new SluiceError('ERR_SLUICE_IN_FLIGHT', `${left} operations do not come back`)
     }
     this.#open = false
-    this.#special = true
+    this.special = true
     this.submissions.retire()
     this.completions.retire()
     this.releaseRegistrations()

@@ -32,8 +32,9 @@ export function fill(
   flags: number,
   userData: number,
 ): number {
-  const entry = queue.next()
-  if (entry < 0) return -1
+  if (queue.full) return -1
+  const entry = queue.take()
+  queue.soil()
   const words = queue.words
   words[entry] = head
   words[entry + 1] = fd
@@ -71,8 +72,8 @@ export function fillPlain(
   flags: number,
   userData: number,
 ): boolean {
-  const entry = queue.claim()
-  if (entry < 0) return false
+  if (queue.full) return false
+  const entry = queue.take()
   const words = queue.words
   words[entry] = head
   words[entry + 1] = fd
