@@ -27,6 +27,7 @@ export async function borrowConnection(
       unread = rest
       return bytes
     },
+    touch: bytes => loan.moved(bytes),
     restore(bytes) {
       unread = [...bytes, ...unread]
     },

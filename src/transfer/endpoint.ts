@@ -18,7 +18,7 @@ export interface Backing {
   /** Aborts when it goes away while somebody waits. */
   gone?: AbortSignal
   /** Told of progress: bytes have just moved. */
-  touch?(): void
+  touch?(bytes: number): void
   /** Bytes that were read from it already, at most so many: they come first. */
   early?(most: number): readonly Uint8Array[]
   /** Takes bytes back that could not be delivered, for whoever reads next. */

@@ -23,7 +23,15 @@ process.env.SLUICE_CALIBRATION = 'off'
 type Name = TransferOptions['via']
 type Failure = TransferFailure & NodeJS.ErrnoException
 
-const FROM_FILE: readonly Name[] = [undefined, 'sendfile', 'splice', 'vmsplice', 'preadv2', 'send_zc', 'read+write']
+const FROM_FILE: readonly Name[] = [
+  undefined,
+  'sendfile',
+  'splice',
+  'vmsplice',
+  'preadv2',
+  'send_zc',
+  'read+write',
+]
 const FROM_SOCKET: readonly Name[] = [undefined, 'splice', 'send_zc', 'read+write']
 
 /** What a transfer fails with; undefined where the mechanism is none for these ends, or for this driver. */
@@ -107,7 +115,10 @@ for (const via of FROM_SOCKET) {
       assert.ok(taken.equals(bytes.subarray(error.bytes, error.bytes + taken.length)))
       const next = await collect(source.fd, 1000)
       const from = error.bytes + taken.length
-      assert.ok(next.equals(bytes.subarray(from, from + 1000)), 'the source goes on where the error leaves off')
+      assert.ok(
+        next.equals(bytes.subarray(from, from + 1000)),
+        'the source goes on where the error leaves off',
+      )
     }
     closeSync(sink.fd)
     await source.close()
@@ -129,7 +140,9 @@ test('a source that ends before its length is an error; without a length it is t
   }
 })
 
-const mounts = hasCapability(CAP.SYS_ADMIN) ? {} : { skip: 'mounting a small file system needs CAP_SYS_ADMIN' }
+const mounts = hasCapability(CAP.SYS_ADMIN)
+  ? {}
+  : { skip: 'mounting a small file system needs CAP_SYS_ADMIN' }
 
 test('a disk that fills up is an error that tells how far it came', mounts, async t => {
   const disk = scratchPath('disk')
@@ -139,7 +152,8 @@ test('a disk that fills up is an error that tells how far it came', mounts, asyn
   try {
     const bytes = someBytes(3_000_000)
     for (const kind of ['file', 'pipe', 'tcp', 'unix'] as const) {
-      const vias = kind === 'file' ? ([undefined, 'sendfile', 'splice', 'vmsplice', 'read+write'] as const) : FROM_SOCKET
+      const vias =
+        kind === 'file' ? ([undefined, 'sendfile', 'splice', 'vmsplice', 'read+write'] as const) : FROM_SOCKET
       for (const via of vias) await fill(join(disk, `${kind}-${via}`), kind, via, bytes)
     }
   } finally {
@@ -147,7 +161,12 @@ test('a disk that fills up is an error that tells how far it came', mounts, asyn
   }
 })
 
-async function fill(path: string, kind: 'file' | 'pipe' | 'tcp' | 'unix', via: Name, bytes: Buffer): Promise<void> {
+async function fill(
+  path: string,
+  kind: 'file' | 'pipe' | 'tcp' | 'unix',
+  via: Name,
+  bytes: Buffer,
+): Promise<void> {
   const source = openSourceEnd(kind, bytes)
   const sink = openSync(path, 'w+')
   const error = await failureOf(transfer(source.fd, sink, { via }))
@@ -189,7 +208,10 @@ test('without descriptors for a pipe the bytes are copied, unless splicing is de
   await exhausted(async () => {
     const moved = await transfer(sources[0].fd, sinks[0].fd)
     assert.deepEqual(moved, { bytes: bytes.length, via: 'read+write' })
-    await assert.rejects(transfer(sources[1].fd, sinks[1].fd, { via: 'splice' }), { code: 'EMFILE', bytes: 0 })
+    await assert.rejects(transfer(sources[1].fd, sinks[1].fd, { via: 'splice' }), {
+      code: 'EMFILE',
+      bytes: 0,
+    })
   })
   for (const source of sources) await source.close()
   assert.ok((await sinks[0].finish()).equals(bytes))

@@ -1,5 +1,5 @@
-import { AbortError, engine } from '../engine/index.js'
-import { POLL, type SyscallArgument, type SyscallName, syscall } from '../kernel/index.js'
+import { engine } from '../engine/index.js'
+import { AbortError, POLL, type SyscallArgument, type SyscallName, syscall } from '../kernel/index.js'
 import { preparePollAdd } from '../ring/index.js'
 import type { Endpoint } from './endpoint.js'
 import { Residency } from './residency.js'
@@ -90,8 +90,8 @@ export class Job {
     this.remaining -= bytes
     if (this.position >= 0) this.position += bytes
     if (this.target >= 0) this.target += bytes
-    this.source.backing.touch?.()
-    this.sink.backing.touch?.()
+    this.source.backing.touch?.(bytes)
+    this.sink.backing.touch?.(bytes)
   }
 
   /** Gets leave to move bytes on this thread: at most `most`, now or in a later turn of the event loop. */
@@ -139,16 +139,22 @@ export class Job {
     this.residency.expire()
   }
 
-  /** Awaits an operation of the engine; what it throws for a reason of ours is told as that. */
+  /** Awaits something that moves no bytes, and checks that it has not been ended meanwhile. */
   async settle<T>(operation: Promise<T>): Promise<T> {
+    const result = await operation
+    this.check()
+    return result
+  }
+
+  /** What a failure comes from: an operation that was ended knows only that it was. */
+  explain(error: Error): Error {
+    if ((error as NodeJS.ErrnoException).code !== 'ABORT_ERR') return error
     try {
-      const result = await operation
       this.check()
-      return result
-    } catch (error) {
-      this.check()
-      throw error
+    } catch (reason) {
+      return reason as Error
     }
+    return error
   }
 
   /** Stops listening. */

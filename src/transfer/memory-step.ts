@@ -21,29 +21,31 @@ export interface Piece {
  * Reads a job's bytes into a block by way of the engine, which waits for them.
  *
  * @param ahead bytes after the job's position that have been read already
- * @throws the system error; after an abort, `AbortError`, and what came nevertheless is among the job's undelivered bytes
+ * @returns them also when the job was aborted meanwhile and they came nevertheless
+ * @throws the system error, or `AbortError` when nothing came
  */
 export async function readPiece(job: Job, block: Uint8Array<ArrayBuffer>, ahead: number): Promise<Piece> {
   job.check()
-  const { fd, direct, seekable } = job.source
+  const { fd, direct } = job.source
   const position = job.position < 0 ? -1 : job.position + ahead
   const start = direct ? position % DIRECT_ALIGN : 0
   const wanted = Math.min(block.length - start, job.remaining - ahead)
   const length = direct ? Math.ceil((start + wanted) / DIRECT_ALIGN) * DIRECT_ALIGN : wanted
   const from = position < 0 ? -1 : position - start
   const address = addressOf(block)
+  let late = 0
   const result = await engine()
     .run((queue, userData) => prepareReadAt(queue, fd, address, length, from, userData), {
       syscall: 'read',
       held: block,
       buffers: [block],
       signal: job.signal,
-      discard: late => {
-        if (!seekable && late > 0) job.undelivered.push(block.slice(0, late))
+      discard: count => {
+        late = count
       },
       moves: true,
     })
-    .catch(rejected)
+    .catch(error => (late > 0 ? late : rejected(error)))
   return { block, start, length: Math.max(0, Math.min(wanted, result - start)) }
 }
 

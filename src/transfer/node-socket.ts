@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import { AbortError } from '../engine/index.js'
-import { F, SluiceError, syscall, systemError } from '../kernel/index.js'
+import { AbortError, F, SluiceError, syscall, systemError } from '../kernel/index.js'
 import { type Backing, Endpoint } from './endpoint.js'
 
 /** What is used of libuv's handle behind a socket. Node documents none of it, so each part may be absent. */

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
-import { AbortError, Fifo } from '../engine/index.js'
-import { checkInteger, invalidArgType, invalidArgValue, SluiceError } from '../kernel/index.js'
+import { Fifo } from '../engine/index.js'
+import { AbortError, checkInteger, invalidArgType, invalidArgValue, SluiceError } from '../kernel/index.js'
 import { PIPE_CAPACITY, Pipe } from './pipe.js'
 
 /** How a {@link PipePool} is made. */

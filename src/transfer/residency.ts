@@ -1,7 +1,7 @@
-import { statfsSync } from 'node:fs'
 import {
   addressOf,
   errnoOf,
+  fileSystemType,
   JOB_WORDS,
   jobResult,
   PAGE_SIZE,
@@ -132,7 +132,7 @@ export class Residency {
     for (let job = 1; job < count; job++) {
       const result = jobResult(jobs, job * JOB_WORDS)
       if (result === EOPNOTSUPP) {
-        this.#sure = isInMemory(this.#source.fd)
+        this.#sure = IN_MEMORY.has(fileSystemType(this.#source.fd))
         this.#blind = !this.#sure
         return this.#sure
       }
@@ -145,8 +145,4 @@ export class Residency {
     const vector = base + VECTOR * 4
     writeJob(jobs, job * JOB_WORDS, SYSCALL.preadv2, 0, fd, vector, 1, position, 0, RWF.NOWAIT)
   }
-}
-
-function isInMemory(fd: number): boolean {
-  return IN_MEMORY.has(statfsSync(`/proc/self/fd/${fd}`).type)
 }

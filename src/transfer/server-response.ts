@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
-import { AbortError } from '../engine/index.js'
+import { AbortError } from '../kernel/index.js'
 import { Endpoint } from './endpoint.js'
 import { borrowSink, goneError, socketDescriptor } from './node-socket.js'
 

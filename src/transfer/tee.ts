@@ -1,5 +1,4 @@
-import { AbortError } from '../engine/index.js'
-import { checkInteger, invalidArgType, SEEK } from '../kernel/index.js'
+import { AbortError, checkInteger, invalidArgType, SEEK } from '../kernel/index.js'
 import type { Endpoint } from './endpoint.js'
 import { openSink, openSource, type TransferSink, type TransferSource } from './ends.js'
 import { Job } from './job.js'

@@ -1,5 +1,4 @@
-import { AbortError } from '../engine/index.js'
-import { checkInteger, invalidArgType, invalidArgValue, SEEK } from '../kernel/index.js'
+import { AbortError, checkInteger, invalidArgType, invalidArgValue, SEEK } from '../kernel/index.js'
 import { measuredCosts } from './calibration/index.js'
 import { candidates, MECHANISMS, VIA_NAMES } from './choice.js'
 import type { Endpoint } from './endpoint.js'
@@ -65,6 +64,9 @@ export async function transfer(
   const leave = await queueUp(from, options.position === undefined ? sink : undefined)
   try {
     return await between(source, sink, options)
+  } catch (error) {
+    // Where it did not even begin.
+    throw Object.hasOwn(error as object, 'bytes') ? error : failure(error as Error, 0, [])
   } finally {
     leave()
   }
@@ -124,7 +126,7 @@ async function move(
   } catch (error) {
     const restore = source.backing.restore
     if (restore !== undefined) restore(job.undelivered.splice(0))
-    throw failure(error as Error, job.bytes, job.undelivered)
+    throw failure(job.explain(error as Error), job.bytes, job.undelivered)
   } finally {
     job.finish()
     if (source.seekable && offset === undefined) source.seek(job.position, SEEK.SET)

@@ -76,6 +76,7 @@ async function read(job: Job, block: Block, ahead: number): Promise<Outcome> {
   const position = seekable ? job.position + ahead : -1
   const length = Math.min(BLOCK_BYTES, job.remaining - ahead)
   const { address, bufferIndex, bytes } = block
+  let late = 0
   try {
     const result = await engine().run(
       (queue, userData) =>
@@ -87,14 +88,16 @@ async function read(job: Job, block: Block, ahead: number): Promise<Outcome> {
         held: bytes,
         buffers: [bytes],
         signal: job.signal,
-        discard: late => {
-          if (!seekable && late > 0) job.undelivered.push(bytes.slice(0, late))
+        // What came although the job was aborted is as good as any other.
+        discard: count => {
+          late = count
         },
         moves: true,
       },
     )
     return { block, length: result }
   } catch (error) {
+    if (late > 0) return { block, length: late }
     block.release()
     return error as Error
   }
@@ -107,7 +110,7 @@ async function send(job: Job, { block, length }: Filled): Promise<void> {
   try {
     while (job.bytes - before < length) await sendRest(job, block, job.bytes - before, length, usage)
   } catch (error) {
-    if (!job.source.seekable) job.undelivered.unshift(block.bytes.slice(job.bytes - before, length))
+    if (!job.source.seekable) job.undelivered.push(block.bytes.slice(job.bytes - before, length))
     throw error
   } finally {
     endUse(usage)
