@@ -11,17 +11,16 @@ import type { ArenaMemory } from './send-arena.js'
 const AGAIN = new Set([-errnoOf('EAGAIN'), -errnoOf('EINTR')])
 const ENOTCONN = -errnoOf('ENOTCONN')
 
-/** A send that is tried at once or not at all. On the ring, MSG_WAITALL makes falling short a failure, so it is heard of. */
-const TRY_FLAGS = MSG.NOSIGNAL | MSG.DONTWAIT | MSG.WAITALL
 /** A send that the kernel goes on with until everything is taken. */
 const SEND_FLAGS = MSG.NOSIGNAL | MSG.WAITALL
+/** One that is tried at once or not at all. On the ring, MSG_WAITALL makes falling short a failure, so it is heard of. */
+const TRY_FLAGS = SEND_FLAGS | MSG.DONTWAIT
 /** Writes up to here are copied, so that their memory is the caller's again at once. */
 const COPIED_BYTES = 8192
 /** Writes that may wait beyond the bound. */
 const MAX_WAITING = 16384
 
 const WRITTEN = Promise.resolve()
-
 /** What a sender tells its connection. */
 export interface SenderOwner extends Handle {
   /** Nothing of the sender's is in flight any more. */
