@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { open } from '../file/index.js'
+import { type Connection, connect, type Listener, listen } from '../net/index.js'
+import { openSinkEnd, openSourceEnd, scratchFile, someBytes } from './ends.test.support.js'
+import { type TransferFailure, transfer } from './index.js'
+
+process.env.SLUICE_CALIBRATION = 'off'
+
+const bytes = someBytes(5_000_000)
+const accepted: ((connection: Connection) => void)[] = []
+let listener: Listener
+
+before(async () => {
+  listener = await listen({ host: '127.0.0.1' }, connection => accepted.shift()?.(connection))
+})
+after(() => listener.close())
+
+/** Two connections that are connected to one another. */
+async function connectionPair(): Promise<[Connection, Connection]> {
+  const other = new Promise<Connection>(resolve => accepted.push(resolve))
+  return [await connect({ host: '127.0.0.1', port: listener.port }), await other]
+}
+
+async function readAll(connection: Connection): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of connection) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+async function readSome(connection: Connection, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  for (let done = 0; done < length; ) {
+    const read = await connection.readInto(buffer.subarray(done))
+    if (read === 0) return buffer.subarray(0, done)
+    done += read
+  }
+  return buffer
+}
+
+test('a file goes to a connection behind what was written to it', async () => {
+  const [one, other] = await connectionPair()
+  await using file = await open(scratchFile(bytes))
+  const got = readAll(other)
+  await one.write('head')
+  assert.deepEqual(await transfer(file, one), { bytes: bytes.length, via: 'sendfile' })
+  await one.write('tail')
+  await one.end()
+  assert.ok((await got).equals(Buffer.concat([Buffer.from('head'), bytes, Buffer.from('tail')])))
+  await Promise.all([one.close(), other.close()])
+})
+
+test('what a connection has received already comes first, and reading goes on afterwards', async () => {
+  const [one, other] = await connectionPair()
+  await other.write(bytes.subarray(0, 5000))
+  assert.ok((await readSome(one, 10)).equals(bytes.subarray(0, 10)))
+  const sink = openSinkEnd('file')
+  const moved = transfer(one, sink.fd, { length: 1_000_000 })
+  await Promise.all([other.write(bytes.subarray(5000)), moved])
+  const end = other.end()
+  assert.ok((await readAll(one)).equals(bytes.subarray(1_000_010)))
+  await end
+  assert.ok((await sink.finish()).equals(bytes.subarray(10, 1_000_010)))
+  await Promise.all([one.close(), other.close()])
+})
+
+test('a transfer of less than was received leaves the rest to the next read', async () => {
+  const [one, other] = await connectionPair()
+  await other.write('0123456789')
+  assert.equal(String(await readSome(one, 1)), '0')
+  const sink = openSinkEnd('pipe')
+  await transfer(one, sink.fd, { length: 4 })
+  assert.equal(String(await readSome(one, 5)), '56789')
+  assert.equal(String(await sink.finish()), '1234')
+  await Promise.all([one.close(), other.close()])
+})
+
+test('two connections are joined in both directions', async () => {
+  const [client, front] = await connectionPair()
+  const [back, service] = await connectionPair()
+  const forth = transfer(front, back).then(result => back.end().then(() => result))
+  const home = transfer(back, front).then(result => front.end().then(() => result))
+  const answered = readAll(service).then(async request => {
+    await service.write(request.subarray(0, 1_000_000))
+    await service.end()
+    return request
+  })
+  const sent = client.write(bytes).then(() => client.end())
+  assert.ok((await readAll(client)).equals(bytes.subarray(0, 1_000_000)))
+  assert.ok((await answered).equals(bytes))
+  await sent
+  assert.deepEqual(await forth, { bytes: bytes.length, via: 'splice' })
+  assert.deepEqual(await home, { bytes: 1_000_000, via: 'splice' })
+  for (const connection of [client, front, back, service]) await connection.close()
+})
+
+test('while a half is lent, it is not to be used; the other half is', async () => {
+  const [one, other] = await connectionPair()
+  const source = openSourceEnd('unix', bytes)
+  const moved = transfer(source.fd, one, { length: bytes.length })
+  await other.write('hello')
+  assert.equal(String(Buffer.from((await one.read()) ?? [])), 'hello')
+  await assert.rejects(one.write('no'), { code: 'ERR_SLUICE_BUSY' })
+  assert.ok((await readSome(other, bytes.length)).equals(bytes))
+  await moved
+  await source.close()
+  await Promise.all([one.close(), other.close()])
+})
+
+test('a connection that is destroyed meanwhile ends the transfer', async () => {
+  const [one, other] = await connectionPair()
+  await using file = await open(scratchFile(someBytes(20_000_000)))
+  const moved = transfer(file, one)
+  await readSome(other, 1_000_000)
+  const destroyed = one.destroy()
+  await assert.rejects(moved, (error: TransferFailure) => error.bytes >= 1_000_000)
+  await destroyed
+  await other.destroy()
+})
+
+test('a peer that resets is an error that tells how far it came', async () => {
+  const [one, other] = await connectionPair()
+  await using file = await open(scratchFile(someBytes(20_000_000)))
+  const moved = transfer(file, one)
+  await readSome(other, 1_000_000)
+  await other.reset()
+  await assert.rejects(moved, (error: TransferFailure & NodeJS.ErrnoException) => {
+    assert.match(String(error.code), /ECONNRESET|EPIPE/)
+    return error.bytes >= 1_000_000
+  })
+  await one.close()
+})
+
+test('what a failed transfer took from a connection is there for the next read', async () => {
+  const [one, other] = await connectionPair()
+  const sink = openSinkEnd('tcp', true)
+  const moved = transfer(one, sink.fd).then(
+    () => assert.fail('it did not fail'),
+    error => error as TransferFailure,
+  )
+  const written = other.write(bytes).then(() => other.end())
+  await sink.read(100_000)
+  sink.reset()
+  const error = await moved
+  assert.ok((await readAll(one)).equals(bytes.subarray(error.bytes)))
+  await written
+  await Promise.all([one.close(), other.close()])
+})
