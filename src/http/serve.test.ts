@@ -142,6 +142,14 @@ test('a response that stands ready changes with its file', async () => {
   })
 })
 
+test('the fallback is for clients that take HTML, also when it has just been given to one', async () => {
+  await withServer({ fallback: 'a.txt' }, async server => {
+    const html = get('/nowhere', 'Accept: text/html\r\n')
+    const text = (await exchange(server, html + html + get('/nowhere', CLOSE))).toString('latin1')
+    assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404'])
+  })
+})
+
 test('a file that is truncated in mid-response ends the connection short, never padded', async () => {
   await withServer({}, async server => {
     const name = path.join(root, 'shrinking')

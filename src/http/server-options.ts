@@ -20,7 +20,7 @@ export interface ServeOptions extends SiteOptions {
   maxConnectionsPerAddress?: number
   /** Bytes of the request line and of the whole head, and how many fields. */
   headLimits?: Partial<HeadLimits>
-  /** Bytes of a request's body, which is read and dropped; 1 MiB by default, beyond it is 413. */
+  /** Bytes of a request's body, which is read and dropped; 1 MiB by default. Beyond it the connection ends with the answer. */
   maxBody?: number
   /** Requests of one connection; 0, the default, for no limit. */
   maxRequests?: number

@@ -210,7 +210,11 @@ export class Site {
     const { fallback, notFound } = this.settings
     if (fallback !== undefined && (request.accept ?? '').includes('text/html')) {
       const page = await this.#load(fallback)
-      if (page instanceof Resource) return this.#answerBy(request, page)
+      if (page instanceof Resource) {
+        // Another client may ask for the same and not take HTML: nothing to be kept at hand for this target.
+        const { resource: _, ...answer } = this.#answerBy(request, page)
+        return answer
+      }
     }
     if (notFound === undefined) return plainAnswer(404)
     const page = await this.#load(notFound)
