@@ -337,7 +337,9 @@ export class Engine {
   }
 
   #reap(look: boolean): void {
-    this.#completions += this.#driver.reap(this.#settlement.complete, look)
+    const seen = this.#driver.reap(this.#settlement.complete, look)
+    this.#completions += seen
+    if (seen > 0) this.#outbox.follow(look)
     this.#outbox.retry()
     if (this.#waiting.length > 0) this.#waiting.admit(() => this.#slots.free)
     const waits = this.#waiting.length > 0

@@ -2,8 +2,14 @@ import { SluiceError } from '../kernel/index.js'
 import type { Driver } from './driver.js'
 import { Fifo } from './fifo.js'
 
+/** Submissions that follow one another before the event loop turns. */
+const ROUNDS = 4
+
 /**
  * What has been prepared and not yet handed over: one submission a turn of the event loop, in the order of asking.
+ *
+ * What completions lead to goes out as soon as their promises have run, which saves the way round the event loop; but
+ * only a few times in a row, so that everything else on the thread has its turn as well.
  *
  * Entries that find the queue full are written later, once completions have made room; how many may wait so is
  * bounded by the operations that can be in flight.
@@ -19,24 +25,37 @@ export class Outbox {
   beforeSubmit: (() => void) | undefined
   readonly #driver: Driver
   readonly #backlog: Fifo<() => boolean>
-  readonly #turn: () => void
+  readonly #afterSubmit: () => void
   #scheduled = false
+  #following = false
+  #rounds = 0
   #closed = false
+  readonly #turn = () => {
+    this.#rounds = 0
+    if (this.#scheduled) this.#handOver()
+  }
+  readonly #round = () => {
+    this.#following = false
+    this.#rounds++
+    if (this.#scheduled) this.#handOver()
+  }
 
   /** @param afterSubmit runs after each turn's submission, to reap what completed at once */
   constructor(driver: Driver, limit: number, afterSubmit: () => void) {
     this.#driver = driver
     this.#backlog = new Fifo(limit)
-    this.#turn = () => {
-      if (this.#closed) return
-      this.#scheduled = false
-      this.batches++
-      try {
-        this.beforeSubmit?.()
-      } finally {
-        this.submit()
-        afterSubmit()
-      }
+    this.#afterSubmit = afterSubmit
+  }
+
+  #handOver(): void {
+    if (this.#closed) return
+    this.#scheduled = false
+    this.batches++
+    try {
+      this.beforeSubmit?.()
+    } finally {
+      this.submit()
+      this.#afterSubmit()
     }
   }
 
@@ -66,7 +85,15 @@ export class Outbox {
   schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(this.#turn)
+    if (!this.#following) setImmediate(this.#turn)
+  }
+
+  /** Completions have been handed out. @param fresh the event loop has turned since the last time */
+  follow(fresh: boolean): void {
+    if (fresh) this.#rounds = 0
+    if (this.#following || this.#rounds >= ROUNDS) return
+    this.#following = true
+    process.nextTick(this.#round)
   }
 
   /** Nothing is handed over any more, also in a turn that was asked for before. */
