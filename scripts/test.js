@@ -109,7 +109,28 @@ async function runFiles(pass, everything) {
   }
   await Promise.all(Array.from({ length: Math.max(2, availableParallelism() - 1) }, worker))
   for (const file of chosen.filter(file => ALONE.test(file))) await runOne(file)
+  await runFailuresAlone(pass, results)
   return results
+}
+
+/**
+ * What failed beside other files is run once more by itself: on a crowded machine two suites can be in each other's way.
+ * That it took a second run is said aloud; what fails alone has failed.
+ */
+async function runFailuresAlone(pass, results) {
+  for (const [index, { file }] of results.entries()) {
+    const { fail, cancelled } = countResults([results[index]])
+    if (fail + cancelled === 0) continue
+    const again = await runTestFile(file, pass)
+    const second = countResults([again])
+    const verdict =
+      second.fail + second.cancelled === 0
+        ? 'passed alone, after it had failed beside others'
+        : 'failed again'
+    print(styled('yellow', `${file} ${verdict}`))
+    printFile(again, false)
+    results[index] = again
+  }
 }
 
 /** Of the TypeScript, through the source maps. The tests themselves do not count. */
