@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { bundle } from './bundle.js'
 import { withLock } from './lock.js'
 import { buildNative } from './native.js'
 import { isMain, root } from './run.js'
@@ -27,6 +28,7 @@ export async function build({ sanitize = false } = {}) {
   return withLock(`${root} build`, async () => {
     const native = (await buildNative()) && (!sanitize || (await buildNative({ sanitize })))
     const types = compile()
+    bundle()
     return native && types
   })
 }
