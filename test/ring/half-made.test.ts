@@ -64,5 +64,6 @@ test('a limit on address space is told as what it is, and nothing is left behind
     limit(2n ** 64n - 1n)
     console.log([...codes].join(), descriptors() === before)
   `)
-  assert.equal(printed, 'mmap ENOMEM true\n')
+  // Where rings of others press on an ordinary user's limit of locked memory, the kernel may refuse even earlier.
+  assert.match(printed, /^(?:mmap|io_uring_setup) ENOMEM(?:,(?:mmap|io_uring_setup) ENOMEM)? true\n$/)
 })
