@@ -1,5 +1,12 @@
 import type { BufferTable } from '../memory/index.js'
-import type { BlockRing, BlockRingOptions, BufferRing, BufferRingOptions, CompletionCallback, SubmissionQueue } from '../ring/index.js'
+import type {
+  BlockRing,
+  BlockRingOptions,
+  BufferRing,
+  BufferRingOptions,
+  CompletionCallback,
+  SubmissionQueue,
+} from '../ring/index.js'
 
 /** Which mechanism carries operations out. */
 export type DriverName = 'ring' | 'epoll'
