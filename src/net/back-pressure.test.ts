@@ -76,7 +76,7 @@ testOnBoth(
         assert.equal(await far.read(), null)
       },
       {
-        near: { sendBound: 20_000, overflow: 'reject', sendBufferSize: 5000 },
+        near: { sendBound: 20_000, full: 'reject', sendBufferSize: 5000 },
         far: { receiveBufferSize: 5000 },
       },
     )
@@ -90,7 +90,7 @@ testOnBoth('one write larger than the bound is taken where none waits', async ()
       await near.write(pattern(300_000))
       assert.ok((await got).equals(pattern(300_000)))
     },
-    { near: { sendBound: 1000, overflow: 'reject' } },
+    { near: { sendBound: 1000, full: 'reject' } },
   )
 })
 

@@ -94,7 +94,7 @@ testOnBoth('wrong arguments are refused', async () => {
     [{ path: 1 }, 'ERR_INVALID_ARG_TYPE'],
     [{ path: 'x'.repeat(200) }, 'ERR_INVALID_ARG_VALUE'],
     [{ port: 1, receiveBound: 0 }, 'ERR_OUT_OF_RANGE'],
-    [{ port: 1, overflow: 'drop' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ port: 1, full: 'drop' }, 'ERR_INVALID_ARG_VALUE'],
     [{ port: 1, timeout: 0 }, 'ERR_OUT_OF_RANGE'],
     [{ port: 1, noDelay: 'yes' }, 'ERR_INVALID_ARG_TYPE'],
   ]

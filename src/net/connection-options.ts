@@ -13,8 +13,8 @@ export interface ConnectionOptions {
   receiveBound?: number
   /** Bytes that may have been written and not sent; 1 MiB by default. One larger write is taken when none waits. */
   sendBound?: number
-  /** What `write()` does at the bound: waits (`block`, the default), or rejects with `ERR_SLUICE_QUEUE_FULL`. */
-  overflow?: 'block' | 'reject'
+  /** What `write()` does at the bound: waits, the default, or rejects with `ERR_SLUICE_QUEUE_FULL`. */
+  full?: 'wait' | 'reject'
   /** Milliseconds without a byte in either direction, after which the connection fails with `ETIMEDOUT`; 0 for never. */
   idleTimeout?: number
   /** Milliseconds that a read may wait for its first byte, after which the connection fails with `ETIMEDOUT`. */
@@ -26,14 +26,14 @@ export type ConnectionSettings = Readonly<Required<ConnectionOptions>>
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
 export function connectionSettings(options: ConnectionOptions): ConnectionSettings {
-  const { receiveBound = 65536, sendBound = 2 ** 20, overflow = 'block' } = options
+  const { receiveBound = 65536, sendBound = 2 ** 20, full = 'wait' } = options
   const { idleTimeout = 0, readTimeout = 0 } = options
   checkInteger(receiveBound, 'options.receiveBound', 1, MAX_BOUND)
   checkInteger(sendBound, 'options.sendBound', 1, MAX_BOUND)
   checkInteger(idleTimeout, 'options.idleTimeout', 0, MAX_TIMEOUT)
   checkInteger(readTimeout, 'options.readTimeout', 0, MAX_TIMEOUT)
-  if (overflow !== 'block' && overflow !== 'reject') {
-    throw invalidArgValue('options.overflow', overflow, 'is not block or reject')
+  if (full !== 'wait' && full !== 'reject') {
+    throw invalidArgValue('options.full', full, 'is not wait or reject')
   }
-  return { receiveBound, sendBound, overflow, idleTimeout, readTimeout }
+  return { receiveBound, sendBound, full, idleTimeout, readTimeout }
 }

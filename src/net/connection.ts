@@ -5,7 +5,7 @@ import type { Receiver } from './receiver.js'
 import type { Sender } from './sender.js'
 import { socketAddress } from './socket-address.js'
 import { setKeepAlive, setOption } from './socket-options.js'
-import { StreamSocket } from './stream-socket.js'
+import { type ConnectionKeeper, StreamSocket } from './stream-socket.js'
 
 /** Of one read. */
 export interface ReadOptions {
@@ -48,13 +48,16 @@ export class Connection implements AsyncIterable<Uint8Array> {
   #duplex: ConnectionDuplex | undefined
   #remote: SocketAddress | undefined
 
-  /** Takes over a connected socket; for users there are `connect()`, `listen()` and `adopt()`. */
-  constructor(fd: number, settings: ConnectionSettings, closed?: (connection: Connection) => void) {
-    const socket = new StreamSocket(fd, settings)
+  /**
+   * Takes over a connected socket; for users there are `connect()` and `listen()`.
+   *
+   * @param keeper told when the descriptor has been closed
+   */
+  constructor(fd: number, settings: ConnectionSettings, keeper?: ConnectionKeeper) {
+    const socket = new StreamSocket(fd, settings, this, keeper)
     this.#socket = socket
     this.#receiver = socket.receiver
     this.#sender = socket.sender
-    if (closed !== undefined) socket.closed = () => closed(this)
   }
 
   /** The descriptor; -1 once closed. Whoever uses it by himself borrows it: {@link Connection.lend}. */
@@ -74,7 +77,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
 
   /** Settles when the descriptor has been closed, for whatever reason; it never rejects. */
   get closed(): Promise<void> {
-    return this.#whenClosed()
+    return this.#socket.whenClosed()
   }
 
   /** What it failed with, if it did. */
@@ -210,25 +213,13 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /** As `close()`, without waiting for what was written. @param error what waiting reads and writes reject with */
   destroy(error?: Error): Promise<void> {
     this.#socket.destroy(error ?? closed(), error !== undefined)
-    return this.#whenClosed()
+    return this.#socket.whenClosed()
   }
 
   /** Drops the connection: the peer sees a reset, `ECONNRESET`. @returns when the descriptor is closed */
   reset(): Promise<void> {
     this.#socket.reset(closed())
-    return this.#whenClosed()
-  }
-
-  #whenClosed(): Promise<void> {
-    const socket = this.#socket
-    if (socket.isClosed) return Promise.resolve()
-    return new Promise(resolve => {
-      const before = socket.closed
-      socket.closed = () => {
-        before?.()
-        resolve()
-      }
-    })
+    return this.#socket.whenClosed()
   }
 
   /** As `close()`. */

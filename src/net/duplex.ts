@@ -46,6 +46,11 @@ export class ConnectionDuplex extends Duplex {
     })
   }
 
+  /** What it is a stream of. Whoever moves bytes by it himself corks the stream meanwhile. */
+  get connection(): StreamConnection {
+    return this.#connection
+  }
+
   override _read(): void {
     this.#connection.read().then(
       chunk => {

@@ -17,6 +17,7 @@ import { type ConnectionOptions, type ConnectionSettings, connectionSettings } f
 import { KIND } from './kind.js'
 import { type NetResources, netResources } from './resources.js'
 import { socketAddress } from './socket-address.js'
+import type { ConnectionKeeper } from './stream-socket.js'
 
 const { MORE } = IORING_CQE_F
 /** Of accept(2): no descriptor or no memory is left, which time or a close will mend. */
@@ -131,7 +132,7 @@ export class Listener implements AsyncDisposable {
 }
 
 /** What a listener is inside: one multishot accept, suspended while there is no place for a connection. */
-class Accepting implements Handle {
+class Accepting implements Handle, ConnectionKeeper {
   readonly connections = new Set<Connection>()
   readonly #fd: number
   readonly #number: number
@@ -143,7 +144,6 @@ class Accepting implements Handle {
   readonly #handler: ConnectionHandler
   readonly #context = new AsyncResource('SluiceListener')
   readonly #ended: (() => void) | undefined
-  readonly #onClosed = (connection: Connection) => this.#connectionClosed(connection)
   /** Accepted past `maxConnections`, before the kernel heard of it. */
   #parked: number[] = []
   #armed = false
@@ -256,7 +256,7 @@ class Accepting implements Handle {
     this.#accepted++
     let connection: Connection
     try {
-      connection = new Connection(fd, this.#settings, this.#onClosed)
+      connection = new Connection(fd, this.#settings, this)
     } catch (error) {
       syscall('close', fd)
       this.#report(error as Error)
@@ -298,7 +298,7 @@ class Accepting implements Handle {
     }
   }
 
-  #connectionClosed(connection: Connection): void {
+  closed(connection: Connection): void {
     this.connections.delete(connection)
     const parked = this.#closing === undefined ? this.#parked.shift() : undefined
     if (parked !== undefined) this.#take(parked)

@@ -11,6 +11,12 @@ import { RingReceiver } from './ring-receiver.js'
 import { Sender, type SenderOwner } from './sender.js'
 import { setLinger } from './socket-options.js'
 
+/** Who keeps an account of many connections. One object and no function for each: there may be very many. */
+export interface ConnectionKeeper {
+  /** The descriptor of one has been closed. */
+  closed(connection: object): void
+}
+
 /**
  * What a connection is inside: a descriptor, the two halves that move its bytes, and the order in which it ends.
  *
@@ -24,12 +30,14 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
   /** What it failed with. */
   error: Error | undefined
   /** Told when the descriptor has been closed. */
-  closed: (() => void) | undefined
+  #waiters: (() => void)[] | undefined
   /** Borrowers of the descriptor. */
   #loans = 0
   #cutting = false
   /** Told when the connection ends while the descriptor is lent. */
   #gone: AbortController | undefined
+  readonly #connection: object
+  readonly #keeper: ConnectionKeeper | undefined
   readonly #number: number
   readonly #resources: NetResources
   #state: 'open' | 'ending' | 'closing' | 'closed' = 'open'
@@ -40,20 +48,27 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
    *
    * @throws `ERR_SLUICE_CLOSED`, `ERR_SLUICE_QUEUE_FULL`
    */
-  constructor(fd: number, settings: ConnectionSettings) {
+  constructor(
+    fd: number,
+    settings: ConnectionSettings,
+    connection: object,
+    keeper: ConnectionKeeper | undefined,
+  ) {
     const resources = netResources()
     this.#resources = resources
     this.fd = fd
     this.settings = settings
+    this.#connection = connection
+    this.#keeper = keeper
     this.#number = resources.handles.attach(this)
     markDescriptor(fd)
-    const { receiveBound, sendBound, overflow } = settings
+    const { receiveBound, sendBound, full } = settings
     const { blocks } = resources
     this.receiver =
       blocks === undefined
         ? new ReadyReceiver(resources, this, this.#number, fd, receiveBound)
         : new RingReceiver(resources, this, this.#number, fd, receiveBound, blocks)
-    this.sender = new Sender(resources, this, this.#number, fd, sendBound, overflow === 'reject')
+    this.sender = new Sender(resources, this, this.#number, fd, sendBound, full === 'reject')
     if (settings.idleTimeout > 0) this.#watchIdle(settings.idleTimeout)
     if (settings.readTimeout > 0) this.#watchReads(settings.readTimeout)
   }
@@ -180,7 +195,16 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
   #closed(): void {
     this.#state = 'closed'
     this.#resources.handles.detach(this.#number)
-    this.closed?.()
+    this.#keeper?.closed(this.#connection)
+    for (const told of this.#waiters ?? []) told()
+  }
+
+  /** @returns when the descriptor has been closed */
+  whenClosed(): Promise<void> {
+    if (this.#state === 'closed') return Promise.resolve()
+    this.#waiters ??= []
+    const waiters = this.#waiters
+    return new Promise(resolve => waiters.push(resolve))
   }
 
   /** Says whether it keeps the process alive. */
