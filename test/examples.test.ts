@@ -19,7 +19,10 @@ after(() => rmSync(folder, { recursive: true }))
 
 function run(example: string, ...files: string[]): string {
   const paths = files.map(file => join(folder, file))
-  return execFileSync(process.execPath, [join(examples, example), ...paths], { encoding: 'utf8', timeout: 60_000 })
+  return execFileSync(process.execPath, [join(examples, example), ...paths], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
 }
 
 test('event-loop.js counts every line, and its worker ends when it is told', () => {
