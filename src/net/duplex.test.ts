@@ -116,7 +116,7 @@ testOnBoth(
     const connection = await dial(listener)
     const socket = tls.connect({ socket: connection.toDuplex(), ca: identity?.cert, servername: 'localhost' })
     await once(socket, 'secureConnect')
-    socket.end('GET /over HTTP/1.0\r\n\r\n')
+    socket.write('GET /over HTTP/1.0\r\n\r\n')
     assert.match(await text(socket), /\r\n\r\nGET \/over 0$/)
     server.close()
     await connection.closed
