@@ -1,6 +1,7 @@
 import { F, O, SluiceError, syscall } from '../kernel/index.js'
-import type { Connection } from '../net/index.js'
+import { Connection, type ConnectionDuplex } from '../net/index.js'
 import { Endpoint } from './endpoint.js'
+import { drained, goneError } from './node-socket.js'
 
 /**
  * Borrows one half of a connection: what was written to it goes first, what it has received already comes first, and it
@@ -35,6 +36,41 @@ export async function borrowConnection(
       loan.release(unread)
     },
   })
+}
+
+/**
+ * Borrows a connection that has become a stream of Node's: what was written to the stream goes first, what is written to it
+ * meanwhile waits.
+ *
+ * @throws as `borrowConnection()`, and where the stream has ended; `AbortError`
+ */
+export async function borrowDuplex(
+  duplex: ConnectionDuplex,
+  signal: AbortSignal | undefined,
+): Promise<Endpoint> {
+  await drained(duplex, signal)
+  const { connection } = duplex
+  if (duplex.destroyed || duplex.writableEnded || !(connection instanceof Connection)) {
+    throw goneError(duplex, 'connection')
+  }
+  duplex.cork()
+  try {
+    const { fd, backing } = await borrowConnection(connection, 'write')
+    return new Endpoint(fd, {
+      ...backing,
+      check() {
+        if (duplex.destroyed || duplex.writableEnded) throw goneError(duplex, 'connection')
+        backing.check?.()
+      },
+      release(failure) {
+        backing.release?.(failure)
+        duplex.uncork()
+      },
+    })
+  } catch (error) {
+    duplex.uncork()
+    throw error
+  }
 }
 
 /** Parts chunks after so many bytes. */

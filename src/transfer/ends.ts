@@ -3,8 +3,8 @@ import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { FileHandle } from '../file/index.js'
 import { checkInteger, invalidArgType, syscall } from '../kernel/index.js'
-import { Connection } from '../net/index.js'
-import { borrowConnection } from './connection.js'
+import { Connection, ConnectionDuplex } from '../net/index.js'
+import { borrowConnection, borrowDuplex } from './connection.js'
 import { Endpoint } from './endpoint.js'
 import { borrowSink, borrowSource, duplicate } from './node-socket.js'
 import { asStream, borrowResponse } from './server-response.js'
@@ -86,6 +86,7 @@ export async function openSink(
   signal: AbortSignal | undefined,
 ): Promise<Endpoint> {
   if (value instanceof Connection) return borrowConnection(value, 'write')
+  if (value instanceof ConnectionDuplex) return borrowDuplex(value, signal)
   if (value instanceof Socket) return borrowSink(value, signal)
   if (value instanceof ServerResponse) return borrowResponse(value, length, signal)
   const end = plainEnd(value, 'sink')

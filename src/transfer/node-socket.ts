@@ -51,7 +51,7 @@ async function awaitEvent(socket: Writable, event: string, signal: AbortSignal |
 }
 
 /** Waits until everything written to a socket so far is the kernel's. */
-async function drained(socket: Socket, signal: AbortSignal | undefined): Promise<void> {
+export async function drained(socket: Writable, signal: AbortSignal | undefined): Promise<void> {
   while (!socket.destroyed && socket.writableLength > 0) {
     await new Promise<void>((resolve, reject) => {
       const abort = () => reject(new AbortError(signal as AbortSignal))

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import type { Writable } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import { AbortError } from '../kernel/index.js'
+import { ConnectionDuplex } from '../net/index.js'
+import { borrowDuplex } from './connection.js'
 import { Endpoint } from './endpoint.js'
 import { borrowSink, goneError, socketDescriptor } from './node-socket.js'
 
@@ -22,7 +24,8 @@ export function hasNoBody({
 /** Whether what is written to a response reaches the socket as it is: no chunks, no TLS, and a body at all. */
 function isPlain(response: ServerResponse): boolean {
   const { socket } = response
-  if (socket === null || socketDescriptor(socket) < 0) return false
+  if (socket === null) return false
+  if (!isDuplex(socket) && socketDescriptor(socket) < 0) return false
   return !response.chunkedEncoding && !response.strictContentLength && !hasNoBody(response)
 }
 
@@ -31,15 +34,18 @@ async function assigned(response: ServerResponse, signal: AbortSignal | undefine
   if (response.socket !== null || response.destroyed) return
   const turn = new AbortController()
   const end = () => turn.abort()
-  response.once('close', end)
+  // Node tells a response whose turn has not come nothing of the connection's end.
+  const { socket } = response.req
+  socket.once('close', end)
   signal?.addEventListener('abort', end, { once: true })
+  if (socket.destroyed) end()
   try {
     await once(response, 'socket', { signal: turn.signal })
   } catch (error) {
     if (signal?.aborted) throw new AbortError(signal)
-    throw response.destroyed ? goneError(response, 'response') : error
+    throw socket.destroyed ? goneError(socket, 'connection') : error
   } finally {
-    response.off('close', end)
+    socket.off('close', end)
     signal?.removeEventListener('abort', end)
   }
 }
@@ -63,7 +69,13 @@ export async function borrowResponse(
   await assigned(response, signal)
   if (!isPlain(response) || response.socket === null) return asStream(response)
   while (response.writableCorked > 0) response.uncork()
-  return borrowSink(response.socket, signal)
+  const { socket } = response
+  return isDuplex(socket) ? borrowDuplex(socket, signal) : borrowSink(socket, signal)
+}
+
+/** Whether Node's server stands on a connection of ours. */
+function isDuplex(socket: Duplex): socket is ConnectionDuplex {
+  return socket instanceof ConnectionDuplex
 }
 
 /** Anything that can only be written to. */
