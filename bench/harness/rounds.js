@@ -96,8 +96,8 @@ function spread(values) {
 function judge(bars, parameters, contestants) {
   const concerned = bars.filter(({ where }) => where === undefined || where(parameters))
   return concerned.map(({ where, ...bar }) => {
-    const of = contestants[bar.of]
-    const to = bar.to === undefined ? undefined : contestants[bar.to]
+    const [of, to] = [contestants[bar.of], contestants[bar.to]]
+    if (of?.failed !== undefined || to?.failed !== undefined) return bar
     if (bar.figure !== undefined) {
       const value = of?.figures[bar.figure]?.median
       return { ...bar, value, passed: value === undefined ? undefined : value <= bar.most }

@@ -10,6 +10,8 @@ export const SILENT = -0x8000_0000
 /** Word of an entry that holds opcode, flags and priority; its second byte is the IOSQE flags. */
 const FLAGS_SHIFT = 8
 const USER_DATA_HIGH = 9
+/** Of the words that few operations use. */
+const FIRST_RARE_WORD = 10
 /** No index is greater. Said in the code, so that V8 leaves out the overflow checks of the sums made with one. */
 const INDEX_MASK = 0xfffff
 
@@ -133,14 +135,14 @@ export class SubmissionQueue {
     return entry
   }
 
-  /** Whether no entry can be taken. */
+  /** Whether no entry can be taken. The kernel's head is looked at only where it may have moved on. */
   get full(): boolean {
-    if (this.tail !== this.limit) return false
-    if (this.retired) return true
-    // As in `space`, but written out: a call here would have V8 check everything anew behind it. What is stored into
-    // the entry depends on the comparison, so no processor stores it before it has loaded the head.
-    this.limit = (this.shared[this.headIndex] + this.capacity) | 0
-    return this.tail === this.limit
+    return this.tail === this.limit && this.fullNow()
+  }
+
+  /** Apart, since V8 inlines `full` wherever it is used only while it is this short. */
+  private fullNow(): boolean {
+    return this.space <= 0
   }
 
   /** Takes the next entry of a queue that is not full, for who writes words 0 to 9, and the others if it is `soiled`. */
@@ -158,6 +160,11 @@ export class SubmissionQueue {
    */
   get soiled(): boolean {
     return ((this.soiledUntil - this.tail) | 0) >= 0
+  }
+
+  /** Clears words 10 to 15 of the entry taken last. */
+  clean(): void {
+    this.words.fill(0, this.lastEntry + FIRST_RARE_WORD, this.lastEntry + ENTRY_WORDS)
   }
 
   /** Says that the entry taken last is written to its end. */

@@ -1,4 +1,4 @@
-import { ENTRY_WORDS, type SubmissionQueue } from '../submission-queue.js'
+import type { SubmissionQueue } from '../submission-queue.js'
 
 /** What a system call moves at most; the kernel refuses or cuts what is longer. */
 const MAX_TRANSFER = 0x7ffff000
@@ -85,7 +85,7 @@ export function fillPlain(
   words[entry + 7] = flags
   words[entry + 8] = userData
   words[entry + 9] = highWord(userData)
-  if (queue.soiled) words.fill(0, entry + 10, entry + ENTRY_WORDS)
+  if (queue.soiled) queue.clean()
   return true
 }
 
