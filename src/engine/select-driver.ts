@@ -6,6 +6,7 @@ import {
   explainRefusal,
   type IoUringRefusal,
   invalidArgValue,
+  lockedMemory,
   SluiceError,
 } from '../kernel/index.js'
 import type { Driver, DriverName } from './driver.js'
@@ -34,8 +35,8 @@ export interface SelectedDriver {
   reason: string
 }
 
-/** Failures that another driver would not mend. */
-const EXHAUSTED = new Set([errnoOf('EMFILE'), errnoOf('ENFILE'), errnoOf('ENOMEM')])
+const ENOMEM = -errnoOf('ENOMEM')
+const NO_DESCRIPTOR = new Set([-errnoOf('EMFILE'), -errnoOf('ENFILE')])
 
 const CALLS = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'mmap'] as const
 
@@ -59,10 +60,15 @@ function demandOf(options: EngineOptions): Demand {
   return { name, strict: true, by: own ? `{ driver: '${name}' }` : `SLUICE_DRIVER=${name}` }
 }
 
+/** Whether another driver would not mend it. Rings are charged to RLIMIT_MEMLOCK; what epoll needs is not. */
+function isExhaustion(errno: number): boolean {
+  return NO_DESCRIPTOR.has(errno) || (errno === ENOMEM && lockedMemory().unlimited)
+}
+
 /** @throws what is no refusal: exhaustion, and failures of our own */
 function explain(error: unknown): IoUringRefusal {
   const { errno, syscall } = error as NodeJS.ErrnoException
-  if (errno === undefined || EXHAUSTED.has(-errno)) throw error
+  if (errno === undefined || isExhaustion(errno)) throw error
   return explainRefusal(
     errno,
     CALLS.find(call => call === syscall),
@@ -73,7 +79,7 @@ function explain(error: unknown): IoUringRefusal {
  * Chooses the driver: io_uring where this kernel and sandbox let it work, else epoll and threads.
  *
  * @throws `ERR_SLUICE_DRIVER` where the ring is demanded, or `strict` set, and it cannot be had; the system error
- *   where descriptors or memory are exhausted
+ *   where descriptors are exhausted, or memory that is not merely limited for rings
  */
 export function selectDriver(options: EngineOptions): SelectedDriver {
   const { entries = 1024, threads } = options

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { errnoName } from '../errors.js'
+import { lockedMemory } from '../rlimit.js'
 import { sysctl } from './procfs.js'
 import { probeSandbox, type SandboxFacts } from './sandbox.js'
 
@@ -114,6 +115,19 @@ function notThere(sandbox: SandboxFacts): Finding {
   }
 }
 
+/** Rings are charged to RLIMIT_MEMLOCK by kernels before 5.12, and by newer ones again. */
+function withoutMemory(): Finding {
+  const { limit, unlimited } = lockedMemory()
+  const short = 'the cgroup or the machine has no memory for the ring'
+  return {
+    cause: 'memory',
+    reason: unlimited
+      ? short
+      : `RLIMIT_MEMLOCK is ${limit} bytes for all rings and registered buffers of this user, or ${short}`,
+    fix: 'raise the limit: ulimit -l, LimitMEMLOCK= (systemd), --ulimit memlock=-1 (Docker), or the cgroup’s memory.max',
+  }
+}
+
 function find(code: string, sandbox: SandboxFacts): Finding {
   switch (code) {
     case 'EPERM':
@@ -124,12 +138,7 @@ function find(code: string, sandbox: SandboxFacts): Finding {
     case 'ENOTSUP':
       return notThere(sandbox)
     case 'ENOMEM':
-      return {
-        cause: 'memory',
-        reason:
-          'there is no memory for the ring: RLIMIT_MEMLOCK (kernels before 5.12), the cgroup’s limit, or the machine’s',
-        fix: 'raise the limit: ulimit -l, LimitMEMLOCK= (systemd), --ulimit memlock=-1 (Docker), or the cgroup’s memory.max',
-      }
+      return withoutMemory()
     case 'EMFILE':
     case 'ENFILE':
       return {
