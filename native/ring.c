@@ -266,6 +266,7 @@ static int32_t close_ring(struct ring *ring, bool force) {
   struct control *control = ring->control;
   if (!ring->open) return 0;
   struct timespec start, slice = {.tv_nsec = 50 * 1000 * 1000};
+  uint64_t own_time = control->argument.timespec;
   clock_gettime(CLOCK_MONOTONIC, &start);
   stop_intake(ring, &start);
   drop_completions(ring);
@@ -280,6 +281,7 @@ static int32_t close_ring(struct ring *ring, bool force) {
     enter_kernel(control, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG | (control->flags & ENTER_REGISTERED_RING));
     drop_completions(ring);
   }
+  control->argument.timespec = own_time;
   if (busy(ring) && !force) return in_flight(ring) > 0 ? in_flight(ring) : 1;
   ring->open = false;
   unregister_self(control);
