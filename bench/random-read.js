@@ -133,9 +133,7 @@ async function startFileHandle({ direct, depth }, { path }) {
     begin: () => {
       before = engine().stats().enters
     },
-    figures: operations => ({
-      'system calls per operation': (engine().stats().enters - before) / operations,
-    }),
+    figures: operations => ringFigures(engine(), (engine().stats().enters - before) / operations),
     stop: () => file.close(),
   }
 }
