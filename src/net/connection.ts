@@ -80,9 +80,9 @@ export class Connection implements AsyncIterable<Uint8Array> {
     return this.#socket.whenClosed()
   }
 
-  /** What it failed with, if it did. */
+  /** What it failed with, or sending on it; undefined where it did not, and where it was closed here. */
   get error(): Error | undefined {
-    return this.#socket.error
+    return this.#socket.error ?? this.#sender.failure
   }
 
   /** Bytes received so far. */

@@ -54,7 +54,7 @@ export function serve(handler: ConnectionHandler, options: ListenOptions = {}): 
 }
 
 /** A connection to a listener of `serve()`. */
-export function dial(listener: Listener, options: ConnectOptions = {}): Promise<Connection> {
+export function dial(listener: { port: number }, options: ConnectOptions = {}): Promise<Connection> {
   return connect({ host: '127.0.0.1', port: listener.port, ...options })
 }
 

@@ -358,6 +358,7 @@ export class Sender {
   }
 
   #fail(error: Error): void {
+    this.failure = error
     this.#error = error
     this.#drop(error)
   }
