@@ -37,6 +37,8 @@ export interface SenderOwner extends Handle {
 export class Sender {
   /** Bytes that the kernel has taken, and those in `#segments`. */
   bytes = 0
+  /** What sending failed with; undefined where it did not, and where it was ended here. */
+  failure: Error | undefined
   #queued = 0
   readonly #resources: NetResources
   readonly #owner: SenderOwner
@@ -287,12 +289,8 @@ export class Sender {
     if (this.queued === 0 && this.#segments === undefined) return WRITTEN
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => (error === undefined ? resolve() : reject(error))
-      if (this.#segments !== undefined) {
-        this.#segments.push(Segment.mark(done))
-      } else {
-        this.#marks ??= []
-        this.#marks.push(done)
-      }
+      if (this.#segments !== undefined) this.#segments.push(Segment.mark(done))
+      else this.#marks = [...(this.#marks ?? []), done]
     })
   }
 

@@ -37,14 +37,33 @@ export class PipeFlow {
   async fill(): Promise<number> {
     const job = this.#job
     const { source, sink } = job
-    const pipe = await this.#obtain()
+    const to: Side = { fd: (await this.#obtain()).writeFd, offset: -1 }
     const length = this.room
-    const to: Side = { fd: pipe.writeFd, offset: -1 }
-    const offset = source.seekable ? job.position + this.pending : -1
-    const from: Side = { fd: source.fd, offset, endpoint: source }
-    const result = await this.#move(source.seekable, sink.seekable, from, to, length)
+    const from: Side = {
+      fd: source.fd,
+      offset: source.seekable ? job.position + this.pending : -1,
+      endpoint: source,
+    }
+    return this.#filled(await this.#move(source.seekable, sink.seekable, from, to, length))
+  }
+
+  /**
+   * Has another thread move bytes of a file into the pipe, which keeps them in memory: this one never waits for the device.
+   *
+   * @param ahead bytes behind the job's position that are on their way already
+   * @returns as `fill()`
+   */
+  async fetch(ahead: number): Promise<number> {
+    const job = this.#job
+    const offset = job.position + ahead
+    const length = Math.min(this.room, job.remaining - ahead)
+    const to: Side = { fd: (await this.#obtain()).writeFd, offset: -1 }
+    return this.#filled(await spliceElsewhere({ fd: job.source.fd, offset }, to, length))
+  }
+
+  #filled(result: number): number {
     if (result > 0) this.pending += result
-    if (result === 0) job.ended = true
+    if (result === 0) this.#job.ended = true
     return result
   }
 
@@ -55,10 +74,7 @@ export class PipeFlow {
    */
   async fillBy(put: (fd: number, room: number) => number): Promise<number> {
     const pipe = await this.#obtain()
-    const result = put(pipe.writeFd, this.room)
-    if (result > 0) this.pending += result
-    if (result === 0) this.#job.ended = true
-    return result
+    return this.#filled(put(pipe.writeFd, this.room))
   }
 
   /** Waits until the sink has taken so many bytes, by default all, and gives the pipe back when it is empty. */
@@ -91,7 +107,9 @@ export class PipeFlow {
     const job = this.#job
     if (!file) return spliceNow(from, to, Math.min(length, await job.grant(length)))
     // What ends in a file may wait for a device anyway; then this thread has no part in it at all.
-    const warm = aside ? 0 : job.residency.warm(from.offset, await job.grant(length))
+    const warm = aside
+      ? 0
+      : job.residency.warm(from.offset, await job.grant(length), job.remaining - this.pending)
     return warm > 0 ? spliceNow(from, to, warm) : spliceElsewhere(from, to, length)
   }
 

@@ -9,13 +9,13 @@ import {
   runJobs,
   SYSCALL,
   setIovec,
+  syscall,
   writeJob,
 } from '../kernel/index.js'
 import type { Endpoint } from './endpoint.js'
 
-/** Bytes that one look ahead covers, and the fewest that are worth one. */
+/** Bytes that one look ahead covers. */
 const WINDOW = 2 ** 23
-const LEAST = 2 ** 17
 /** One page in so many bytes is tried: a read that is under way covers at least as much. */
 const STRIDE = 2 ** 18
 const MOST_PROBES = WINDOW / STRIDE + 1
@@ -32,7 +32,7 @@ const RANGE = 0
 const ANSWER = 4
 const BYTE = 16
 const VECTOR = 20
-const jobs = new Int32Array(new ArrayBuffer((MOST_PROBES + 1) * JOB_WORDS * 4))
+const jobs = new Int32Array(new ArrayBuffer(MOST_PROBES * JOB_WORDS * 4))
 let base = 0
 
 function addresses(): number {
@@ -52,7 +52,7 @@ function setWide(at: number, value: number): void {
  * Which of a file's bytes can be had without waiting for its device.
  *
  * cachestat(2) counts the pages that the page cache has, also those that are still being read. So a few of them are
- * read besides, with `RWF_NOWAIT`, which refuses to wait. All of it is one crossing into the kernel for 8 MiB.
+ * read besides, with `RWF_NOWAIT`, which refuses to wait. It is two crossings into the kernel for 8 MiB.
  *
  * Where cachestat has no answer, for a file of somebody else's or before Linux 6.5, every byte counts as cold. So it does
  * where the file system knows no such reads, unless it has no device to wait for.
@@ -86,20 +86,23 @@ export class Residency {
     this.#until = 0
   }
 
-  /** @returns how many bytes from `position` on are there, at most `length`; 0 where the first ones are not, or it cannot be told */
-  warm(position: number, length: number): number {
+  /**
+   * How many bytes from `position` on are there, at most `length`; 0 where the first ones are not, or it cannot be told.
+   *
+   * What lies behind a cold byte within reach of reading ahead counts as cold, too: a call that came near it would begin
+   * to read it on this thread.
+   *
+   * @param wanted bytes that will be asked for in the end, from `position` on
+   */
+  warm(position: number, length: number, wanted = length): number {
     if (position >= this.#from && position < this.#until) return Math.min(length, this.#until - position)
     if (this.#blind) return 0
-    for (const bytes of [WINDOW, length, LEAST]) {
-      if (this.#look(position, bytes)) {
-        this.#from = position
-        this.#until = position + bytes
-        this.#trustedUntil = performance.now() + TRUST_MS
-        return Math.min(length, bytes)
-      }
-      if (this.#blind) return 0
-    }
-    return 0
+    const bytes = Math.min(WINDOW, Math.max(length, wanted))
+    if (!this.#look(position, bytes)) return 0
+    this.#from = position
+    this.#until = position + bytes
+    this.#trustedUntil = performance.now() + TRUST_MS
+    return Math.min(length, bytes)
   }
 
   #look(position: number, bytes: number): boolean {
@@ -111,28 +114,27 @@ export class Residency {
     const at = addresses()
     setWide(RANGE, start)
     setWide(RANGE + 2, end - start)
-    writeJob(jobs, 0, SYSCALL.cachestat, 0, fd, at + RANGE * 4, at + ANSWER * 4, 0)
-    let count = 1
-    const tried = this.#sure ? start : end
-    for (let probe = start; probe < tried; probe += STRIDE) this.#probe(count++, fd, probe)
-    if (!this.#sure) this.#probe(count++, fd, end - 1)
-    runJobs(jobs, count)
-    if (jobResult(jobs, 0) < 0) {
+    const result = syscall('cachestat', fd, at + RANGE * 4, at + ANSWER * 4, 0)
+    if (result < 0) {
       this.#blind = true
       return false
     }
-    const pages = Math.ceil((end - start) / PAGE_SIZE)
     // An answer of more than 2^32 pages is none that this asked for.
-    if ((memory[ANSWER] as number) >>> 0 < pages) return false
-    return this.#readable(count)
+    if ((memory[ANSWER] as number) >>> 0 < Math.ceil((end - start) / PAGE_SIZE)) return false
+    return this.#sure || this.#tryPages(start, end)
   }
 
-  /** Whether all pages that were tried could be read. */
-  #readable(count: number): boolean {
-    for (let job = 1; job < count; job++) {
+  /** Whether pages here and there can be read without waiting for them. */
+  #tryPages(start: number, end: number): boolean {
+    const { fd } = this.#source
+    let count = 0
+    for (let probe = start; probe < end; probe += STRIDE) this.#probe(count++, fd, probe)
+    this.#probe(count++, fd, end - 1)
+    runJobs(jobs, count)
+    for (let job = 0; job < count; job++) {
       const result = jobResult(jobs, job * JOB_WORDS)
       if (result === EOPNOTSUPP) {
-        this.#sure = IN_MEMORY.has(fileSystemType(this.#source.fd))
+        this.#sure = IN_MEMORY.has(fileSystemType(fd))
         this.#blind = !this.#sure
         return this.#sure
       }

@@ -1,7 +1,6 @@
 import { engine } from '../../engine/index.js'
 import {
   addressOf,
-  cachestat,
   errnoOf,
   FILE_IOCTL,
   fileSystemType,
@@ -13,6 +12,7 @@ import {
   SEEK,
   systemError,
 } from '../../kernel/index.js'
+import { residency } from '../../observe/index.js'
 import type { Copying } from './copying.js'
 import { call, JobList } from './job-list.js'
 import type { CopyMethod } from './options.js'
@@ -30,6 +30,8 @@ const STEP_BYTES = 64 * 2 ** 20
 /** Mapped at once: mapping costs per call, and what is in the processor's cache is written from there. */
 const MAP_BYTES = 8 * 2 ** 20
 const BLOCK_BYTES = 2 ** 20
+/** It takes longer to find out whether a smaller file is cached than it could save. */
+const COLD_BYTES = 2 ** 20
 /** File systems whose server copies, or that know better than the page cache. */
 const REMOTE: ReadonlySet<number> = new Set([
   0x6969 /* NFS */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x65735546 /* FUSE */, 0xc36400 /* Ceph */,
@@ -61,7 +63,7 @@ export async function copyContents(
   if (await shareExtents(copying, source, target, targetDevice)) return { method: 'reflink', bytes: size }
   // Files of /proc and the like have no size; only reading them tells.
   if (size === 0) return { method: 'ring', bytes: await copyByRing(copying, source.fd, target, 0, Infinity) }
-  const method = copying.via ?? chooseMethod(source)
+  const method = copying.via ?? (await chooseMethod(source))
   const copyRange = RANGE[method]
   let end = 0
   for (let from = 0; from < size; ) {
@@ -95,8 +97,21 @@ async function shareExtents(
   return result >= 0
 }
 
-function chooseMethod({ fd }: Source): 'copy_file_range' | 'map' {
-  return REMOTE.has(fileSystemType(fd)) ? 'copy_file_range' : 'map'
+/**
+ * What is in the page cache is written from there fastest by way of a mapping; what is not comes fastest by the read-ahead
+ * that copy_file_range(2) sets off; and what a server holds, it can copy itself.
+ */
+async function chooseMethod({ fd, size }: Source): Promise<'copy_file_range' | 'map'> {
+  if (REMOTE.has(fileSystemType(fd))) return 'copy_file_range'
+  if (size < COLD_BYTES || isCached(fd, 0, size)) return 'map'
+  await call('fadvise64', undefined, fd, 0, 0, POSIX_FADV.SEQUENTIAL)
+  return 'copy_file_range'
+}
+
+/** Whether most of a range is in the page cache. */
+function isCached(fd: number, from: number, to: number): boolean {
+  const { cachedPages, pages } = residency(fd, from, to - from)
+  return cachedPages * 2 >= pages
 }
 
 /** The first piece of a file from a position on that is no hole. @returns undefined where only a hole follows */
@@ -122,7 +137,7 @@ type CopyRange = (
   to: number,
 ) => Promise<number>
 
-const RANGE: Record<'copy_file_range' | 'map' | 'ring', CopyRange> = {
+const RANGE: Record<Exclude<CopyMethod, 'reflink' | 'buffer'>, CopyRange> = {
   copy_file_range: copyInKernel,
   map: copyByMap,
   ring: copyByRing,
@@ -155,7 +170,6 @@ async function copyByMap(copying: Copying, source: number, target: number, from:
   for (let at = from; at < to; ) {
     copying.checkAborted()
     const end = Math.min(to, at + STEP_BYTES)
-    const ahead = readAhead(source, end, Math.min(to, end + STEP_BYTES))
     const pieces: { write: number; length: number }[] = []
     jobs.clear()
     for (let piece = at; piece < end; ) {
@@ -168,7 +182,7 @@ async function copyByMap(copying: Copying, source: number, target: number, from:
       pieces.push({ write, length })
       piece += length
     }
-    await Promise.all([jobs.run(), ahead])
+    await jobs.run()
     for (const { write, length } of pieces) {
       const written = write < 0 ? 0 : jobs.result(write)
       if (written !== length) {
@@ -182,14 +196,6 @@ async function copyByMap(copying: Copying, source: number, target: number, from:
     copying.progress(at)
   }
   return to
-}
-
-/** Has the device read what comes next, unless it is there already. */
-async function readAhead(fd: number, from: number, to: number): Promise<void> {
-  if (from >= to) return
-  const stat = cachestat(fd, from, to - from)
-  if (typeof stat !== 'number' && stat.cached * PAGE_SIZE >= to - from) return
-  await call('fadvise64', undefined, fd, from, to - from, POSIX_FADV.WILLNEED)
 }
 
 /** Writes what a file holds to what has no positions: a FIFO, a terminal, a device. @returns bytes */

@@ -1,9 +1,9 @@
 import { offload } from '../../engine/index.js'
 import { errnoOf } from '../../kernel/index.js'
+import { moveCold } from '../cold-run.js'
 import { setOffset } from '../endpoint.js'
 import type { Job } from '../job.js'
 import { failed, type Mechanism, rejected } from '../mechanism.js'
-import { PipeFlow } from '../pipe-flow.js'
 
 const EAGAIN = -errnoOf('EAGAIN')
 const EINTR = -errnoOf('EINTR')
@@ -25,16 +25,11 @@ export const sendfile: Mechanism = {
 }
 
 async function send(job: Job): Promise<void> {
-  const detour = new PipeFlow(job)
-  try {
-    while (!job.done) {
-      const granted = await job.grant(Number.POSITIVE_INFINITY)
-      const warm = job.residency.warm(job.position, granted)
-      if (warm === 0) await goRound(job, detour)
-      else await sendWarm(job, warm)
-    }
-  } finally {
-    detour.release()
+  while (!job.done) {
+    const granted = await job.grant(Number.POSITIVE_INFINITY)
+    const warm = job.residency.warm(job.position, granted, job.remaining)
+    if (warm === 0) await moveCold(job)
+    else await sendWarm(job, warm)
   }
 }
 
@@ -47,12 +42,6 @@ async function sendWarm(job: Job, length: number): Promise<void> {
   else if (result !== EAGAIN && result !== EINTR) failed(result, 'sendfile')
   // Short means that the socket is full, or that the file has ended, which the next call tells.
   if (result === EAGAIN || (result > 0 && result < length)) await job.writable()
-}
-
-/** Bytes that the device has: another thread puts them into a pipe, which keeps them in memory until they are sent. */
-async function goRound(job: Job, detour: PipeFlow): Promise<void> {
-  if ((await detour.fill()) > 0) await detour.empty()
-  job.check()
 }
 
 async function copy(job: Job): Promise<void> {

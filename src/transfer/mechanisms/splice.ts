@@ -1,3 +1,4 @@
+import { moveCold } from '../cold-run.js'
 import type { Endpoint } from '../endpoint.js'
 import type { Job } from '../job.js'
 import type { Mechanism } from '../mechanism.js'
@@ -38,7 +39,7 @@ async function straightStep(job: Job): Promise<number> {
   const length = await job.grant(PIPE_CAPACITY)
   if (sink.seekable) return spliceElsewhere(from, to, length)
   if (!source.seekable) return spliceNow(from, to, length)
-  const warm = job.residency.warm(job.position, length)
+  const warm = job.residency.warm(job.position, length, job.remaining)
   return warm > 0 ? spliceNow(from, to, warm) : spliceElsewhere(from, to, length)
 }
 
@@ -51,6 +52,10 @@ async function stalled(job: Job): Promise<void> {
 async function through(job: Job, flow: PipeFlow): Promise<void> {
   try {
     while (!job.done || flow.pending > 0) {
+      if (flow.pending === 0 && isCold(job)) {
+        await moveCold(job)
+        continue
+      }
       const filled = job.ended || flow.room <= 0 ? -1 : await flow.fill()
       const drained = flow.pending > 0 ? await flow.drain() : -1
       if (filled <= 0 && drained <= 0 && !job.ended) await idle(job, flow)
@@ -60,6 +65,12 @@ async function through(job: Job, flow: PipeFlow): Promise<void> {
   } finally {
     flow.release()
   }
+}
+
+/** Whether the next bytes of a file are the device's, and the sink none that is written to on another thread anyway. */
+function isCold(job: Job): boolean {
+  if (!job.source.seekable || job.sink.seekable) return false
+  return job.residency.warm(job.position, 1, job.remaining) === 0
 }
 
 /** Nothing moves: the sink is full, or the source is silent. */

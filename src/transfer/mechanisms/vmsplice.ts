@@ -1,5 +1,6 @@
 import { errnoOf, SPLICE_F, setIovec, syscall } from '../../kernel/index.js'
 import { Mapping } from '../../memory/index.js'
+import { moveCold } from '../cold-run.js'
 import type { Job } from '../job.js'
 import { failed, type Mechanism } from '../mechanism.js'
 import { PipeFlow } from '../pipe-flow.js'
@@ -76,12 +77,9 @@ async function run(job: Job): Promise<void> {
 }
 
 async function step(job: Job, flow: PipeFlow, window: Window): Promise<void> {
-  const warm = job.residency.warm(job.position, await job.grant(WINDOW))
-  if (warm === 0) {
-    // A page fault would wait for the device: another thread puts these bytes into the pipe.
-    if ((await flow.fill()) > 0) await flow.empty()
-    return
-  }
+  const warm = job.residency.warm(job.position, await job.grant(WINDOW), job.remaining)
+  // A page fault would wait for the device.
+  if (warm === 0) return moveCold(job)
   if (job.sink.kind !== 'pipe') {
     if ((await flow.fillBy((fd, room) => lend(job, window, fd, Math.min(warm, room)))) > 0) await flow.empty()
     return
