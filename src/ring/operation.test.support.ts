@@ -137,9 +137,14 @@ export function bytesOf(text: string): Uint8Array {
   return bytes
 }
 
-/** Zeroed bytes outside V8's heap. */
+/** The kernel may write here until the process ends: a test may leave its operations in flight. */
+const rooms: Uint8Array[] = []
+
+/** Zeroed bytes outside V8's heap, never collected. */
 export function room(size: number): Uint8Array {
-  return new Uint8Array(new ArrayBuffer(size))
+  const bytes = new Uint8Array(new ArrayBuffer(size))
+  rooms.push(bytes)
+  return bytes
 }
 
 /** The text in bytes. */

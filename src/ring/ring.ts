@@ -151,7 +151,7 @@ export class Ring extends Registrar {
   }
 
   /**
-   * Calls io_uring_enter(2); after a signal again, unless the wait is limited.
+   * Calls io_uring_enter(2); after a signal again, unless the wait is limited and what is left of it must be told anew.
    *
    * @returns entries consumed
    */
@@ -180,7 +180,7 @@ export class Ring extends Registrar {
    *
    * @param waitFor completions to wait for; no more than are in flight, so that it cannot wait for ever. While a
    *   completion is being handed out, those handed out before it count as well
-   * @param timeoutMs how long to wait at most; a wait that is limited may also end early on a signal
+   * @param timeoutMs how long to wait at most
    * @param minWaitUs with a limit: how long to hold out for all before one completion suffices (kernel 6.12)
    * @returns entries consumed. Fewer than were prepared when the completion queue must be reaped first
    * @throws the system error of io_uring_enter(2); `ERR_SLUICE_CLOSED`; `ERR_SLUICE_COMPLETION_LOST`
@@ -207,26 +207,30 @@ export class Ring extends Registrar {
       checkTime(timeoutMs, 'timeoutMs')
       checkInteger(minWaitUs, 'minWaitUs', 0, 2 ** 32 - 1)
     }
-    if (waitFor > 0 && !isMainThread) return this.#submitInSlices(waitFor, timeoutMs, limited ? minWaitUs : 0)
-    if (limited) this.#control.setTimeout(timeoutMs, minWaitUs)
-    return this.#submitOnce(waitFor, limited ? EXT_ARG : 0)
+    if (waitFor > 0 && (limited || !isMainThread)) {
+      return this.#submitInSlices(waitFor, timeoutMs, limited ? minWaitUs : 0)
+    }
+    return this.#submitOnce(waitFor, 0)
   }
 
   /**
-   * A worker that blocks in the kernel cannot be terminated, and holds up the end of the process: now and then it
-   * must come back to JavaScript, where V8 ends it.
+   * A limited wait ends at a signal, and at what other rings of the thread have to do: it goes on with what is left of
+   * it. And a worker that blocks in the kernel cannot be terminated, and holds up the end of the process: now and then
+   * it must come back to JavaScript, where V8 ends it.
    */
   #submitInSlices(waitFor: number, timeoutMs: number, minWaitUs: number): number {
-    const start = timeoutMs === Infinity ? 0 : performance.now()
+    const longest = isMainThread ? timeoutMs : SLICE_MS
+    const start = performance.now()
     let consumed = 0
-    for (let spentMs = 0; ; spentMs = performance.now() - start) {
-      const slice = Math.min(Math.max(0, timeoutMs - spentMs), SLICE_MS)
+    for (let spentMs = 0; ; ) {
+      const slice = Math.min(Math.max(0, timeoutMs - spentMs), longest)
       const minWait = Math.max(0, minWaitUs - spentMs * 1000)
       this.#control.setTimeout(slice, minWait)
       consumed += this.#submitOnce(waitFor, EXT_ARG)
       const { ready } = this.completions
       if (ready >= this.worthWaitingFor(waitFor) || this.submissions.unconsumed > 0) return consumed
-      if (slice < SLICE_MS || (minWaitUs > 0 && minWait <= slice * 1000 && ready > 0)) return consumed
+      spentMs = performance.now() - start
+      if (spentMs >= timeoutMs || (minWaitUs > 0 && spentMs * 1000 >= minWaitUs && ready > 0)) return consumed
     }
   }
 
