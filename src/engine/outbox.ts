@@ -4,6 +4,7 @@ import { Fifo } from './fifo.js'
 
 /** Submissions that follow one another before the event loop turns. */
 const ROUNDS = 4
+const SETTLED = Promise.resolve()
 
 /**
  * What has been prepared and not yet handed over: one submission a turn of the event loop, in the order of asking.
@@ -34,6 +35,11 @@ export class Outbox {
     this.#rounds = 0
     if (this.#scheduled) this.#handOver()
   }
+  /**
+   * Promises settled: a microtask behind theirs, which has Node call back once no microtask is left. (`nextTick()` by
+   * itself would come before all of them.)
+   */
+  readonly #settled = () => process.nextTick(this.#round)
   readonly #round = () => {
     this.#following = false
     this.#rounds++
@@ -93,7 +99,7 @@ export class Outbox {
     if (fresh) this.#rounds = 0
     if (this.#following || this.#rounds >= ROUNDS) return
     this.#following = true
-    process.nextTick(this.#round)
+    SETTLED.then(this.#settled)
   }
 
   /** Nothing is handed over any more, also in a turn that was asked for before. */
