@@ -17,15 +17,17 @@ import { root } from './run.js'
 const IDENTITY = { uid: 65534, gid: 65534 }
 
 /** What tests run and read; the sources are not among it, nor the tools. */
-const PARTS = [
-  'package.json',
-  'dist',
-  'build/test',
-  'prebuilds',
-  'scripts',
-  'test',
-  'examples',
-  'node_modules/fast-check',
+const PARTS = ['package.json', 'dist', 'build/test', 'prebuilds', 'scripts', 'test', 'examples']
+/** Packages that tests import. */
+const PACKAGES = [
+  'fast-check',
+  'express',
+  'fastify',
+  'hono',
+  '@hono/node-server',
+
+  'serve-static',
+  'mrmime',
 ]
 
 /**
@@ -36,16 +38,24 @@ const PARTS = [
  *   caller's to remove
  */
 export function ordinaryUser() {
-  const parts = [...PARTS, ...dependenciesOf('fast-check')].filter(part => existsSync(join(root, part)))
+  const parts = [...PARTS, ...withDependencies(PACKAGES)].filter(part => existsSync(join(root, part)))
   if (canRead(parts)) return { ...IDENTITY, root, node: process.execPath }
   return { ...IDENTITY, ...copyOf(parts) }
 }
 
-function dependenciesOf(name) {
+/** Folders of packages and of all that they depend on; what lies inside one of them comes with it. */
+function withDependencies(names) {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  return Object.keys(packages[`node_modules/${name}`].dependencies ?? {}).map(
-    other => `node_modules/${other}`,
-  )
+  const folders = new Set()
+  const add = (name, within) => {
+    const nested = `${within}/node_modules/${name}`
+    const folder = within !== '' && nested in packages ? nested : `node_modules/${name}`
+    if (folders.has(folder) || !(folder in packages)) return
+    folders.add(folder)
+    for (const other of Object.keys(packages[folder].dependencies ?? {})) add(other, folder)
+  }
+  for (const name of names) add(name, '')
+  return [...folders]
 }
 
 function canRead(parts) {

@@ -22,8 +22,10 @@ export interface Answer {
   status: number
   fields: Fields
   body: Body
-  /** Of the file below the root, where one is sent. */
+  /** Of the file that was found, below the root; also where none of it is sent: 304, 412, 416. */
   path?: string
+  /** That file, for what it was when it was opened; its descriptor is the answer's only as part of the body. */
+  found?: StaticFile
   /** Set where this is what a resource as it is stored gives without a range, so that it can be kept at hand. */
   resource?: Resource
 }

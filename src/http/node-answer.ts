@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
-import { sendFile as sendDescriptor } from '../transfer/index.js'
-import { type Answer, fileOf } from './answer.js'
+import type { Writable } from 'node:stream'
+import { sendFile as sendDescriptor, transfer } from '../transfer/index.js'
+import type { Answer } from './answer.js'
 import type { SiteRequest } from './site.js'
-import type { StaticFile } from './static-file.js'
 
 /** A request of one of Node's servers. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -16,24 +16,40 @@ function field(request: NodeRequest, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value
 }
 
-/** What a site needs to know of a request. @param target without the prefix at which the site is mounted */
-export function siteRequest(request: NodeRequest, target: string): SiteRequest {
+/**
+ * What a site needs to know of a request. Whatever its method, the handler has decided to answer with a file.
+ *
+ * @param target without the prefix at which the site is mounted
+ * @param status that is set already: conditions and ranges count only where it is a success (RFC 9110, 13.2.1)
+ */
+export function siteRequest(request: NodeRequest, target: string, status: number): SiteRequest {
+  const whole = status < 200 || status > 299
+  const condition = (name: string) => (whole ? undefined : field(request, name))
   return {
-    method: request.method ?? 'GET',
+    method: request.method === 'HEAD' ? 'HEAD' : 'GET',
     target,
     acceptEncoding: field(request, 'accept-encoding'),
     accept: field(request, 'accept'),
-    range: field(request, 'range'),
-    ifRange: field(request, 'if-range'),
-    ifMatch: field(request, 'if-match'),
-    ifNoneMatch: field(request, 'if-none-match'),
-    ifModifiedSince: field(request, 'if-modified-since'),
-    ifUnmodifiedSince: field(request, 'if-unmodified-since'),
+    range: condition('range'),
+    ifRange: condition('if-range'),
+    ifMatch: condition('if-match'),
+    ifNoneMatch: condition('if-none-match'),
+    ifModifiedSince: condition('if-modified-since'),
+    ifUnmodifiedSince: condition('if-unmodified-since'),
   }
 }
 
+/** What describes a body, of which a 304 has none. */
+const CONTENT_FIELDS = [
+  'Content-Encoding',
+  'Content-Language',
+  'Content-Length',
+  'Content-Range',
+  'Content-Type',
+]
+
 /**
- * Answers by one of Node's servers. Headers that are set already stay as they are.
+ * Answers by one of Node's servers. Headers that are set already stay as they are, and so does a status in place of 200.
  *
  * @returns once the response is handed over; rejects when the client has gone or the file got shorter
  */
@@ -42,48 +58,43 @@ export async function sendAnswer(
   response: NodeResponse,
   answer: Answer,
 ): Promise<void> {
-  try {
-    response.statusCode = answer.status
-    for (const [name, value] of answer.fields) if (!response.hasHeader(name)) response.setHeader(name, value)
-    const { body } = answer
-    if (request.method === 'HEAD' || body.kind === 'none') response.end()
-    else if (body.kind === 'bytes') response.end(body.bytes)
-    else if (body.kind === 'file') {
-      await sendDescriptor(response, body.file.fd, { offset: body.start, length: body.length })
-    } else {
-      await sendParts(response, body)
-    }
-  } finally {
-    fileOf(answer)?.release()
+  if (answer.status !== 200) response.statusCode = answer.status
+  if (answer.status === 304) for (const name of CONTENT_FIELDS) response.removeHeader(name)
+  for (const [name, value] of answer.fields) if (!response.hasHeader(name)) response.setHeader(name, value)
+  const { body } = answer
+  if (request.method === 'HEAD' || body.kind === 'none') response.end()
+  else if (body.kind === 'bytes') response.end(body.bytes)
+  else if (body.kind === 'file') {
+    await sendDescriptor(response, body.file.fd, { offset: body.start, length: body.length })
+  } else {
+    await sendParts(response, body)
   }
 }
 
-/** Parts are small: what a client asks for piecemeal. They are read and written one behind the other. */
+/** Part by part; on plain HTTP/1.1 the kernel moves each one's bytes behind its head. */
 async function sendParts(
   response: NodeResponse,
   body: Extract<Answer['body'], { kind: 'parts' }>,
 ): Promise<void> {
-  for (const { head, range } of body.parts) {
-    await write(response, head)
-    for (let at = range.start; at <= range.end; at += PIECE) {
-      await write(response, await piece(body.file, at, Math.min(PIECE, range.end - at + 1)))
+  const sink = 'stream' in response ? response.stream : response
+  if ('stream' in response && !response.headersSent) response.writeHead(response.statusCode)
+  try {
+    for (const { head, range } of body.parts) {
+      await write(sink, head)
+      const length = range.end - range.start + 1
+      await transfer(body.file.fd, sink, { offset: range.start, length })
     }
+  } catch (error) {
+    // The client was told of more bytes than will come, and must be able to tell.
+    sink.destroy()
+    throw error
   }
-  response.end(body.closing)
+  await write(sink, body.closing)
+  response.end()
 }
 
-const PIECE = 1 << 16
-
-async function piece(file: StaticFile, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = await file.read(offset, length)
-  if (bytes.length === length) return bytes
-  throw new Error(`A file of ${file.size} bytes ended at ${offset + bytes.length}`)
-}
-
-function write(response: NodeResponse, bytes: Uint8Array): Promise<void> {
+function write(sink: Writable, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    // Both kinds of response take a callback, though their types do not agree on its place.
-    const written = (error?: Error | null) => (error ? reject(error) : resolve())
-    ;(response as ServerResponse).write(bytes, written)
+    sink.write(bytes, error => (error ? reject(error) : resolve()))
   })
 }

@@ -10,10 +10,10 @@ export interface Conditions {
 
 /** What the selected representation is compared by. */
 export interface Validators {
-  /** With its quotes, and `W/` where it is weak. */
-  etag: string
-  /** Seconds since 1970. */
-  lastModified: number
+  /** With its quotes, and `W/` where it is weak; undefined where there is none. */
+  etag: string | undefined
+  /** Seconds since 1970; undefined where it is not told. */
+  lastModified: number | undefined
 }
 
 const TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/
@@ -23,6 +23,11 @@ function parseTags(field: string): string[] | undefined {
   const tags: string[] = []
   let rest = field.trim()
   while (rest !== '') {
+    // RFC 9110, 5.6.1.2: elements of a list may be empty.
+    if (rest.startsWith(',')) {
+      rest = rest.slice(1).trimStart()
+      continue
+    }
     const tag = TAG.exec(rest)?.[0]
     if (tag === undefined) return undefined
     tags.push(tag)
@@ -41,8 +46,13 @@ function strongMatch(a: string, b: string): boolean {
   return a === b && !a.startsWith('W/')
 }
 
-function listMatches(field: string, etag: string, matches: (a: string, b: string) => boolean): boolean {
+function listMatches(
+  field: string,
+  etag: string | undefined,
+  matches: (a: string, b: string) => boolean,
+): boolean {
   if (field.trim() === '*') return true
+  if (etag === undefined) return false
   return parseTags(field)?.some(tag => matches(tag, etag)) ?? false
 }
 
@@ -58,18 +68,19 @@ export function evaluateConditions(
   safe: boolean,
 ): 0 | 304 | 412 {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions
+  const { etag, lastModified } = validators
   if (ifMatch !== undefined) {
-    if (!listMatches(ifMatch, validators.etag, strongMatch)) return 412
+    if (!listMatches(ifMatch, etag, strongMatch)) return 412
   } else if (ifUnmodifiedSince !== undefined) {
     const since = parseHttpDate(ifUnmodifiedSince)
-    if (since !== undefined && validators.lastModified > since) return 412
+    if (since !== undefined && lastModified !== undefined && lastModified > since) return 412
   }
   if (ifNoneMatch !== undefined) {
-    const found = listMatches(ifNoneMatch, validators.etag, (a, b) => strip(a) === strip(b))
+    const found = listMatches(ifNoneMatch, etag, (a, b) => strip(a) === strip(b))
     if (found) return safe ? 304 : 412
   } else if (ifModifiedSince !== undefined && safe) {
     const since = parseHttpDate(ifModifiedSince)
-    if (since !== undefined && validators.lastModified <= since) return 304
+    if (since !== undefined && lastModified !== undefined && lastModified <= since) return 304
   }
   return 0
 }
@@ -82,7 +93,7 @@ export function evaluateConditions(
  */
 export function ifRangeHolds(ifRange: string, validators: Validators, now: number): boolean {
   const field = ifRange.trim()
-  if (field.startsWith('"')) return strongMatch(field, validators.etag)
+  if (field.startsWith('"')) return validators.etag !== undefined && strongMatch(field, validators.etag)
   const date = parseHttpDate(field)
   return date !== undefined && date === validators.lastModified && now - date >= 1
 }

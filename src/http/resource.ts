@@ -19,6 +19,7 @@ export class Resource {
   readonly encodings: readonly Encoding[]
   /** When it was last seen to be current, in milliseconds of `performance.now()`. */
   checked = 0
+  readonly #settings: SiteSettings
   #users = 1
   /** The `Date` that the three below bear: they are made anew once a second. */
   #date = ''
@@ -36,6 +37,7 @@ export class Resource {
     this.path = path
     this.plain = plain
     this.contentType = contentType(path)
+    this.#settings = settings
     this.#coded = coded
     this.encodings = [...coded.keys()]
     const headers = new Map<string, [string, string]>()
@@ -91,16 +93,16 @@ export class Resource {
       ['X-Content-Type-Options', 'nosniff'],
     ]
     if (encoding !== undefined) fields.push(['Content-Encoding', encoding])
-    fields.push(['Accept-Ranges', 'bytes'], ...this.cacheFields(file))
+    if (this.#settings.ranges) fields.push(['Accept-Ranges', 'bytes'])
+    fields.push(...this.cacheFields(file))
     return fields
   }
 
   /** The fields that a cache keeps with a representation, and that come with a 304. @see RFC 9110, section 15.4.5 */
   cacheFields(file: StaticFile): [string, string][] {
-    const fields: [string, string][] = [
-      ['ETag', file.etag],
-      ['Last-Modified', file.lastModified],
-    ]
+    const fields: [string, string][] = []
+    if (this.#settings.etag) fields.push(['ETag', file.etag])
+    if (this.#settings.lastModified) fields.push(['Last-Modified', file.lastModified])
     if (this.encodings.length > 0) fields.push(['Vary', 'Accept-Encoding'])
     for (const [name, value] of this.headers) fields.push([name, value])
     return fields

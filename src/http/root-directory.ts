@@ -29,6 +29,7 @@ export interface OpenedFile {
 }
 
 const EAGAIN = -errnoOf('EAGAIN')
+const EBADF = -errnoOf('EBADF')
 const RETRIES = 16
 const EMPTY_PATH = pathBytes('')
 
@@ -66,6 +67,9 @@ export class RootDirectory {
   readonly path: string
   readonly #fd: number
   readonly #how: Uint32Array
+  /** Opens under way, for which the directory stays. */
+  #opening = 0
+  #closed = false
 
   constructor(path: string, symlinks: SymlinkPolicy) {
     const fd = syscall('openat', AT.FDCWD, pathBytes(path), O.PATH | O.DIRECTORY | O.CLOEXEC)
@@ -77,7 +81,17 @@ export class RootDirectory {
 
   /** Opens what lies at `path` below the root, without a leading slash. @returns what it is, or -errno */
   async open(path: string): Promise<OpenedFile | number> {
-    const bytes = pathBytes(path === '' ? '.' : path)
+    if (this.#closed) return EBADF
+    this.#opening++
+    try {
+      return await this.#openBelow(pathBytes(path === '' ? '.' : path))
+    } finally {
+      this.#opening--
+      this.#closeUnused()
+    }
+  }
+
+  async #openBelow(bytes: Uint8Array): Promise<OpenedFile | number> {
     for (let attempt = 0; attempt < RETRIES; attempt++) {
       const fd = await this.#openOnce(bytes)
       // A rename somewhere in the tree while `..` was resolved: the kernel asks to try again.
@@ -97,8 +111,14 @@ export class RootDirectory {
       })
   }
 
-  /** Lets the directory go. */
+  /** Lets the directory go, once what is being opened has been. Idempotent. */
   close(): void {
-    syscall('close', this.#fd)
+    if (this.#closed) return
+    this.#closed = true
+    this.#closeUnused()
+  }
+
+  #closeUnused(): void {
+    if (this.#closed && this.#opening === 0) syscall('close', this.#fd)
   }
 }

@@ -9,22 +9,30 @@ export interface SiteOptions {
   root: string
   /** Files that stand for their directory, in order of preference; `['index.html']` by default. */
   index?: readonly string[] | false
-  /** Serves `about.html` for `/about`. */
+  /** Serves `about.html` for `/about`: short for `extensions: ['html']`. */
   cleanUrls?: boolean
+  /** Tried, in this order, behind a path that leads nowhere: without their dot. None by default. */
+  extensions?: readonly string[]
   /** Served with 200 for a path that leads nowhere and a client that takes HTML: `'index.html'` of a single-page application. */
   fallback?: string
   /** Served with 404 for a path that leads nowhere. */
   notFound?: string
   /** Symbolic links: `'beneath'` (those that stay below the root), `'deny'` or `'follow'`. */
   symlinks?: SymlinkPolicy
-  /** Serves names that begin with a dot; `.well-known` is served anyway. */
-  dotfiles?: boolean
+  /** Serves names that begin with a dot; `'deny'` answers 403 instead of 404. `.well-known` is served anyway. */
+  dotfiles?: boolean | 'deny'
   /** Lists directories that have no index. */
   listing?: boolean
   /** Serves `.br`, `.zst` and `.gz` files beside a file to clients that take them; true by default. */
   sidecars?: boolean
-  /** `Cache-Control` of files; `'public, max-age=0, must-revalidate'` by default. */
-  cacheControl?: string
+  /** `Cache-Control` of files; `'public, max-age=0, must-revalidate'` by default, `false` for none. */
+  cacheControl?: string | false
+  /** Sends an entity tag, and evaluates conditions by it; true by default. */
+  etag?: boolean
+  /** Sends when a file was modified, and evaluates conditions by it; true by default. */
+  lastModified?: boolean
+  /** Serves ranges; true by default. */
+  ranges?: boolean
   /** Files whose names hold a hash of their content, kept for a year without asking; by glob. */
   immutable?: readonly string[]
   /** Further headers by glob: `{ '*.pdf': { 'Content-Disposition': 'attachment' } }`. */
@@ -47,13 +55,16 @@ export interface HeaderRule {
 export interface SiteSettings {
   root: string
   index: readonly string[]
-  cleanUrls: boolean
+  extensions: readonly string[]
   fallback: string | undefined
   notFound: string | undefined
   symlinks: SymlinkPolicy
-  dotfiles: boolean
+  dotfiles: boolean | 'deny'
   listing: boolean
   sidecars: boolean
+  etag: boolean
+  lastModified: boolean
+  ranges: boolean
   rules: readonly HeaderRule[]
   cacheEntries: number
   cacheMs: number
@@ -74,7 +85,10 @@ function checkHeader(name: string, value: unknown): [string, string] {
 /** Later rules win over earlier ones. */
 function headerRules(options: SiteOptions): HeaderRule[] {
   const cacheControl = options.cacheControl ?? 'public, max-age=0, must-revalidate'
-  const rules: HeaderRule[] = [{ matches: EVERYTHING, headers: [checkHeader('Cache-Control', cacheControl)] }]
+  const rules: HeaderRule[] = []
+  if (cacheControl !== false) {
+    rules.push({ matches: EVERYTHING, headers: [checkHeader('Cache-Control', cacheControl)] })
+  }
   for (const glob of options.immutable ?? []) {
     rules.push({
       matches: compileGlob(glob),
@@ -112,13 +126,16 @@ export function siteSettings(options: SiteOptions): SiteSettings {
   return {
     root: options.root,
     index: index === false ? [] : index,
-    cleanUrls: options.cleanUrls ?? false,
+    extensions: [...(options.cleanUrls ? ['html'] : []), ...(options.extensions ?? [])],
     fallback: options.fallback,
     notFound: options.notFound,
     symlinks,
     dotfiles: options.dotfiles ?? false,
     listing: options.listing ?? false,
     sidecars: options.sidecars ?? true,
+    etag: options.etag ?? true,
+    lastModified: options.lastModified ?? true,
+    ranges: options.ranges ?? true,
     rules: headerRules(options),
     cacheEntries,
     cacheMs,

@@ -44,6 +44,7 @@ export class Site {
   readonly #resources = new Map<string, Resource>()
   /** By target, as it was sent: a shortcut past taking it apart. Each is checked by its resource's own freshness. */
   readonly #targets = new Map<string, Resource>()
+  #closed = false
   /** Answers found without opening anything, and all of them. */
   hits = 0
   lookups = 0
@@ -64,7 +65,9 @@ export class Site {
     if (method !== 'GET' && method !== 'HEAD') return plainAnswer(405, [['Allow', ALLOW]])
     const path = parseTarget(request.target)
     if (path === undefined) return plainAnswer(400)
-    if (this.#isHidden(path.segments)) return this.#nowhere(request)
+    if (this.#isHidden(path.segments)) {
+      return this.settings.dotfiles === 'deny' ? plainAnswer(403) : this.#nowhere(request)
+    }
     this.lookups++
     const name = path.segments.join('/')
     const resource = path.directory ? undefined : this.#cached(name)
@@ -76,7 +79,7 @@ export class Site {
   }
 
   #isHidden(segments: readonly string[]): boolean {
-    if (this.settings.dotfiles) return false
+    if (this.settings.dotfiles === true) return false
     return segments.some(
       (segment, index) => segment.startsWith('.') && !(index === 0 && segment === '.well-known'),
     )
@@ -114,9 +117,11 @@ export class Site {
     const found = await this.#load(name)
     if (found instanceof Resource) return this.#answerBy(request, found)
     if (found === 'directory') return this.#redirect(path)
-    if (NOWHERE.has(found) && this.settings.cleanUrls && name !== '') {
-      const page = await this.#load(`${name}.html`)
-      if (page instanceof Resource) return this.#answerBy(request, page)
+    if (NOWHERE.has(found) && name !== '') {
+      for (const extension of this.settings.extensions) {
+        const page = await this.#load(`${name}.${extension}`)
+        if (page instanceof Resource) return this.#answerBy(request, page)
+      }
     }
     return this.#refuse(request, found)
   }
@@ -153,7 +158,8 @@ export class Site {
     const coded = this.settings.sidecars
       ? await openSidecars(this.#root, name, file)
       : new Map<Encoding, StaticFile>()
-    return this.#keep(new Resource(name, file, coded, this.settings)).retain()
+    const resource = new Resource(name, file, coded, this.settings)
+    return this.#closed ? resource : this.#keep(resource).retain()
   }
 
   #keep(resource: Resource): Resource {
@@ -188,7 +194,7 @@ export class Site {
     const directory = new StaticFile(opened)
     try {
       if (opened.kind !== 'directory') return await this.#nowhere(request)
-      return await listDirectory(directory.fd, path, request.accept, this.settings.dotfiles)
+      return await listDirectory(directory.fd, path, request.accept, this.settings.dotfiles === true)
     } finally {
       directory.release()
     }
@@ -196,7 +202,7 @@ export class Site {
 
   #redirect(path: RequestPath): Answer {
     // Built of the segments, so that "//host" in a target cannot become another site's address.
-    const location = `/${path.segments.map(encodeURIComponent).join('/')}/${path.query}`
+    const location = `/${path.segments.map(encodeSegment).join('/')}/${path.query}`
     return plainAnswer(301, [['Location', location]])
   }
 
@@ -226,21 +232,28 @@ export class Site {
 
   #represent(request: SiteRequest, resource: Resource): Answer {
     const { file, encoding } = resource.select(request.acceptEncoding)
-    const validators = { etag: file.etag, lastModified: file.modifiedSeconds }
+    const found = { path: resource.path, found: file }
+    const validators = {
+      etag: this.settings.etag ? file.etag : undefined,
+      lastModified: this.settings.lastModified ? file.modifiedSeconds : undefined,
+    }
     const verdict = evaluateConditions(request, validators, true)
     if (verdict === 304) {
-      const answer = bareAnswer(304, resource.cacheFields(file))
+      const answer = { ...bareAnswer(304, resource.cacheFields(file)), ...found }
       return encoding === undefined ? { ...answer, resource } : answer
     }
-    if (verdict === 412) return plainAnswer(412)
-    const { range, ifRange } = request
-    if (range === undefined || request.method !== 'GET') return this.#whole(resource, file, encoding, 200)
+    if (verdict === 412) return { ...plainAnswer(412), ...found }
+    const { ifRange } = request
+    const range = this.settings.ranges && request.method === 'GET' ? request.range : undefined
+    if (range === undefined) return this.#whole(resource, file, encoding, 200)
     if (ifRange !== undefined && !ifRangeHolds(ifRange, validators, Date.now() / 1000)) {
       return this.#whole(resource, file, encoding, 200)
     }
     const ranges = parseRanges(range, file.size)
     if (ranges === undefined) return this.#whole(resource, file, encoding, 200)
-    if (ranges.length === 0) return plainAnswer(416, [['Content-Range', `bytes */${file.size}`]])
+    if (ranges.length === 0) {
+      return { ...plainAnswer(416, [['Content-Range', `bytes */${file.size}`]]), ...found }
+    }
     return this.#partial(resource, file, encoding, ranges)
   }
 
@@ -248,7 +261,7 @@ export class Site {
     const fields = resource.fields(file, encoding)
     fields.push(['Content-Length', String(file.size)])
     const body = { kind: 'file', file: file.retain(), start: 0, length: file.size } as const
-    const answer = { status, fields, body, path: resource.path }
+    const answer = { status, fields, body, path: resource.path, found: file }
     return status === 200 && encoding === undefined ? { ...answer, resource } : answer
   }
 
@@ -264,18 +277,25 @@ export class Site {
       const length = end - start + 1
       fields.push(['Content-Range', `bytes ${start}-${end}/${file.size}`], ['Content-Length', String(length)])
       const body = { kind: 'file', file: file.retain(), start, length } as const
-      return { status: 206, fields, body, path: resource.path }
+      return { status: 206, fields, body, path: resource.path, found: file }
     }
-    return multipart(fields, resource.contentType, file, ranges)
+    const parts = multipart(fields, resource.contentType, file, ranges)
+    return { ...parts, path: resource.path, found: file }
   }
 
   /** Closes every file and the root; responses under way keep theirs. */
   close(): void {
+    this.#closed = true
     for (const resource of this.#resources.values()) resource.release()
     this.#resources.clear()
     this.#targets.clear()
     this.#root.close()
   }
+}
+
+/** A segment as it may stand in a path: what `encodeURIComponent` encodes beyond need is left as it is. */
+function encodeSegment(segment: string): string {
+  return encodeURIComponent(segment).replace(/%(?:2[46BC]|3[ABD]|40)/g, decodeURIComponent)
 }
 
 /** @see RFC 9110, section 14.6 */

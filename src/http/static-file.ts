@@ -20,13 +20,14 @@ export class StaticFile {
   readonly modifiedSeconds: number
   readonly inode: number
   readonly device: number
-  readonly #modified: bigint
+  /** Nanoseconds since 1970. */
+  readonly modified: bigint
   #users = 1
 
   constructor(opened: OpenedFile, encoding?: Encoding) {
     this.fd = opened.fd
     this.size = opened.size
-    this.#modified = opened.modified
+    this.modified = opened.modified
     this.inode = opened.inode
     this.device = opened.device
     this.modifiedSeconds = Number(opened.modified / 1_000_000_000n)
@@ -72,7 +73,7 @@ export class StaticFile {
       other.inode === this.inode &&
       other.device === this.device &&
       other.size === this.size &&
-      other.modified === this.#modified
+      other.modified === this.modified
     )
   }
 

@@ -6,7 +6,9 @@ import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { type Middleware, sendFile, staticFiles } from './static-files.js'
+import type { HttpError } from './http-error.js'
+import { sendFile } from './send-file.js'
+import { type Middleware, staticFiles } from './static-files.js'
 
 const LARGE = Buffer.alloc(3_000_000, 'large ')
 let root: string
@@ -38,7 +40,7 @@ const ending =
   (middleware: Middleware): Handler =>
   (request, response) =>
     middleware(request, response, error => {
-      response.statusCode = error === undefined ? 418 : 500
+      response.statusCode = error === undefined ? 418 : ((error as HttpError).status ?? 500)
       response.end('next')
     })
 
@@ -102,7 +104,8 @@ test('headers that are set already stay', async () => {
   }
   await withServer(handler, async origin => {
     const { headers } = await fetch(`${origin}/small.txt`)
-    assert.deepEqual([headers.get('cache-control'), headers.get('x-name')], ['no-store', 'small.txt'])
+    const name = path.join(root, 'small.txt')
+    assert.deepEqual([headers.get('cache-control'), headers.get('x-name')], ['no-store', name])
   })
 })
 
@@ -133,12 +136,15 @@ test('over HTTP/2 the same is streamed', async () => {
 test('sendFile answers with one file, and never leaves its root', async () => {
   const handler: Handler = (request, response) => {
     const name = new URL(request.url ?? '', 'http://x').searchParams.get('name') ?? ''
-    void sendFile(response, name, { root })
+    sendFile(response, name, { root }, error => {
+      if (error !== undefined) response.writeHead(error.status ?? 500).end()
+    })
   }
   await withServer(handler, async origin => {
     assert.equal(await (await fetch(`${origin}/?name=small.txt`)).text(), 'small')
-    assert.equal((await fetch(`${origin}/?name=../../etc/passwd`)).status, 400)
-    assert.equal((await fetch(`${origin}/?name=docs/../../x`)).status, 400)
+    assert.equal((await fetch(`${origin}/?name=../../etc/passwd`)).status, 403)
+    assert.equal((await fetch(`${origin}/?name=docs/../../x`)).status, 403)
+    assert.equal((await fetch(`${origin}/?name=/etc/passwd`)).status, 404)
   })
   await withServer(
     (_, response) => void sendFile(response, path.join(root, 'large.bin')),

@@ -1,15 +1,34 @@
-import { basename, dirname, resolve } from 'node:path'
-import { fileOf } from './answer.js'
+import { resolve } from 'node:path'
+import { type Answer, fileOf } from './answer.js'
+import { errorOf, type HttpError, httpError } from './http-error.js'
+import { type FileOptions, siteOptionsOf } from './middleware-options.js'
 import { type NodeRequest, type NodeResponse, sendAnswer, siteRequest } from './node-answer.js'
 import { Site } from './site.js'
-import type { SiteOptions } from './site-options.js'
+import type { StaticFile } from './static-file.js'
+
+/** What `setHeaders()` is told of a file: as `fs.Stats` has it. */
+export interface FileStats {
+  size: number
+  mtime: Date
+  mtimeMs: number
+  ino: number
+  dev: number
+}
 
 /** How `staticFiles()` serves; the rest is as of a site. */
-export interface StaticFilesOptions extends Omit<SiteOptions, 'root'> {
-  /** Leaves what is not there, and other methods than GET and HEAD, to the next handler; true by default. */
+export interface StaticFilesOptions extends Omit<FileOptions, 'index' | 'extensions'> {
+  /** Leaves to the next handler what is not there, malformed or forbidden, and other methods than GET and HEAD; true by default. */
   fallthrough?: boolean
-  /** Sets headers of its own before a file is sent. */
-  setHeaders?: (response: NodeResponse, path: string) => void
+  /** Sends a client that leaves out a directory's slash to where it is; true by default. */
+  redirect?: boolean
+  /** Files that stand for their directory; `'index.html'` by default, `false` for none. */
+  index?: string | readonly string[] | false
+  /** Tried, in this order, behind a path that leads nowhere: `['html']`. None by default. */
+  extensions?: string | readonly string[] | false
+  /** Headers by glob. */
+  headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Sets headers of its own once a file is found, which win over ours. */
+  setHeaders?: (response: NodeResponse, path: string, stats: FileStats) => void
 }
 
 /** A handler as Connect and Express have it. */
@@ -19,117 +38,120 @@ export type Middleware = (
   next: (error?: unknown) => void,
 ) => void
 
-/** What is left to the next handler. */
-const ABSENT = new Set([404, 405])
+const listOf = (value: string | readonly string[] | false | undefined) =>
+  value === undefined || value === false ? [] : typeof value === 'string' ? [value] : value
+
+const statsOf = ({ size, modified, inode, device }: StaticFile): FileStats => {
+  const mtimeMs = Number(modified) / 1e6
+  return { size, mtime: new Date(mtimeMs), mtimeMs, ino: inode, dev: device }
+}
+
+/** The path of a target: without its query, and without scheme and host where it has them. */
+function pathnameOf(target: string): string {
+  return target.replace(/^https?:\/\/[^/?]*/i, '').replace(/\?.*$/s, '') || '/'
+}
+
+/** One middleware: what it serves from, and how. */
+class StaticFiles {
+  readonly #root: string
+  readonly #site: Site
+  readonly #fallthrough: boolean
+  readonly #redirects: boolean
+  readonly #setHeaders: StaticFilesOptions['setHeaders']
+
+  constructor(root: string, options: StaticFilesOptions) {
+    const { fallthrough = true, redirect = true, setHeaders, index, extensions, headers, ...rest } = options
+    this.#root = resolve(root)
+    this.#fallthrough = fallthrough
+    this.#redirects = redirect
+    this.#setHeaders = setHeaders
+    this.#site = new Site({
+      ...siteOptionsOf(root, rest),
+      index: listOf(index ?? 'index.html'),
+      extensions: listOf(extensions),
+      ...(headers === undefined ? {} : { headers }),
+    })
+  }
+
+  /** @returns what is for the next handler: nothing, an error, or all of it (`true`) */
+  async handle(request: NodeRequest, response: NodeResponse): Promise<HttpError | true | undefined> {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return this.#refuse(response)
+    const target = request.url ?? '/'
+    const { originalUrl = target } = request as { originalUrl?: string }
+    // At a mount point without its slash relative links would lead beside it.
+    if (originalUrl !== target && pathnameOf(target) === '/' && !pathnameOf(originalUrl).endsWith('/')) {
+      return this.#redirect(response, originalUrl)
+    }
+    const answer = await this.#site.answer(siteRequest(request, target, response.statusCode))
+    try {
+      if (answer.status === 301) return this.#redirect(response, originalUrl)
+      if (answer.status >= 400 && answer.body.kind !== 'file') return this.#pass(answer)
+      if (answer.found !== undefined && answer.path !== undefined && this.#setHeaders !== undefined) {
+        this.#setHeaders(response, resolve(this.#root, answer.path), statsOf(answer.found))
+      }
+      await sendAnswer(request, response, answer)
+      return undefined
+    } finally {
+      fileOf(answer)?.release()
+    }
+  }
+
+  /** Once a file is found, what is wrong with the request is told; before that it may be somebody else's. */
+  #pass(answer: Answer): HttpError | true {
+    const forgiven = this.#fallthrough && answer.found === undefined && answer.status < 500
+    return forgiven ? true : errorOf(answer)
+  }
+
+  #refuse(response: NodeResponse): true | undefined {
+    if (this.#fallthrough) return true
+    response.statusCode = 405
+    response.setHeader('Allow', 'GET, HEAD')
+    response.setHeader('Content-Length', '0')
+    response.end()
+    return undefined
+  }
+
+  #redirect(response: NodeResponse, originalUrl: string): HttpError | true | undefined {
+    if (!this.#redirects) return this.#fallthrough ? true : httpError(404)
+    // One slash at its beginning, or "//host" and "/\host" would become another site's address.
+    const path = pathnameOf(originalUrl)
+      .replace(/^[/\\]+/, '/')
+      .replaceAll('\\', '%5C')
+    response.statusCode = 301
+    response.setHeader('Location', `${path}/${/\?.*$/s.exec(originalUrl)?.[0] ?? ''}`)
+    response.setHeader('Content-Length', '0')
+    response.end()
+    return undefined
+  }
+}
 
 /**
  * Serves the files of a directory inside one of Node's own servers, as `serve-static` does: Express, Connect, plain
  * `node:http`, `https` and `http2`. On plain HTTP/1.1 the kernel moves the bytes; over TLS and HTTP/2 they are streamed.
  *
  * ```ts
- * app.use(staticFiles('public', { immutable: ['assets/**'] }))
+ * app.use(staticFiles('public', { maxAge: '1h', immutable: ['assets/**'] }))
  * ```
+ *
+ * Errors come to `next()` as {@link HttpError}.
  *
  * @throws as a site does: for options that cannot be, and for a root that is no directory
  */
 export function staticFiles(root: string, options: StaticFilesOptions = {}): Middleware {
-  const { fallthrough = true, setHeaders, ...siteOptions } = options
-  const site = new Site({ ...siteOptions, root })
+  const files = new StaticFiles(root, options)
   return (request, response, next) => {
-    if (fallthrough && request.method !== 'GET' && request.method !== 'HEAD') {
-      next()
-      return
-    }
-    answerFrom(site, request, response, fallthrough, setHeaders).then(
-      answered => {
-        if (!answered) next()
+    files.handle(request, response).then(
+      left => {
+        if (left === true) next()
+        else if (left !== undefined) next(left)
       },
       error => fail(response, error, next),
     )
   }
 }
 
-/** @returns false where the next handler is to answer */
-async function answerFrom(
-  site: Site,
-  request: NodeRequest,
-  response: NodeResponse,
-  fallthrough: boolean,
-  setHeaders: StaticFilesOptions['setHeaders'],
-): Promise<boolean> {
-  const target = request.url ?? '/'
-  const answer = await site.answer(siteRequest(request, target))
-  if (fallthrough && ABSENT.has(answer.status)) {
-    fileOf(answer)?.release()
-    return false
-  }
-  if (answer.status === 301) {
-    // Behind a mount point the request's own URL lacks its prefix, which the client must be sent to.
-    const { originalUrl = target } = request as { originalUrl?: string }
-    const prefix = originalUrl.endsWith(target)
-      ? originalUrl.slice(0, originalUrl.length - target.length)
-      : ''
-    const location = answer.fields.find(([name]) => name === 'Location')?.[1] ?? '/'
-    if (prefix !== '') response.setHeader('Location', prefix + location)
-  }
-  if (fileOf(answer) !== undefined) setHeaders?.(response, answer.path ?? '')
-  await sendAnswer(request, response, answer)
-  return true
-}
-
 /** A response that has begun cannot become another one: it ends short, and the client can tell. */
 function fail(response: NodeResponse, error: unknown, next: (error?: unknown) => void): void {
   if (response.headersSent || response.destroyed) response.destroy(error as Error)
   else next(error)
-}
-
-/** How `sendFile()` finds and sends a file. */
-export interface SendFileOptions extends Omit<SiteOptions, 'root'> {
-  /** The directory below which a relative path lies; it cannot be left. Without it the path is the file's own. */
-  root?: string
-}
-
-/** Sites of `sendFile()`, by what they were made of; the oldest gives way. */
-const sites = new Map<string, Site>()
-const MAX_SITES = 32
-
-function siteFor(root: string, options: Omit<SiteOptions, 'root'>): Site {
-  const key = JSON.stringify([root, options])
-  const known = sites.get(key)
-  if (known !== undefined) return known
-  if (sites.size === MAX_SITES) {
-    const [oldest] = sites.keys()
-    sites.get(oldest)?.close()
-    sites.delete(oldest)
-  }
-  const site = new Site({ ...options, root })
-  sites.set(key, site)
-  return site
-}
-
-/**
- * Answers a request of one of Node's servers with a file, as Express's `response.sendFile()` does: with its type and
- * validators, conditions and ranges.
- *
- * ```ts
- * createServer((request, response) => sendFile(response, 'report.pdf', { root: 'files' }))
- * ```
- *
- * @param path of the file: below `root`, or where there is none the path itself
- * @returns the status that was sent; rejects when the client has gone meanwhile
- */
-export async function sendFile(
-  response: NodeResponse,
-  path: string,
-  options: SendFileOptions = {},
-): Promise<number> {
-  const { root, ...rest } = options
-  const file = root === undefined ? resolve(path) : path
-  const site = siteFor(root ?? dirname(file), { dotfiles: root === undefined, index: false, ...rest })
-  const name = root === undefined ? basename(file) : file
-  const target = `/${name.split('/').map(encodeURIComponent).join('/')}`
-  const request = response.req as NodeRequest
-  const answer = await site.answer(siteRequest(request, target))
-  await sendAnswer(request, response, answer)
-  return answer.status
 }

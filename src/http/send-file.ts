@@ -1,0 +1,154 @@
+import { statSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { invalidArgType, invalidArgValue } from '../kernel/index.js'
+import { type Answer, fileOf } from './answer.js'
+import { errorOf, httpError } from './http-error.js'
+import { type FileOptions, siteOptionsOf } from './middleware-options.js'
+import { type NodeRequest, type NodeResponse, sendAnswer, siteRequest } from './node-answer.js'
+import { Site } from './site.js'
+import type { SiteOptions } from './site-options.js'
+
+/** How `sendFile()` finds and sends a file. */
+export interface SendFileOptions
+  extends Omit<FileOptions, 'index' | 'extensions' | 'cleanUrls' | 'fallback' | 'notFound' | 'listing'> {
+  /** The directory below which the path lies; it cannot be left. Without it the path must be absolute. */
+  root?: string
+  /** Headers that go with the file, and win over ours. */
+  headers?: Readonly<Record<string, string | readonly string[]>>
+}
+
+/** Told once the file has been sent, or why it was not. */
+export type SendFileCallback = (error?: Error & { status?: number; code?: string }) => void
+
+/** A site of `sendFile()`, and what its root was when it was opened. */
+interface Kept {
+  site: Site
+  identity: string
+  checked: number
+}
+
+/** By what they were made of, the least recently used first. */
+const sites = new Map<string, Kept>()
+const MAX_SITES = 32
+/** How long a root is taken for what it was, in milliseconds. */
+const TRUST_MS = 1000
+
+function identityOf(root: string): string {
+  const { dev, ino } = statSync(root)
+  return `${dev}:${ino}`
+}
+
+/** The site of a root. One that has been put in the place of another is seen after a second. */
+function siteFor(options: SiteOptions): Site {
+  const key = JSON.stringify(options)
+  const now = performance.now()
+  let kept = sites.get(key)
+  sites.delete(key)
+  if (kept !== undefined && now - kept.checked >= TRUST_MS) {
+    if (identityOf(options.root) === kept.identity) {
+      kept.checked = now
+    } else {
+      kept.site.close()
+      kept = undefined
+    }
+  }
+  kept ??= { site: new Site(options), identity: identityOf(options.root), checked: now }
+  sites.set(key, kept)
+  if (sites.size > MAX_SITES) {
+    const [[oldest, { site }]] = sites
+    sites.delete(oldest)
+    site.close()
+  }
+  return kept.site
+}
+
+const CLIMBS = /(?:^|[\\/])\.\.(?:[\\/]|$)/
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'])
+
+/** Looks the file up. @throws with a status, for what is no file that can be sent */
+async function find(response: NodeResponse, path: string, options: SendFileOptions): Promise<Answer> {
+  const { statusCode: status, req: request } = response
+  const { root, headers: _, ...rest } = options
+  if (typeof path !== 'string') throw invalidArgType('path', 'of type string', path)
+  if (root === undefined && !isAbsolute(path)) {
+    throw invalidArgValue('path', path, 'is relative, and there is no options.root')
+  }
+  if (CLIMBS.test(path)) throw httpError(403)
+  // A file that the program names itself may lie in any directory, behind any link.
+  const own = root === undefined ? ({ dotfiles: 'allow', symlinks: 'follow' } as const) : {}
+  const site = siteFor({ ...siteOptionsOf(resolve(root ?? '/'), { ...own, ...rest }), index: false })
+  const target = `/${path.split('/').filter(Boolean).map(encodeURIComponent).join('/')}`
+  const answer = await site.answer(siteRequest(request, target, status))
+  if (answer.status === 301 || (answer.status === 404 && (target === '/' || path.endsWith('/')))) {
+    throw httpError(404, 'EISDIR', 'It is a directory')
+  }
+  if (answer.status >= 400) throw errorOf(answer)
+  return answer
+}
+
+/** As `find()`, where even the root may be gone. */
+async function look(response: NodeResponse, path: string, options: SendFileOptions): Promise<Answer> {
+  try {
+    return await find(response, path, options)
+  } catch (error) {
+    if (!GONE.has((error as NodeJS.ErrnoException).code ?? '') || 'status' in (error as Error)) throw error
+    throw Object.assign(httpError(404), { cause: error })
+  }
+}
+
+async function send(response: NodeResponse, path: string, options: SendFileOptions): Promise<number> {
+  const request = response.req as NodeRequest
+  const answer = await look(response, path, options)
+  try {
+    if (response.headersSent) throw httpError(500, 'ERR_HTTP_HEADERS_SENT', 'The head has been sent already')
+    for (const [name, value] of Object.entries(options.headers ?? {})) response.setHeader(name, value)
+    await sendAnswer(request, response, answer)
+    return response.statusCode
+  } catch (error) {
+    if (!response.destroyed && !response.req.destroyed) throw error
+    throw Object.assign(new Error('Request aborted', { cause: error }), { code: 'ECONNABORTED' })
+  } finally {
+    fileOf(answer)?.release()
+  }
+}
+
+/**
+ * Answers a request of one of Node's servers with a file, as Express's `response.sendFile()` does: with its type and
+ * validators, conditions and ranges. A status that is set already stays in place of 200, and so do headers.
+ *
+ * ```ts
+ * createServer((request, response) => {
+ *   sendFile(response, 'report.pdf', { root: 'files' }, error => {
+ *     if (error !== undefined && !response.headersSent) response.writeHead(error.status ?? 500).end()
+ *   })
+ * })
+ * ```
+ *
+ * @param path of the file: absolute, or below `root`
+ * @returns the status that was sent. Rejects, before anything is sent, with an error that has a `status` (404; 403 for a
+ *   path that climbs; 412, 416); with `code: 'EISDIR'` for a directory; with `code: 'ECONNABORTED'` when the client has
+ *   gone meanwhile
+ */
+export function sendFile(response: NodeResponse, path: string, options?: SendFileOptions): Promise<number>
+export function sendFile(response: NodeResponse, path: string, callback: SendFileCallback): undefined
+export function sendFile(
+  response: NodeResponse,
+  path: string,
+  options: SendFileOptions | undefined,
+  callback: SendFileCallback | undefined,
+): undefined
+export function sendFile(
+  response: NodeResponse,
+  path: string,
+  options: SendFileOptions | SendFileCallback = {},
+  callback?: SendFileCallback,
+): Promise<number> | undefined {
+  const done = typeof options === 'function' ? options : callback
+  const sent = send(response, path, typeof options === 'function' ? {} : options)
+  if (done === undefined) return sent
+  sent.then(
+    () => done(),
+    error => done(error),
+  )
+  return undefined
+}
