@@ -1,7 +1,7 @@
 /** Builds the native binary and compiles the TypeScript; prints nothing when all is well. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bundle } from './bundle.js'
 import { withLock } from './lock.js'
@@ -28,6 +28,7 @@ export async function build({ sanitize = false } = {}) {
   return withLock(`${root} build`, async () => {
     const native = (await buildNative()) && (!sanitize || (await buildNative({ sanitize })))
     const types = compile()
+    copyPages()
     bundle()
     return native && types
   })
@@ -60,6 +61,21 @@ function prune({ source, output }) {
   return listFiles(join(root, source), '.ts').some(
     name => !name.endsWith('.d.ts') && !written.has(name.slice(0, -3)),
   )
+}
+
+/** What the pages that Sluice shows are made of lies beside the code that shows them, as it is. */
+const PAGE_PARTS = ['.css', '.mjs']
+
+/** Puts styles and scripts of pages where the compiled code looks for them. */
+function copyPages() {
+  const source = join(root, 'src')
+  for (const name of PAGE_PARTS.flatMap(ending => listFiles(source, ending))) {
+    const from = join(source, name)
+    const to = join(root, 'dist', name)
+    if (existsSync(to) && readFileSync(to).equals(readFileSync(from))) continue
+    mkdirSync(dirname(to), { recursive: true })
+    copyFileSync(from, to)
+  }
 }
 
 /**

@@ -25,9 +25,9 @@ const PACKAGES = [
   'fastify',
   'hono',
   '@hono/node-server',
-
   'serve-static',
   'mrmime',
+  'uplot',
 ]
 
 /**

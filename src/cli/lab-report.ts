@@ -1,44 +1,16 @@
-import { type Answer, GOALS, type LabReport, sizeText } from '../lab/index.js'
+import { type Answer, GOALS, type LabReport } from '../lab/index.js'
+import { disturbanceNotes, machineFacts } from './lab-facts.js'
 import { labLegend, labTable } from './lab-table.js'
-import { formatBytes, wrap } from './layout.js'
+import { wrap } from './layout.js'
 import type { Terminal } from './terminal.js'
 
 const LABEL = 10
-/** Of the CPU time, what others may have before it is worth a word. */
-const NOISY = 0.05
-
-const percent = (share: number) => `${Math.round(share * 100)} %`
-
-function labelled(label: string, text: string, columns: number): string {
-  return wrap(label.padEnd(LABEL), text.split(' '), columns)
-}
 
 /** What the numbers depend on. */
-function machine({ fingerprint, files }: LabReport, columns: number): string {
-  const { kernel, cpu, memory, storage, node } = fingerprint
-  const { device } = storage
-  const disk =
-    device === undefined
-      ? 'no block device that can be told'
-      : [
-          `${device.name}${device.model === undefined ? '' : ` (${device.model})`}`,
-          device.rotational ? 'rotational' : 'not rotational',
-          `scheduler ${device.scheduler ?? 'unknown'}`,
-          `queue of ${device.queueDepth ?? '?'}`,
-        ].join(', ')
-  const { read, write } = files
-  const parts = []
-  if (read.bytes > 0)
-    parts.push(`reads the first ${sizeText(read.bytes)} of ${read.path ?? 'a temporary file'}`)
-  if (write.bytes > 0) parts.push(`writes a temporary file of ${sizeText(write.bytes)} in ${write.folder}`)
-  const machineText = `${cpu.count} × ${cpu.model}${cpu.virtual ? ' (virtual)' : ''}, ${formatBytes(memory.bytes)} of memory`
-  return [
-    labelled('kernel', kernel.release, columns),
-    labelled('machine', machineText, columns),
-    labelled('storage', `${storage.fileSystem} on ${storage.mountPoint}; ${disk}`, columns),
-    labelled('node', `${node.version}, libuv ${node.uv}`, columns),
-    labelled('lab', parts.join('; '), columns),
-  ].join('\n')
+function machine(report: LabReport, columns: number): string {
+  return machineFacts(report)
+    .map(([name, text]) => wrap(name.padEnd(LABEL), text.split(' '), columns))
+    .join('\n')
 }
 
 function answer({ question, verdict, good, points }: Answer, terminal: Terminal): string {
@@ -69,16 +41,9 @@ export function labReportText(report: LabReport, terminal: Terminal): string {
       terminal,
     ),
   )
-  const { others, stolen } = report.disturbance
-  const busy = [
-    ...(others > NOISY
-      ? [`Other processes had ${percent(others)} of the CPU time meanwhile: expect noise.`]
-      : []),
-    ...(stolen > NOISY
-      ? [`The host took ${percent(stolen)} of the CPU time away meanwhile: expect noise.`]
-      : []),
-  ]
-  const notes = [...busy, ...report.notes].map(note => wrap('  - ', note.split(' '), columns))
+  const notes = [...disturbanceNotes(report), ...report.notes].map(note =>
+    wrap('  - ', note.split(' '), columns),
+  )
   return [
     machine(report, columns),
     '',

@@ -27,8 +27,8 @@ const NUMBER = 6
 const MIB = 2 ** 20
 const NS_PER_US = 1000
 
-/** Letters that stand under the headings. */
-const LETTERS: Record<string, [letter: string, meaning: string]> = {
+/** Letters that stand under the headings, by method. */
+export const METHOD_LETTERS: Record<string, [letter: string, meaning: string]> = {
   clock: ['C', 'the clock'],
   tracepoint: ['T', 'a tracepoint, which sees every one'],
   perf: ['P', 'a counter of perf'],
@@ -88,6 +88,9 @@ const COST: readonly Section[] = [
   { title: '', columns: [{ ...costing('hit', 'cacheHitRatio'), width: 4, text: percent }] },
 ]
 
+/** Every column with a number, as the tables have them. */
+export const LAB_SECTIONS: readonly Section[] = [...SPEED, ...COST]
+
 const widthOf = (columns: readonly Column[]) => columns.reduce((sum, { width }) => sum + width, 0)
 
 function headings(sections: readonly Section[]): [string, string] {
@@ -108,7 +111,7 @@ function methodLine(sections: readonly Section[], rows: readonly RowReport[]): s
     columns.map(({ method, width }) => {
       const used = new Set(results.map(method).filter(name => name !== undefined))
       return [...used]
-        .map(name => LETTERS[name]?.[0] ?? '?')
+        .map(name => METHOD_LETTERS[name]?.[0] ?? '?')
         .join('')
         .padStart(width)
     }),
@@ -143,10 +146,9 @@ function line(row: RowReport, sections: readonly Section[], columns: number): st
  */
 export function labTable(title: string, rows: readonly RowReport[], terminal: Terminal): string {
   const { columns } = terminal
-  const all = [...SPEED, ...COST]
-  const fits = HEAD + widthOf(all.flatMap(section => section.columns)) <= columns
+  const fits = HEAD + widthOf(LAB_SECTIONS.flatMap(section => section.columns)) <= columns
   const lines: string[] = []
-  for (const sections of fits ? [all] : [SPEED, COST]) {
+  for (const sections of fits ? [LAB_SECTIONS] : [SPEED, COST]) {
     const [titles, names] = headings(sections)
     const first = `${terminal.paint('bold', title)}${titles.slice(title.length)}`
     lines.push(
@@ -161,14 +163,15 @@ export function labTable(title: string, rows: readonly RowReport[], terminal: Te
   return lines.map(each => each.trimEnd()).join('\n')
 }
 
+/** What the columns mean. */
+export const COLUMNS_TEXT =
+  'size: bytes of an operation; deep: operations in flight; latency: from beginning an operation to knowing of its end; calls and switches: of the whole process; cp: copies by the kernel of each byte; hit: per cent of the bytes that the page cache had. Medians of the laps.'
+
 /** What the table's columns and letters mean. */
 export function labLegend(columns: number): string {
-  const letters = Object.values(LETTERS).map(([letter, meaning]) => `${letter} ${meaning}`)
+  const letters = Object.values(METHOD_LETTERS).map(([letter, meaning]) => `${letter} ${meaning}`)
   return [
-    [
-      'Columns:',
-      'size: bytes of an operation; deep: operations in flight; latency: from beginning an operation to knowing of its end; calls and switches: of the whole process; cp: copies by the kernel of each byte; hit: per cent of the bytes that the page cache had. Medians of the laps.',
-    ],
+    ['Columns:', COLUMNS_TEXT],
     ['Measured by:', `${letters.join('; ')}. "–": too few operations to tell, or not applicable.`],
   ]
     .map(([label = '', text = '']) => wrap(`${label.padEnd(13)}`, text.split(' '), columns))

@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, realpathSync, statSync, writeFileSyn
 import { dirname, resolve } from 'node:path'
 import { csv, type LabReport, runLab } from '../lab/index.js'
 import { defineCommand, UsageError } from './command.js'
+import { labPage } from './lab-page/page.js'
 import { ProgressBar } from './lab-progress.js'
 import { labReportText } from './lab-report.js'
 
@@ -81,6 +82,11 @@ export const labCommand = defineCommand({
       argument: 'FILE',
       description: 'write everything to FILE as JSON too; - for standard output, alone',
     },
+    html: {
+      type: 'string',
+      argument: 'FILE',
+      description: 'write a page with table and charts to FILE too; - for standard output, alone',
+    },
     csv: {
       type: 'string',
       argument: 'FILE',
@@ -92,6 +98,7 @@ export const labCommand = defineCommand({
   async run({ values, positionals }, terminal) {
     checkOutput('json', values.json, positionals[0])
     checkOutput('csv', values.csv, positionals[0])
+    checkOutput('html', values.html, positionals[0])
     const bar = new ProgressBar(terminal)
     const size = values.size === undefined ? undefined : bytesOf(values.size)
     const outcome = await interruptible<LabReport>(signal =>
@@ -113,6 +120,7 @@ export const labCommand = defineCommand({
     const results: [string | undefined, () => string][] = [
       [values.json, () => `${JSON.stringify(outcome, null, 2)}\n`],
       [values.csv, () => csv(outcome)],
+      [values.html, () => labPage(outcome)],
     ]
     for (const [path, text] of results) {
       if (path === STDOUT) terminal.write(text())

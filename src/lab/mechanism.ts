@@ -49,6 +49,8 @@ export interface Workload {
 export interface Mechanism {
   /** Such as `readSync`; 17 characters at most, as the table's first column has. */
   readonly name: string
+  /** Whether Node has it without Sluice: what the others are compared with. */
+  readonly node?: true
   /** One sentence on how it moves a byte. */
   readonly about: string
   /** How often the kernel copies a byte from memory to memory, by how it works. The device's own transfer is none. */

@@ -47,7 +47,16 @@ export function rowReport(id: string, sketch: Sketch | string): RowReport {
   const row = allRows().find(each => each.id === id)
   if (row === undefined) throw new Error(`There is no row ${id}`)
   const { name, goal, mechanism, size, depth } = row
-  const head = { id, name, mechanism: mechanism.name, about: mechanism.about, goal, size, depth }
+  const head = {
+    id,
+    name,
+    mechanism: mechanism.name,
+    about: mechanism.about,
+    node: mechanism.node === true,
+    goal,
+    size,
+    depth,
+  }
   if (typeof sketch === 'string') return { ...head, reason: sketch }
   return { ...head, result: resultOf(size, depth, mechanism.copies, sketch) }
 }

@@ -49,6 +49,8 @@ export interface RowReport {
   name: string
   mechanism: string
   about: string
+  /** Whether Node has it without Sluice. */
+  node: boolean
   goal: Goal
   /** Bytes of one operation, as measured: a small file makes it smaller than the name says. */
   size: number

@@ -163,7 +163,16 @@ function reportOf(
   laps?: Pick<Runner, 'counted' | 'timed'>,
 ): RowReport {
   const { id, name, goal, mechanism, depth } = row
-  const head = { id, name, mechanism: mechanism.name, about: mechanism.about, goal, size, depth }
+  const head = {
+    id,
+    name,
+    mechanism: mechanism.name,
+    about: mechanism.about,
+    node: mechanism.node === true,
+    goal,
+    size,
+    depth,
+  }
   if (laps === undefined || laps.counted.length === 0 || laps.timed.length === 0) {
     return { ...head, reason: reason ?? 'the time was up before it' }
   }

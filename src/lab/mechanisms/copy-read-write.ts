@@ -7,6 +7,7 @@ import { whole } from '../short-transfer.js'
 /** read(2) and write(2): every byte comes to the program and goes back. */
 export const copyReadWrite: Mechanism = {
   name: 'read, write',
+  node: true,
   about: 'every byte is fetched into the program and handed back: two system calls for each piece',
   copies: 2,
   copiesWhy: 'page cache to buffer, and buffer to page cache',

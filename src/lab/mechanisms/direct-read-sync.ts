@@ -9,6 +9,7 @@ import { MIB, PAGE } from '../sizes.js'
 /** O_DIRECT, one read at a time. */
 export const directReadSync: Mechanism = {
   name: 'direct readSync',
+  node: true,
   about: 'O_DIRECT: the device writes into the buffer itself; one at a time, so it idles in between',
   copies: 0,
   copiesWhy: 'the device’s DMA reaches the buffer',

@@ -9,6 +9,7 @@ import { MIB, PAGE } from '../sizes.js'
 /** O_DIRECT, one write at a time. */
 export const directWriteSync: Mechanism = {
   name: 'direct writeSync',
+  node: true,
   about: 'O_DIRECT: the device reads the buffer itself; one at a time, so it idles in between',
   copies: 0,
   copiesWhy: 'the device’s DMA reaches the buffer',

@@ -8,6 +8,7 @@ import { PAGE } from '../sizes.js'
 /** `fs.promises`: a write and a datasync for every block. */
 export const durablePromises: Mechanism = {
   name: 'promises, sync',
+  node: true,
   about: 'the same with promises: two trips through libuv’s threads for every block',
   copies: 1,
   copiesWhy: 'buffer to page cache; from there the device fetches it',

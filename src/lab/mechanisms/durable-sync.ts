@@ -8,6 +8,7 @@ import { PAGE } from '../sizes.js'
 /** A write and an fdatasync for every block. */
 export const durableSync: Mechanism = {
   name: 'write, fdatasync',
+  node: true,
   about:
     'every block is on the device before the next is written: two system calls, and a wait for the device',
   copies: 1,

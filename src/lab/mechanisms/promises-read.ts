@@ -8,6 +8,7 @@ import { KIB, PAGE } from '../sizes.js'
 /** `fs.promises`: a thread of libuv's pool makes the system call. */
 export const promisesRead: Mechanism = {
   name: 'fs.promises',
+  node: true,
   about: 'one of libuv’s 4 threads makes the pread(2) and wakes the event loop, which settles a promise',
   copies: 1,
   copiesWhy: 'page cache to buffer',

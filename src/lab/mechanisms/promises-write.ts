@@ -8,6 +8,7 @@ import { KIB, PAGE } from '../sizes.js'
 /** `fs.promises`, writing into the page cache. */
 export const promisesWrite: Mechanism = {
   name: 'fs.promises',
+  node: true,
   about: 'one of libuv’s 4 threads makes the pwrite(2) and wakes the event loop, which settles a promise',
   copies: 1,
   copiesWhy: 'buffer to page cache',

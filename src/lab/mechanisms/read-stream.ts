@@ -24,6 +24,7 @@ function readThrough({ path, window, size }: Setting, lap: Lap): Promise<void> {
 /** `fs.createReadStream`. */
 export const readStream: Mechanism = {
   name: 'createReadStream',
+  node: true,
   about: 'Node’s stream: one read at a time on libuv’s threads, a new buffer for every chunk',
   copies: 1,
   copiesWhy: 'page cache to buffer',

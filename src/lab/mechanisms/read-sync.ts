@@ -8,6 +8,7 @@ import { KIB, MIB, PAGE } from '../sizes.js'
 /** `fs.readSync`: one pread(2) an operation. */
 export const readSyncMechanism: Mechanism = {
   name: 'readSync',
+  node: true,
   about: 'one pread(2) for every block; the thread waits',
   copies: 1,
   copiesWhy: 'page cache to buffer',

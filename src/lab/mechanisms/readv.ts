@@ -11,6 +11,7 @@ const PARTS = 16
 /** `fs.readvSync`: one preadv(2) fills several buffers. */
 export const readvMechanism: Mechanism = {
   name: `readv ${PARTS} parts`,
+  node: true,
   about: `one preadv(2) fills ${PARTS} buffers; the thread waits`,
   copies: 1,
   copiesWhy: 'page cache to buffers',

@@ -20,6 +20,7 @@ async function writeThrough({ path, window, size }: Setting, lap: Lap, chunk: Ui
 /** `fs.createWriteStream`. */
 export const writeStream: Mechanism = {
   name: 'createWriteStream',
+  node: true,
   about: 'Node’s stream: one write at a time on libuv’s threads; write() says when to wait',
   copies: 1,
   copiesWhy: 'buffer to page cache',

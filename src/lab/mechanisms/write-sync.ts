@@ -8,6 +8,7 @@ import { KIB, MIB, PAGE } from '../sizes.js'
 /** `fs.writeSync`: one pwrite(2) an operation, into the page cache. */
 export const writeSyncMechanism: Mechanism = {
   name: 'writeSync',
+  node: true,
   about: 'one pwrite(2) for every block into the page cache; the device sees it later',
   copies: 1,
   copiesWhy: 'buffer to page cache',

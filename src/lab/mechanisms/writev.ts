@@ -11,6 +11,7 @@ const PARTS = 16
 /** `fs.writevSync`: one pwritev(2) takes several buffers. */
 export const writevMechanism: Mechanism = {
   name: `writev ${PARTS} parts`,
+  node: true,
   about: `one pwritev(2) takes ${PARTS} buffers to the page cache, with no need to join them first`,
   copies: 1,
   copiesWhy: 'buffers to page cache',
