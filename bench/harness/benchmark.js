@@ -38,7 +38,8 @@
  *
  * @typedef {{ operations: number, seconds: number, figures?: Record<string, number> }} Sample
  *
- * @typedef {object} Bar either the ratio `of`/`to`, or a figure of `of` that must be at `most` so much
+ * @typedef {object} Bar either the ratio `of`/`to` of the rates, or a figure of `of` that must be at `most` so much, or so
+ *   many times that of `to`
  * @property {string} of
  * @property {string} [to]
  * @property {number} [bar] the ratio that must be reached

@@ -38,7 +38,8 @@ function contestantLine(name, { rate, figures, skipped, failed }) {
 
 function verdictLine(verdict) {
   const { of, to, figure, value, passed, bar, aim, aimed, most, rounds } = verdict
-  const subject = figure === undefined ? `  → ${of} / ${to}` : `  → ${of}: ${figure}`
+  const contestants = to === undefined ? of : `${of} / ${to}`
+  const subject = figure === undefined ? `  → ${contestants}` : `  → ${contestants}: ${figure}`
   if (value === undefined) return `${subject}: not measured`
   if (figure !== undefined)
     return `${subject}: ${quantity(value)}, at most ${most}: ${passed ? 'pass' : 'MISS'}`

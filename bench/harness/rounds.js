@@ -99,7 +99,7 @@ function judge(bars, parameters, contestants) {
     const [of, to] = [contestants[bar.of], contestants[bar.to]]
     if (of?.failed !== undefined || to?.failed !== undefined) return bar
     if (bar.figure !== undefined) {
-      const value = of?.figures[bar.figure]?.median
+      const value = figureOf(bar, of, to)
       return { ...bar, value, passed: value === undefined ? undefined : value <= bar.most }
     }
     if (of?.rate === undefined || to?.rate === undefined) return bar
@@ -107,6 +107,14 @@ function judge(bars, parameters, contestants) {
     const paired = of.samples.map((sample, round) => rateOf(sample) / rateOf(to.samples[round]))
     return { ...bar, value, rounds: spread(paired), passed: value >= bar.bar, aimed: value >= bar.aim }
   })
+}
+
+/** A figure of one contestant, or how many times that of another it is; undefined where it was not measured. */
+function figureOf({ figure, to: peer }, of, to) {
+  const own = of?.figures?.[figure]?.median
+  if (peer === undefined || own === undefined) return own
+  const other = to?.figures?.[figure]?.median
+  return other === undefined ? undefined : own / other
 }
 
 function rateOf(sample) {

@@ -16,9 +16,15 @@ import type { Endpoint } from './endpoint.js'
 
 /** Bytes that one look ahead covers. */
 const WINDOW = 2 ** 23
-/** One page in so many bytes is tried: a read that is under way covers at least as much. */
-const STRIDE = 2 ** 18
-const MOST_PROBES = WINDOW / STRIDE + 1
+/**
+ * One page in so many bytes is tried, for a read that may be under way. Where window after window was there, nobody is
+ * reading it in, and trying fewer will do.
+ */
+const LEAST_STRIDE = 2 ** 18
+const MOST_STRIDE = 2 ** 21
+const MOST_PROBES = WINDOW / LEAST_STRIDE + 1
+/** A rest of a window that is not worth a call of its own. */
+const REST = 2 ** 20
 /** How long an answer is trusted. */
 const TRUST_MS = 100
 
@@ -60,8 +66,9 @@ function setWide(at: number, value: number): void {
 export class Residency {
   readonly #source: Endpoint
   #from = 0
-  #until = 0
+  #until = -1
   #trustedUntil = 0
+  #stride = LEAST_STRIDE
   #blind: boolean
   /** A page that is there need not be tried. */
   #sure = false
@@ -83,7 +90,7 @@ export class Residency {
 
   /** Forgets what it knew. */
   forget(): void {
-    this.#until = 0
+    this.#until = -1
   }
 
   /**
@@ -95,10 +102,16 @@ export class Residency {
    * @param wanted bytes that will be asked for in the end, from `position` on
    */
   warm(position: number, length: number, wanted = length): number {
-    if (position >= this.#from && position < this.#until) return Math.min(length, this.#until - position)
+    const known = position >= this.#from ? this.#until - position : 0
+    if (known >= Math.min(length, REST)) return Math.min(length, known)
     if (this.#blind) return 0
     const bytes = Math.min(WINDOW, Math.max(length, wanted))
-    if (!this.#look(position, bytes)) return 0
+    const adjacent = known > 0 || position === this.#until
+    this.#stride = adjacent ? Math.min(2 * this.#stride, MOST_STRIDE) : LEAST_STRIDE
+    if (!this.#look(position, bytes)) {
+      this.#stride = LEAST_STRIDE
+      return Math.min(length, Math.max(0, known))
+    }
     this.#from = position
     this.#until = position + bytes
     this.#trustedUntil = performance.now() + TRUST_MS
@@ -128,7 +141,7 @@ export class Residency {
   #tryPages(start: number, end: number): boolean {
     const { fd } = this.#source
     let count = 0
-    for (let probe = start; probe < end; probe += STRIDE) this.#probe(count++, fd, probe)
+    for (let probe = start; probe < end; probe += this.#stride) this.#probe(count++, fd, probe)
     this.#probe(count++, fd, end - 1)
     runJobs(jobs, count)
     for (let job = 0; job < count; job++) {

@@ -1,8 +1,8 @@
 import { Fifo } from '../engine/index.js'
 import { SluiceError } from '../kernel/index.js'
 
-/** What all transfers of a thread may move before its event loop goes round: half a millisecond or so. */
-const TURN_BYTES = 2 ** 22
+/** What all transfers of a thread may move before its event loop goes round: a millisecond or so. */
+const TURN_BYTES = 2 ** 23
 /** No transfer is given less at once, so that calls stay worth their price. */
 const LEAST_BYTES = 2 ** 17
 const MAX_WAITING = 2 ** 20

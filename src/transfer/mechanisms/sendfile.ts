@@ -1,6 +1,7 @@
 import { offload } from '../../engine/index.js'
 import { errnoOf } from '../../kernel/index.js'
 import { moveCold } from '../cold-run.js'
+import { Cork } from '../cork.js'
 import { setOffset } from '../endpoint.js'
 import type { Job } from '../job.js'
 import { failed, type Mechanism, rejected } from '../mechanism.js'
@@ -25,16 +26,27 @@ export const sendfile: Mechanism = {
 }
 
 async function send(job: Job): Promise<void> {
-  while (!job.done) {
-    const granted = await job.grant(Number.POSITIVE_INFINITY)
-    const warm = job.residency.warm(job.position, granted, job.remaining)
-    if (warm === 0) await moveCold(job)
-    else await sendWarm(job, warm)
+  const cork = new Cork(job.sink)
+  try {
+    while (!job.done) {
+      const granted = await job.grant(Number.POSITIVE_INFINITY)
+      const warm = job.residency.warm(job.position, granted, job.remaining)
+      if (warm > 0) {
+        await sendWarm(job, warm, cork)
+      } else {
+        // Nobody knows how long the device will take.
+        cork.pull()
+        await moveCold(job)
+      }
+    }
+  } finally {
+    cork.pull()
   }
 }
 
 /** Bytes that are in the page cache: the call copies nothing and waits for nothing. */
-async function sendWarm(job: Job, length: number): Promise<void> {
+async function sendWarm(job: Job, length: number, cork: Cork): Promise<void> {
+  if (length < job.remaining) cork.put()
   setOffset(offsetWords, job.position)
   const result = job.burst('sendfile', job.sink.fd, job.source.fd, offsetWords, length)
   if (result === 0) job.ended = true
