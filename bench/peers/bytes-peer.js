@@ -54,7 +54,11 @@ async function start() {
       return started([node, peer('bytes-relay.js'), String(await source())])
     case 'haproxy': {
       const from = await source()
-      return configured('haproxy', to => haproxyConfig(from, to), path => ['haproxy', '-db', '-f', path])
+      return configured(
+        'haproxy',
+        to => haproxyConfig(from, to),
+        path => ['haproxy', '-db', '-f', path],
+      )
     }
     default:
       throw new Error(`there is no ${sender}`)
