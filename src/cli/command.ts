@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { nearest } from './near-miss.js'
 import type { Terminal } from './terminal.js'
 
 /** An option of a verb. */
@@ -82,10 +83,13 @@ function helpOf<O extends Options>({
 
 function parse<O extends Options>(args: string[], options: O): Arguments<O> {
   try {
-    return parseArgs({ args, options, allowPositionals: true })
+    return parseArgs({ args, options, allowPositionals: true, allowNegative: true })
   } catch (cause) {
     // Node's explain themselves: "Unknown option '--x'. …"
-    throw new UsageError((cause as Error).message.split('. ')[0] ?? '', { cause })
+    const message = (cause as Error).message.split('. ')[0] ?? ''
+    const unknown = /^Unknown option '--(?:no-)?(.*)'/.exec(message)?.[1]
+    const near = unknown === undefined ? '' : nearest(unknown, Object.keys(options))
+    throw new UsageError(near ? `${message}. Did you mean '--${near}'?` : message, { cause })
   }
 }
 

@@ -1,122 +1,137 @@
 import { readFile } from 'node:fs/promises'
 import type { ServeOptions } from '../http/index.js'
+import { inheritedSockets } from '../net/index.js'
 import { UsageError } from './command.js'
+import { suggestion } from './near-miss.js'
+import {
+  fits,
+  flagOf,
+  isRecord,
+  SERVE_OPTIONS,
+  type ServeOption,
+  variableOf,
+  wanted,
+} from './serve-options.js'
 
-/** What kind of value an option takes. */
-type Kind = 'string' | 'number' | 'boolean' | 'strings' | 'headers'
-
-/** Every option that a flag, the environment or the configuration file may give, by its name in `serve()`. */
-const OPTIONS: Readonly<Record<string, Kind>> = {
-  root: 'string',
-  port: 'number',
-  host: 'string',
-  path: 'string',
-  fd: 'number',
-  reusePort: 'boolean',
-  index: 'strings',
-  listing: 'boolean',
-  cleanUrls: 'boolean',
-  fallback: 'string',
-  notFound: 'string',
-  symlinks: 'string',
-  dotfiles: 'boolean',
-  sidecars: 'boolean',
-  cacheControl: 'string',
-  immutable: 'strings',
-  headers: 'headers',
-  cors: 'string',
-  cacheEntries: 'number',
-  cacheMs: 'number',
-  maxConnections: 'number',
-  maxConnectionsPerAddress: 'number',
-  maxBody: 'number',
-  maxRequests: 'number',
-  headTimeout: 'number',
-  bodyTimeout: 'number',
-  idleTimeout: 'number',
-  minRate: 'number',
-  accessLog: 'string',
-  accessLogFormat: 'string',
-}
-
+const NAMES: readonly string[] = Object.keys(SERVE_OPTIONS)
+const GROUPS = new Set(NAMES.filter(name => name.includes('.')).map(name => name.slice(0, name.indexOf('.'))))
 const PREFIX = 'SLUICE_SERVE_'
-/** The first descriptor that systemd passes. @see sd_listen_fds(3) */
-const LISTEN_FDS_START = 3
 
-const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
-const upper = (name: string) => PREFIX + name.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()
+/** Options by their names, those of an object with a dot. */
+type Found = Record<string, unknown>
 
-const WANTED: Record<Kind, string> = {
-  string: 'a string',
-  number: 'a whole number',
-  boolean: 'true or false',
-  strings: 'an array of strings',
-  headers: 'an object of objects of strings',
-}
+const optionOf = (name: string): ServeOption | undefined =>
+  Object.hasOwn(SERVE_OPTIONS, name) ? SERVE_OPTIONS[name as keyof typeof SERVE_OPTIONS] : undefined
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function fits(value: unknown, kind: Kind): boolean {
-  switch (kind) {
-    case 'number':
-      return Number.isInteger(value)
-    case 'strings':
-      return Array.isArray(value) && value.every(item => typeof item === 'string')
-    case 'headers':
-      return isRecord(value) && Object.values(value).every(isRecord)
-    default:
-      return typeof value === kind
-  }
+function refuse(where: string, option: ServeOption, value: unknown): UsageError {
+  return new UsageError(`${where} is to be ${wanted(option)}, not ${JSON.stringify(value)}`)
 }
 
 /** A value that came as text: a flag's or a variable's. */
-function fromText(text: unknown, kind: Kind, name: string): unknown {
-  if (typeof text !== 'string') return text
-  if (kind === 'number') {
-    if (!/^\d+$/.test(text)) throw new UsageError(`${name} is to be ${WANTED.number}, not '${text}'`)
-    return Number(text)
+function fromText(text: unknown, option: ServeOption, where: string): unknown {
+  let value: unknown = text
+  if (typeof text === 'string') {
+    if (option.also?.includes(text === 'false' ? false : text)) value = text === 'false' ? false : text
+    else if (option.kind === 'integer' && /^\d+$/.test(text)) value = Number(text)
+    else if (option.kind === 'boolean' && /^(?:true|false)$/.test(text)) value = text === 'true'
+    else if (option.kind === 'strings') value = text.split(',')
   }
-  if (kind === 'boolean') {
-    if (text !== 'true' && text !== 'false')
-      throw new UsageError(`${name} is to be ${WANTED.boolean}, not '${text}'`)
-    return text === 'true'
-  }
-  return kind === 'strings' ? text.split(',') : text
+  if (!fits(value, option)) throw refuse(where, option, text)
+  return value
 }
 
-function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown> {
-  const found: Record<string, unknown> = {}
-  for (const [name, kind] of Object.entries(OPTIONS)) {
-    const text = environment[upper(name)]
-    if (text !== undefined && kind !== 'headers') found[name] = fromText(text, kind, upper(name))
+function fromFlags(flags: Readonly<Record<string, unknown>>): Found {
+  const found: Found = {}
+  for (const name of NAMES) {
+    const flag = flagOf(name)
+    if (flags[flag] === undefined) continue
+    found[name] = fromText(flags[flag], optionOf(name) as ServeOption, `--${flag}`)
   }
   return found
 }
 
-async function fromFile(file: string): Promise<Record<string, unknown>> {
-  let config: unknown
+function fromEnvironment(environment: NodeJS.ProcessEnv): Found {
+  const found: Found = {}
+  const byVariable = new Map(NAMES.map(name => [variableOf(name), name]))
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith(PREFIX)) continue
+    const name = byVariable.get(variable)
+    if (name === undefined) {
+      const near = suggestion(variable, byVariable.keys())
+      throw new UsageError(`${variable} in the environment is no option.${near}`)
+    }
+    const option = optionOf(name) as ServeOption
+    if (option.kind === 'headers') throw new UsageError(`${variable}: '${name}' can only stand in a file`)
+    found[name] = fromText(text, option, variable)
+  }
+  return found
+}
+
+/** Where in a text JSON.parse() stopped, as an editor counts. */
+function place(text: string, message: string): string {
+  const position = /at position (\d+)/.exec(message)?.[1]
+  const before = text.slice(0, position === undefined ? text.length : Number(position)).split('\n')
+  return `${before.length}:${(before.at(-1) as string).length + 1}`
+}
+
+async function parseFile(file: string): Promise<unknown> {
+  let text: string
   try {
-    config = JSON.parse(await readFile(file, 'utf8'))
+    text = await readFile(file, 'utf8')
   } catch (cause) {
     throw new UsageError(`${file} cannot be read: ${(cause as Error).message}`, { cause })
   }
-  if (!isRecord(config)) throw new UsageError(`${file} is to hold a JSON object`)
-  for (const [name, value] of Object.entries(config)) {
-    if (name === '$schema') continue
-    const kind = OPTIONS[name]
-    if (kind === undefined) throw new UsageError(`${file}: there is no option '${name}'`)
-    if (!fits(value, kind)) throw new UsageError(`${file}: '${name}' is to be ${WANTED[kind]}`)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new UsageError(`${file}:${place(text, message)} is no JSON: ${message}`, { cause })
   }
-  const { $schema: _, ...options } = config
-  return options
 }
 
-/** @see sd_listen_fds(3) */
-function inherited(environment: NodeJS.ProcessEnv): { fd?: number } {
-  if (Number(environment.LISTEN_PID) !== process.pid || !(Number(environment.LISTEN_FDS) >= 1)) return {}
-  return { fd: LISTEN_FDS_START }
+function collect(file: string, config: Record<string, unknown>, prefix: string, found: Found): void {
+  for (const [key, value] of Object.entries(config)) {
+    const name = prefix + key
+    if (GROUPS.has(name)) {
+      if (!isRecord(value))
+        throw new UsageError(`${file}: '${name}' is to be an object, not ${JSON.stringify(value)}`)
+      collect(file, value, `${name}.`, found)
+      continue
+    }
+    const option = optionOf(name)
+    if (option === undefined) {
+      throw new UsageError(`${file}: there is no option '${name}'.${suggestion(name, [...NAMES, ...GROUPS])}`)
+    }
+    if (!fits(value, option)) throw refuse(`${file}: '${name}'`, option, value)
+    found[name] = value
+  }
+}
+
+async function fromFile(file: string): Promise<Found> {
+  const config = await parseFile(file)
+  if (!isRecord(config)) throw new UsageError(`${file} is to hold a JSON object`)
+  const { $schema: _, ...options } = config
+  const found: Found = {}
+  collect(file, options, '', found)
+  return found
+}
+
+/** `tls.cert` as `cert` of an object `tls`. */
+function nested(found: Found): ServeOptions {
+  const options: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(found)) {
+    const [group, part] = name.split('.')
+    if (part === undefined) options[name] = value
+    else options[group] = { ...(options[group] as object | undefined), [part]: value }
+  }
+  return options as unknown as ServeOptions
+}
+
+/** Options that make sense only together, or not at all together. */
+function checkTogether(found: Found): void {
+  const { 'tls.cert': cert, 'tls.key': key } = found
+  if (cert === undefined && key !== undefined) throw new UsageError('--tls-key needs --tls-cert')
+  if (cert !== undefined && key === undefined) throw new UsageError('--tls-cert needs --tls-key')
 }
 
 /**
@@ -131,19 +146,18 @@ export async function readServeConfig(
   file: string | undefined,
   environment: NodeJS.ProcessEnv,
 ): Promise<ServeOptions> {
-  const given: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(flags)) {
-    const kind = OPTIONS[camel(name)]
-    if (kind !== undefined && value !== undefined) given[camel(name)] = fromText(value, kind, `--${name}`)
-  }
+  const given = fromFlags(flags)
   const config = file === undefined ? {} : await fromFile(file)
-  const options = {
+  const [inherited] = inheritedSockets(environment)
+  const found = {
     root: '.',
     host: '127.0.0.1',
-    ...inherited(environment),
+    ...(inherited === undefined ? {} : { fd: inherited.fd }),
     ...config,
     ...fromEnvironment(environment),
     ...given,
+    ...(root === undefined ? {} : { root }),
   }
-  return root === undefined ? options : { ...options, root }
+  checkTogether(found)
+  return nested(found)
 }

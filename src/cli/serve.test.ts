@@ -6,7 +6,6 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { readServeConfig } from './serve-config.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
 let folder: string
@@ -17,47 +16,6 @@ before(() => {
 })
 
 after(() => fs.rmSync(folder, { recursive: true }))
-
-test('flags win over the environment, and that over the file', async () => {
-  const config = path.join(folder, 'config.json')
-  fs.writeFileSync(config, JSON.stringify({ port: 1, host: 'a', cors: '*', immutable: ['*.js'] }))
-  const environment = { SLUICE_SERVE_PORT: '2', SLUICE_SERVE_HOST: 'b', SLUICE_SERVE_CLEAN_URLS: 'true' }
-  const options = await readServeConfig({ port: '3', listing: true }, 'www', config, environment)
-  assert.deepEqual(options, {
-    root: 'www',
-    port: 3,
-    host: 'b',
-    cors: '*',
-    immutable: ['*.js'],
-    cleanUrls: true,
-    listing: true,
-  })
-})
-
-test('what an option cannot be is said with its name', async () => {
-  const refuse = (flags: object, environment: object, content?: string) => {
-    const file = content === undefined ? undefined : path.join(folder, 'bad.json')
-    if (file !== undefined) fs.writeFileSync(file, content as string)
-    return readServeConfig(
-      flags as Record<string, unknown>,
-      undefined,
-      file,
-      environment as NodeJS.ProcessEnv,
-    )
-  }
-  await assert.rejects(refuse({ port: 'x' }, {}), { name: 'UsageError', message: /--port/ })
-  await assert.rejects(refuse({}, { SLUICE_SERVE_PORT: '-1' }), {
-    name: 'UsageError',
-    message: /SLUICE_SERVE_PORT/,
-  })
-  await assert.rejects(refuse({}, {}, '{"port":"1"}'), {
-    name: 'UsageError',
-    message: /'port' is to be a whole number/,
-  })
-  await assert.rejects(refuse({}, {}, '{"prot":1}'), { name: 'UsageError', message: /no option 'prot'/ })
-  await assert.rejects(refuse({}, {}, '[]'), { name: 'UsageError' })
-  await assert.rejects(refuse({}, {}, '{'), { name: 'UsageError' })
-})
 
 test('it serves until it is told to end, and then says what it did', { timeout: 30_000 }, async () => {
   const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--json', folder])

@@ -1,65 +1,57 @@
 import { isIPv6 } from 'node:net'
-import { type ServeOptions, serve } from '../http/index.js'
-import { defineCommand } from './command.js'
+import { type FileServer, type ServeOptions, serve } from '../http/index.js'
+import { type CommandOption, defineCommand } from './command.js'
 import { formatBytes, formatCount } from './layout.js'
 import { readServeConfig } from './serve-config.js'
+import { flagOf, SERVE_OPTIONS } from './serve-options.js'
+import { serveSchema } from './serve-schema.js'
 import type { Terminal } from './terminal.js'
+
+/** A flag for every option that one line of text can hold. */
+const FLAGS: Record<string, CommandOption> = {}
+for (const [name, { kind, argument, short, description }] of Object.entries(SERVE_OPTIONS)) {
+  if (kind === 'headers') continue
+  FLAGS[flagOf(name)] = {
+    type: kind === 'boolean' ? 'boolean' : 'string',
+    description,
+    ...(kind === 'strings' ? { multiple: true } : {}),
+    ...(argument === undefined ? {} : { argument }),
+    ...(short === undefined ? {} : { short }),
+  }
+}
 
 /** `sluice serve [DIR]`: a static file server. */
 export const serveCommand = defineCommand({
   name: 'serve',
-  summary: 'serve a folder over HTTP/1.1',
+  summary: 'serve a folder over HTTP',
   operands: '[DIR]',
   count: [0, 1],
   options: {
-    port: {
-      type: 'string',
-      short: 'p',
-      argument: 'N',
-      description: 'port; 8080 by default, 0 for one that is free',
-    },
-    host: { type: 'string', argument: 'ADDRESS', description: 'address to listen on; 127.0.0.1 by default' },
-    path: { type: 'string', argument: 'SOCKET', description: 'listen on a Unix socket instead' },
-    listing: { type: 'boolean', description: 'list folders that have no index' },
-    'clean-urls': { type: 'boolean', description: 'serve about.html for /about' },
-    fallback: {
-      type: 'string',
-      argument: 'FILE',
-      description: 'served for what is not there, to clients that take HTML',
-    },
-    'not-found': { type: 'string', argument: 'FILE', description: 'served with 404 for what is not there' },
-    symlinks: { type: 'string', argument: 'POLICY', description: 'beneath (default), deny or follow' },
-    dotfiles: { type: 'boolean', description: 'serve names that begin with a dot' },
-    cors: { type: 'string', argument: 'ORIGIN', description: 'Access-Control-Allow-Origin: * or one origin' },
-    'cache-control': { type: 'string', argument: 'VALUE', description: 'Cache-Control of files' },
-    immutable: {
-      type: 'string',
-      multiple: true,
-      argument: 'GLOB',
-      description: 'files whose names hold a hash; repeatable',
-    },
-    'access-log': { type: 'string', argument: 'FILE', description: 'note every request' },
-    'access-log-format': {
-      type: 'string',
-      argument: 'NAME',
-      description: 'combined (default), common or json',
-    },
+    ...FLAGS,
     config: {
       type: 'string',
       short: 'c',
       argument: 'FILE',
       description: 'read options from a JSON file; flags win over it',
     },
+    'print-schema': { type: 'boolean', description: 'print the JSON schema of that file' },
     json: { type: 'boolean', description: 'print the address and the closing statistics as JSON' },
   },
-  details: `Environment: SLUICE_SERVE_PORT, SLUICE_SERVE_HOST, … stand for the flags of those names, and give way to them.
+  details: `A switch is turned off by --no-: --no-sidecars. Environment: SLUICE_SERVE_PORT, SLUICE_SERVE_HOST, … stand for the flags
+of those names, and give way to them. SIGHUP reads the certificate again and opens the access log anew.
 A socket that systemd passes (LISTEN_FDS) is used in place of an address. SIGTERM and SIGINT end it once the
 responses under way are finished; a second one ends it at once. docs/guide/serve.md has the rest.`,
   async run({ values, positionals }, terminal) {
-    const { json = false, config, ...flags } = values
+    const { json = false, config, 'print-schema': printSchema, ...flags } = values
+    if (printSchema) {
+      terminal.write(`${JSON.stringify(serveSchema(), null, 2)}\n`)
+      return 0
+    }
     const options = await readServeConfig(flags, positionals[0], config, process.env)
     const server = await serve(options)
     announce(server.address(), options, json, terminal)
+    // Without anything to read again a terminal that goes away ends the command, as any other.
+    if (options.tls !== undefined || options.accessLog !== undefined) onHangup(server, terminal)
     await untilSignalled(
       () => server.close(),
       () => process.exit(1),
@@ -72,20 +64,33 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
   },
 })
 
+function onHangup(server: FileServer, terminal: Terminal): void {
+  process.on('SIGHUP', () => {
+    try {
+      server.reload()
+      terminal.note('certificate and log are opened anew\n')
+    } catch (error) {
+      terminal.note(`${(error as Error).message}; what was there before stays\n`)
+    }
+  })
+}
+
 function announce(address: unknown, options: ServeOptions, json: boolean, terminal: Terminal): void {
   if (json) {
     terminal.write(`${JSON.stringify({ root: options.root, ...(address as object) })}\n`)
     return
   }
-  terminal.note(`${options.root} is served at ${terminal.paint('bold', url(address))}\n`)
+  terminal.note(
+    `${options.root} is served at ${terminal.paint('bold', url(address, options.tls === undefined ? 'http' : 'https'))}\n`,
+  )
 }
 
-function url(address: unknown): string {
+function url(address: unknown, scheme: string): string {
   const where = address as { address?: string; port?: number; path?: string }
   if (where.address === undefined) return `unix:${where.path}`
   const any = where.address === '::' || where.address === '0.0.0.0'
   const host = any ? 'localhost' : isIPv6(where.address) ? `[${where.address}]` : where.address
-  return `http://${host}:${where.port}/`
+  return `${scheme}://${host}:${where.port}/`
 }
 
 /** @param first what a signal begins; @param second what one does that comes before that has ended */

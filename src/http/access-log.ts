@@ -10,7 +10,8 @@ export interface AccessRecord {
   time: number
   method: string
   target: string
-  minor: number
+  /** Of HTTP: `1.1`. */
+  version: string
   status: number
   /** Bytes of the body that were sent. */
   bytes: number
@@ -46,7 +47,7 @@ function quoted(text: string | undefined): string {
 export function accessLine(record: AccessRecord, format: AccessLogFormat): string {
   if (format === 'json')
     return `${JSON.stringify({ ...record, time: new Date(record.time).toISOString() })}\n`
-  const request = quoted(`${record.method} ${record.target} HTTP/1.${record.minor}`)
+  const request = quoted(`${record.method} ${record.target} HTTP/${record.version}`)
   const line = `${record.address} - - [${commonTime(record.time)}] ${request} ${record.status} ${record.bytes}`
   return format === 'common' ? `${line}\n` : `${line} ${quoted(record.referer)} ${quoted(record.userAgent)}\n`
 }
@@ -58,18 +59,32 @@ export function accessLine(record: AccessRecord, format: AccessLogFormat): strin
 export class AccessLog {
   /** Lines left out so far. */
   dropped = 0
+  readonly #path: string
   readonly #format: AccessLogFormat
-  readonly #stream: WriteStream
+  #stream: WriteStream
   #unreported = 0
   #failed: Error | undefined
 
   /** @param path of the file, to which it appends */
   constructor(path: string, format: AccessLogFormat) {
+    this.#path = path
     this.#format = format
-    this.#stream = createWriteStream(path, { flags: 'a' })
-    this.#stream.on('error', error => {
-      this.#failed = error
+    this.#stream = this.#open()
+  }
+
+  #open(): WriteStream {
+    const stream = createWriteStream(this.#path, { flags: 'a' })
+    stream.on('error', error => {
+      if (stream === this.#stream) this.#failed = error
     })
+    return stream
+  }
+
+  /** Goes on in a file of this name that is made anew where the old one was moved away; what waits goes to the old one. */
+  reopen(): void {
+    this.#stream.end()
+    this.#failed = undefined
+    this.#stream = this.#open()
   }
 
   /** Why nothing is written any more, if so: a full disk, say. */

@@ -8,6 +8,7 @@ import { RequestHead } from './request-head.js'
 import { isHost } from './request-path.js'
 import type { Resource } from './resource.js'
 import { currentDate, responseHead } from './response-head.js'
+import type { Phase, ServedConnection } from './served-connection.js'
 import type { ServerSettings } from './server-options.js'
 import type { ServerStats } from './server-stats.js'
 import type { Site, SiteRequest } from './site.js'
@@ -30,9 +31,6 @@ const PARTICULAR =
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
 
-/** What a connection waits for, each with a time limit of its own. */
-export type Phase = 'idle' | 'head' | 'body' | 'send'
-
 /** What is to be done next on a connection: receive, answer the request at hand, wait for the client, or end. */
 const STEP = { RECEIVE: 0, ANSWER: 1, WAIT: 2, REFUSE: 3 } as const
 
@@ -47,14 +45,14 @@ export type Note = (head: RequestHead, status: number, bytes: number, started: n
  * One connection of the file server: reads requests, answers them in order, and says when it waits for the client and
  * since when, so that whoever watches the clock need look at nothing else.
  */
-export class HttpConnection {
+export class HttpConnection implements ServedConnection {
   readonly connection: Connection
   /** What it waits for. */
   phase: Phase = 'idle'
   /** Grows with every step of the connection, so that whoever watches the clock sees when one takes long. */
   beat = 0
   /** No further request is taken once the one under way is answered. */
-  closing = false
+  #closing = false
   readonly #site: Site
   readonly #settings: ServerSettings
   readonly #stats: ServerStats
@@ -87,9 +85,15 @@ export class HttpConnection {
     this.beat++
   }
 
+  /** Takes no further request: it ends once the one under way is answered. */
+  finish(): void {
+    this.#closing = true
+    if (this.phase === 'idle') void this.connection.close()
+  }
+
   /** Serves requests until the client ends, an error makes it impossible to go on, or the server closes. */
   async run(): Promise<void> {
-    while (!this.closing) {
+    while (!this.#closing) {
       const step = this.#advance()
       if (step === STEP.RECEIVE) {
         if (!(await this.#fill())) break
@@ -179,7 +183,7 @@ export class HttpConnection {
   /** What the request at hand asks for, if that is open and asked for as a whole, over a connection that stays. */
   #hot(): Resource | undefined {
     const head = this.#head
-    if (!head.keepAlive || head.minor === 0 || this.#left <= 0 || this.closing) return undefined
+    if (!head.keepAlive || head.minor === 0 || this.#left <= 0 || this.#closing) return undefined
     const resource = this.#site.hot(head.target)
     if (resource === undefined || !this.#hasHost(head)) return undefined
     return resource.encodings.length > 0 && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
@@ -244,7 +248,7 @@ export class HttpConnection {
     const started = performance.now()
     const answer = this.#hasHost(head) ? await this.#site.answer(requestOf(head)) : plainAnswer(400)
     const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
-    let keep = keepAlive && !this.closing && !isFatal(answer.status, head.contentLength)
+    let keep = keepAlive && !this.#closing && !isFatal(answer.status, head.contentLength)
     try {
       if (keep && head.contentLength !== 0) keep = await this.#dropBody()
       if (!this.connection.isOpen) return false

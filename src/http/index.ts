@@ -1,4 +1,5 @@
 export type { AccessLogFormat } from './access-log.js'
+export type { TlsOptions } from './certificates.js'
 export type { HttpError } from './http-error.js'
 export type { FileOptions } from './middleware-options.js'
 export type { NodeRequest, NodeResponse } from './node-answer.js'

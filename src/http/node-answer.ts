@@ -51,46 +51,53 @@ const CONTENT_FIELDS = [
 /**
  * Answers by one of Node's servers. Headers that are set already stay as they are, and so does a status in place of 200.
  *
- * @returns once the response is handed over; rejects when the client has gone or the file got shorter
+ * @returns bytes of the body, once the response is handed over; rejects when the client has gone or the file got shorter
  */
 export async function sendAnswer(
   request: NodeRequest,
   response: NodeResponse,
   answer: Answer,
-): Promise<void> {
+): Promise<number> {
   if (answer.status !== 200) response.statusCode = answer.status
   if (answer.status === 304) for (const name of CONTENT_FIELDS) response.removeHeader(name)
   for (const [name, value] of answer.fields) if (!response.hasHeader(name)) response.setHeader(name, value)
   const { body } = answer
-  if (request.method === 'HEAD' || body.kind === 'none') response.end()
-  else if (body.kind === 'bytes') response.end(body.bytes)
-  else if (body.kind === 'file') {
-    await sendDescriptor(response, body.file.fd, { offset: body.start, length: body.length })
-  } else {
-    await sendParts(response, body)
+  if (request.method === 'HEAD' || body.kind === 'none') {
+    response.end()
+    return 0
   }
+  if (body.kind === 'bytes') {
+    response.end(body.bytes)
+    return body.bytes.length
+  }
+  if (body.kind === 'parts') return sendParts(response, body)
+  const { start, length } = body
+  return (await sendDescriptor(response, body.file.fd, { offset: start, length })).bytes
 }
 
 /** Part by part; on plain HTTP/1.1 the kernel moves each one's bytes behind its head. */
 async function sendParts(
   response: NodeResponse,
   body: Extract<Answer['body'], { kind: 'parts' }>,
-): Promise<void> {
+): Promise<number> {
   const sink = 'stream' in response ? response.stream : response
   if ('stream' in response && !response.headersSent) response.writeHead(response.statusCode)
+  let bytes = body.closing.length
   try {
     for (const { head, range } of body.parts) {
       await write(sink, head)
       const length = range.end - range.start + 1
+      bytes += head.length + length
       await transfer(body.file.fd, sink, { offset: range.start, length })
     }
   } catch (error) {
-    // The client was told of more bytes than will come, and must be able to tell.
-    sink.destroy()
+    // The client was told of more bytes than will come, and must be able to tell: a stream by its error.
+    sink.destroy('stream' in response ? (error as Error) : undefined)
     throw error
   }
   await write(sink, body.closing)
   response.end()
+  return bytes
 }
 
 function write(sink: Writable, bytes: Uint8Array): Promise<void> {

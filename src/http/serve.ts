@@ -1,25 +1,15 @@
 import { SluiceError, type SocketAddress } from '../kernel/index.js'
 import { type Connection, type Listener, listen } from '../net/index.js'
 import { AccessLog } from './access-log.js'
+import { Certificates } from './certificates.js'
+import { ConnectionWatch } from './connection-watch.js'
 import { HEADER } from './header-name.js'
 import { HttpConnection, type Note } from './http-connection.js'
+import { SecureFront } from './secure-front.js'
+import { addressOf, type ServedConnection } from './served-connection.js'
 import { type ServeOptions, type ServerSettings, serverSettings } from './server-options.js'
 import { ServerStats } from './server-stats.js'
 import { Site } from './site.js'
-
-/** How often the connections' time limits are looked at, in milliseconds: a limit is kept to twice as much. */
-const SWEEP_MS = 500
-/** How far a connection was when the time limits were last looked at. */
-interface Watched {
-  beat: number
-  /** When it was first seen there, in milliseconds of `performance.now()`. */
-  since: number
-  /** Bytes that had been sent by then. */
-  sent: number
-}
-
-/** Over how long a client's rate is measured, in milliseconds. */
-const RATE_MS = 10_000
 
 /**
  * A static file server on this thread's engine: HTTP/1.1, strict, with zero-copy for what is large and one send for what
@@ -34,19 +24,57 @@ export class FileServer implements AsyncDisposable {
   readonly stats = new ServerStats()
   readonly #settings: ServerSettings
   readonly #log: AccessLog | undefined
-  readonly #open = new Map<HttpConnection, Watched>()
+  readonly #watch: ConnectionWatch
+  readonly #certificates: Certificates | undefined
+  readonly #front: SecureFront | undefined
   readonly #byAddress = new Map<string, number>()
   #listener: Listener | undefined
-  #sweeper: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   /** For users there is `serve()`. */
   constructor(options: ServeOptions) {
     this.#settings = serverSettings(options)
+    this.#certificates = options.tls === undefined ? undefined : new Certificates(options.tls)
     this.site = new Site(options)
     if (options.accessLog !== undefined) {
       this.#log = new AccessLog(options.accessLog, options.accessLogFormat ?? 'combined')
     }
+    this.#watch = new ConnectionWatch(this.#settings, () => this.stats.timeouts++)
+    if (this.#certificates !== undefined) this.#front = this.#secureFront(this.#certificates)
+  }
+
+  #secureFront(certificates: Certificates): SecureFront {
+    certificates.watch(() => this.#certificateChanged())
+    const { site, stats } = this
+    const onError = (error: Error) => process.emitWarning(error)
+    return new SecureFront(certificates, { site, stats, settings: this.#settings, log: this.#log, onError })
+  }
+
+  /** Whoever renews a certificate may have written one of two files so far: what does not fit yet is told and not taken. */
+  #certificateChanged(): void {
+    try {
+      this.#renew()
+    } catch (error) {
+      process.emitWarning(error as Error)
+    }
+  }
+
+  /**
+   * Reads the certificate and its key again, for connections from now on, and opens the access log anew, which may have
+   * been moved away.
+   *
+   * @throws the system error of a file that cannot be read; `ERR_SLUICE_CERTIFICATE`. What was there before stays.
+   */
+  reload(): void {
+    this.#log?.reopen()
+    this.#renew()
+  }
+
+  #renew(): void {
+    if (this.#certificates === undefined) return
+    this.#certificates.reload()
+    this.#front?.renew(this.#certificates)
+    this.stats.reloads++
   }
 
   /** Begins to listen. @throws as `listen()` does */
@@ -63,10 +91,9 @@ export class FileServer implements AsyncDisposable {
     try {
       this.#listener = await listen({ ...where, ...limits, ...share }, connection => this.#serve(connection))
     } catch (error) {
-      this.site.close()
+      this.#release()
       throw error
     }
-    this.#sweeper = setInterval(() => this.#sweep(performance.now()), SWEEP_MS).unref()
     return this
   }
 
@@ -82,21 +109,15 @@ export class FileServer implements AsyncDisposable {
 
   /** Connections open now. */
   get connections(): number {
-    return this.#open.size
+    return this.#watch.size
   }
 
   async #serve(connection: Connection): Promise<void> {
     const address = this.#admit(connection)
     if (address === false) return
-    const served = new HttpConnection(
-      connection,
-      this.site,
-      this.#settings,
-      this.stats,
-      this.#noteFor(connection),
-    )
-    served.closing = this.#closing !== undefined
-    this.#open.set(served, { beat: 0, since: performance.now(), sent: 0 })
+    const served = this.#serving(connection)
+    this.#watch.add(served)
+    if (this.#closing !== undefined) served.finish()
     try {
       await served.run()
     } catch (error) {
@@ -104,9 +125,14 @@ export class FileServer implements AsyncDisposable {
       if (!isOrdinary(error)) throw error
       connection.destroy()
     } finally {
-      this.#open.delete(served)
+      this.#watch.delete(served)
       this.#leave(address)
     }
+  }
+
+  #serving(connection: Connection): ServedConnection {
+    if (this.#front !== undefined) return this.#front.accept(connection)
+    return new HttpConnection(connection, this.site, this.#settings, this.stats, this.#noteFor(connection))
   }
 
   /** @returns the address that is counted, if connections are; false for one too many of it */
@@ -134,50 +160,20 @@ export class FileServer implements AsyncDisposable {
   #noteFor(connection: Connection): Note | undefined {
     const log = this.#log
     if (log === undefined) return undefined
-    const remote = connection.remoteAddress
-    const address = remote !== undefined && 'address' in remote ? remote.address : '-'
+    const address = addressOf(connection)
     return (head, status, bytes, started) =>
       log.write({
         address,
         time: Date.now(),
         method: head.method,
         target: head.target,
-        minor: head.minor,
+        version: `1.${head.minor}`,
         status,
         bytes,
         milliseconds: performance.now() - started,
         referer: head.get(HEADER.REFERER),
         userAgent: head.get(HEADER.USER_AGENT),
       })
-  }
-
-  #sweep(now: number): void {
-    const { headTimeout, bodyTimeout, idleTimeout } = this.#settings
-    for (const [served, watched] of this.#open) {
-      if (served.beat !== watched.beat) {
-        watched.beat = served.beat
-        watched.since = now
-        watched.sent = served.connection.bytesWritten
-        continue
-      }
-      const waited = now - watched.since
-      const late =
-        served.phase === 'send'
-          ? this.#isSlow(served.connection, watched, now)
-          : waited > { idle: idleTimeout, head: headTimeout, body: bodyTimeout }[served.phase]
-      if (!late) continue
-      this.stats.timeouts++
-      void served.connection.reset()
-    }
-  }
-
-  #isSlow({ bytesWritten }: Connection, watched: Watched, now: number): boolean {
-    const elapsed = now - watched.since
-    if (elapsed < RATE_MS) return false
-    const slow = bytesWritten - watched.sent < (this.#settings.minRate * elapsed) / 1000
-    watched.since = now
-    watched.sent = bytesWritten
-    return slow
   }
 
   /**
@@ -191,14 +187,16 @@ export class FileServer implements AsyncDisposable {
   }
 
   async #close(timeout: number): Promise<void> {
-    for (const served of this.#open.keys()) {
-      served.closing = true
-      if (served.phase === 'idle') void served.connection.close()
-    }
+    this.#watch.finish()
     await this.#listener?.close({ timeout })
-    clearInterval(this.#sweeper)
-    this.site.close()
+    this.#release()
     await this.#log?.close()
+  }
+
+  #release(): void {
+    this.#watch.stop()
+    this.#certificates?.unwatch()
+    this.site.close()
   }
 
   /** As `close()`. */

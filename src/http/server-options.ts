@@ -1,5 +1,6 @@
 import { checkInteger, invalidArgValue } from '../kernel/index.js'
 import type { AccessLogFormat } from './access-log.js'
+import type { TlsOptions } from './certificates.js'
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from './request-head.js'
 import type { SiteOptions } from './site-options.js'
 
@@ -14,6 +15,8 @@ export interface ServeOptions extends SiteOptions {
   /** A listening descriptor instead, such as systemd passes. */
   fd?: number
   reusePort?: boolean
+  /** Serves over TLS, with HTTP/2 for clients that offer it. */
+  tls?: TlsOptions
   /** Connections open at once; further ones wait. 16,384 by default. */
   maxConnections?: number
   /** Connections of one address; further ones are closed at once. No limit by default. */
@@ -30,8 +33,12 @@ export interface ServeOptions extends SiteOptions {
   bodyTimeout?: number
   /** Milliseconds that a connection may be idle between requests; 65,000 by default. */
   idleTimeout?: number
-  /** Bytes a second that a client must take, on average of 10 seconds, or its connection is dropped; 128 by default. */
+  /** Milliseconds that a client may take nothing of a response; 30,000 by default. */
+  sendTimeout?: number
+  /** Bytes a second that a client must take on average of `rateWindow`, or its connection is dropped; 128 by default. */
   minRate?: number
+  /** Milliseconds over which a client's rate is measured; 10,000 by default. */
+  rateWindow?: number
   /** A file to which every request is noted. */
   accessLog?: string
   accessLogFormat?: AccessLogFormat
@@ -45,7 +52,9 @@ export interface ServerSettings {
   headTimeout: number
   bodyTimeout: number
   idleTimeout: number
+  sendTimeout: number
   minRate: number
+  rateWindow: number
   maxConnections: number
   maxConnectionsPerAddress: number
 }
@@ -60,7 +69,9 @@ export function serverSettings(options: ServeOptions): ServerSettings {
     headTimeout: options.headTimeout ?? 10_000,
     bodyTimeout: options.bodyTimeout ?? 30_000,
     idleTimeout: options.idleTimeout ?? 65_000,
+    sendTimeout: options.sendTimeout ?? 30_000,
     minRate: options.minRate ?? 128,
+    rateWindow: options.rateWindow ?? 10_000,
     maxConnections: options.maxConnections ?? 16_384,
     maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 0,
   }

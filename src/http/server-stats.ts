@@ -7,6 +7,8 @@ export class ServerStats {
   readonly mechanisms = new Map<string, number>()
   /** Connections that were dropped because their client kept them waiting. */
   timeouts = 0
+  /** Times that the certificate was renewed. */
+  reloads = 0
   readonly #statuses = new Float64Array(600)
 
   /** Responses by status. */

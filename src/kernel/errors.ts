@@ -5,6 +5,7 @@ import { getSystemErrorMap, inspect } from 'node:util'
 export const SLUICE_ERRORS = {
   ERR_SLUICE_ALIGNMENT: 'an offset, a length or an address is not aligned as Direct I/O needs it',
   ERR_SLUICE_BUSY: 'somebody else is using it in the same way just now',
+  ERR_SLUICE_CERTIFICATE: 'a certificate or its key cannot be used, or they do not belong together',
   ERR_SLUICE_CLOSED: 'the ring, engine, file, mapping or connection has been closed',
   ERR_SLUICE_COMPLETION_LOST:
     'the kernel had no memory to keep a completion: the ring cannot be trusted any more',

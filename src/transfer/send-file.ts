@@ -71,7 +71,7 @@ export async function sendFile(
     if (via === undefined && small) return await atOnce(response, source, offset, length, signal)
     return await moved(response, source, { offset, length, signal, via })
   } catch (error) {
-    abandon(response)
+    abandon(response, error as Error)
     throw error
   } finally {
     source.backing.release?.(undefined)
@@ -168,10 +168,11 @@ async function moved(
 }
 
 /** The client was told of more bytes than will come, and must be able to tell. */
-function abandon(response: ServerResponse | Http2ServerResponse): void {
+function abandon(response: ServerResponse | Http2ServerResponse, error: Error): void {
   if (!response.headersSent || response.writableEnded) return
   if (response instanceof ServerResponse) response.destroy()
-  else response.stream.destroy()
+  // Without an error the stream would end as if all were well.
+  else response.stream.destroy(error)
 }
 
 function tooShort(bytes: number, length: number): SluiceError {

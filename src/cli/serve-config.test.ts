@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { nearest } from './near-miss.js'
+import { readServeConfig } from './serve-config.js'
+import { flagOf, SERVE_OPTIONS, variableOf } from './serve-options.js'
+import { serveSchema } from './serve-schema.js'
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-config-'))
+const file = path.join(folder, 'sluice.json')
+after(() => fs.rmSync(folder, { recursive: true }))
+
+function read(sources: {
+  flags?: object
+  environment?: object
+  file?: string
+  root?: string
+}): Promise<object> {
+  if (sources.file !== undefined) fs.writeFileSync(file, sources.file)
+  return readServeConfig({ ...sources.flags }, sources.root, sources.file === undefined ? undefined : file, {
+    ...sources.environment,
+  })
+}
+
+test('flags win over the environment, and that over the file', async () => {
+  const options = await read({
+    file: JSON.stringify({ port: 1, host: 'a', cors: '*', immutable: ['*.js'], tls: { cert: 'c' } }),
+    environment: {
+      SLUICE_SERVE_PORT: '2',
+      SLUICE_SERVE_HOST: 'b',
+      SLUICE_SERVE_CLEAN_URLS: 'true',
+      SLUICE_SERVE_TLS_KEY: 'k',
+    },
+    flags: { port: '3', 'cache-control': 'false', listing: true, sidecars: false, 'head-limits-line': '100' },
+    root: 'www',
+  })
+  assert.deepEqual(options, {
+    root: 'www',
+    port: 3,
+    host: 'b',
+    cors: '*',
+    immutable: ['*.js'],
+    cleanUrls: true,
+    listing: true,
+    cacheControl: false,
+    sidecars: false,
+    tls: { cert: 'c', key: 'k' },
+    headLimits: { line: 100 },
+  })
+})
+
+test('what is wrong in a file is told by file, key, what was found and what is expected', async () => {
+  const refused: [content: string, message: RegExp][] = [
+    ['{"port":"1"}', /sluice\.json: 'port' is to be a whole number from 0 to 65535, not "1"/],
+    ['{"port":65536}', /'port' is to be a whole number from 0 to 65535, not 65536/],
+    ['{"cacheMs":1.5}', /'cacheMs' is to be a whole number .*, not 1\.5/],
+    ['{"prot":1}', /sluice\.json: there is no option 'prot'\. Did you mean 'port'\?/],
+    ['{"cleanURLs":true}', /no option 'cleanURLs'\. Did you mean 'cleanUrls'\?/],
+    ['{"tls":{"certt":"x"}}', /no option 'tls\.certt'\. Did you mean 'tls\.cert'\?/],
+    ['{"tls":"x"}', /'tls' is to be an object, not "x"/],
+    ['{"quite-another-thing":1}', /no option 'quite-another-thing'\.$/],
+    ['{"symlinks":"some"}', /'symlinks' is to be one of beneath, deny, follow, not "some"/],
+    ['{"immutable":"*.js"}', /'immutable' is to be an array of strings, not "\*\.js"/],
+    ['{"index":true}', /'index' is to be an array of strings, or false, not true/],
+    ['{"headers":{"*":{"A":1}}}', /'headers' is to be an object of objects of strings/],
+    ['[]', /sluice\.json is to hold a JSON object/],
+    ['{\n  "port": 1,\n  oops\n}', /sluice\.json:3:3 is no JSON/],
+    ['{\n"port": 1', /sluice\.json:2:\d+ is no JSON/],
+    ['{"__proto__":1}', /no option '__proto__'/],
+  ]
+  for (const [content, message] of refused)
+    await assert.rejects(read({ file: content }), { name: 'UsageError', message })
+  const absent = readServeConfig({}, undefined, path.join(folder, 'absent.json'), {})
+  await assert.rejects(absent, { name: 'UsageError', message: /absent\.json cannot be read: ENOENT/ })
+})
+
+test('what is wrong with a flag or a variable is told by its name', async () => {
+  const usage = (message: RegExp) => ({ name: 'UsageError', message })
+  await assert.rejects(read({ flags: { port: 'x' } }), usage(/--port is to be a whole number .*, not "x"/))
+  await assert.rejects(
+    read({ environment: { SLUICE_SERVE_PORT: '-1' } }),
+    usage(/^SLUICE_SERVE_PORT is to be/),
+  )
+  await assert.rejects(
+    read({ environment: { SLUICE_SERVE_HOTS: 'x' } }),
+    usage(/SLUICE_SERVE_HOTS .*no option\. Did you mean 'SLUICE_SERVE_HOST'\?/),
+  )
+  await assert.rejects(
+    read({ environment: { SLUICE_SERVE_HEADERS: '{}' } }),
+    usage(/can only stand in a file/),
+  )
+  await assert.rejects(
+    read({ environment: { SLUICE_SERVE_LISTING: 'yes' } }),
+    usage(/true or false, not "yes"/),
+  )
+  await assert.rejects(read({ flags: { 'tls-cert': 'c' } }), usage(/--tls-cert needs --tls-key/))
+  await assert.rejects(read({ flags: { 'tls-key': 'k' } }), usage(/--tls-key needs --tls-cert/))
+})
+
+test('a socket that was passed is used in place of an address', async () => {
+  const environment = { LISTEN_PID: String(process.pid), LISTEN_FDS: '1' }
+  assert.deepEqual(await read({ environment }), { root: '.', host: '127.0.0.1', fd: 3 })
+  assert.deepEqual(await read({ environment: { ...environment, LISTEN_PID: '1' } }), {
+    root: '.',
+    host: '127.0.0.1',
+  })
+})
+
+test('a name is near to another by few letters put in, left out, replaced or swapped', () => {
+  const names = ['port', 'host', 'maxConnections', 'maxConnectionsPerAddress']
+  assert.equal(nearest('prot', names), 'port')
+  assert.equal(nearest('hots', names), 'host')
+  assert.equal(nearest('max-connections', names), 'maxConnections')
+  assert.equal(nearest('xyz', names), undefined)
+})
+
+test('the schema that is published is that of the options, and the guide names each of them', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const published = JSON.parse(fs.readFileSync(path.join(root, 'schema/serve.json'), 'utf8'))
+  assert.deepEqual(published, JSON.parse(JSON.stringify(serveSchema())), 'see sluice serve --print-schema')
+  const guide = fs.readFileSync(path.join(root, 'docs/guide/serve.md'), 'utf8')
+  const unnamed = Object.keys(SERVE_OPTIONS).filter(name => !guide.includes(name.split('.')[0]))
+  assert.deepEqual(unnamed, [])
+})
+
+test('no two options have the same flag or variable', () => {
+  const names = Object.keys(SERVE_OPTIONS)
+  assert.equal(new Set(names.map(flagOf)).size, names.length)
+  assert.equal(new Set(names.map(variableOf)).size, names.length)
+})
