@@ -29,7 +29,7 @@ export function chooseEncoding(
   const others = weights.get('*')
   let best: Encoding | 'identity' = 'identity'
   // Not named, the plain file is acceptable but never preferred to a coding that was asked for.
-  let bestWeight = weights.get('identity') ?? 0
+  let bestWeight = weights.get('identity') ?? others ?? 0
   for (const encoding of ENCODINGS) {
     if (!available.includes(encoding)) continue
     const weight = weights.get(encoding) ?? others ?? 0

@@ -5,13 +5,14 @@ import { type Answer, fileOf, plainAnswer } from './answer.js'
 import { ChunkedBody } from './chunked-body.js'
 import { HEADER } from './header-name.js'
 import { RequestHead } from './request-head.js'
+import { isCurrent, isFatal, requestOf } from './request-meaning.js'
 import { isHost } from './request-path.js'
 import type { Resource } from './resource.js'
 import { currentDate, responseHead } from './response-head.js'
 import type { Phase, ServedConnection } from './served-connection.js'
 import type { ServerSettings } from './server-options.js'
 import type { ServerStats } from './server-stats.js'
-import type { Site, SiteRequest } from './site.js'
+import type { Site } from './site.js'
 import type { StaticFile } from './static-file.js'
 
 /** Files up to this size are kept in memory and go out with their head in one send; above, lending their pages is less work. */
@@ -28,6 +29,7 @@ const PARTICULAR =
   (1 << HEADER.CONTENT_LENGTH) |
   (1 << HEADER.TRANSFER_ENCODING)
 
+const SECURE = /^https:/i
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
 
@@ -246,12 +248,19 @@ export class HttpConnection implements ServedConnection {
   async #serveFully(keepAlive: boolean): Promise<boolean> {
     const head = this.#head
     const started = performance.now()
-    const answer = this.#hasHost(head) ? await this.#site.answer(requestOf(head)) : plainAnswer(400)
-    const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
-    let keep = keepAlive && !this.#closing && !isFatal(answer.status, head.contentLength)
+    const found = await this.#find(head)
+    let answer = found
+    let keep = keepAlive && !this.#closing && !isFatal(answer.status, head)
     try {
-      if (keep && head.contentLength !== 0) keep = await this.#dropBody()
+      if (head.contentLength !== 0 && !this.#closing && !isFatal(answer.status, head)) {
+        const refusal = await this.#dropBody()
+        if (refusal !== 0) {
+          answer = plainAnswer(refusal)
+          keep = false
+        }
+      }
       if (!this.connection.isOpen) return false
+      const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
       this.#enter('send')
       await this.#keepReady(answer, head)
       const before = this.connection.bytesWritten
@@ -261,8 +270,16 @@ export class HttpConnection implements ServedConnection {
       this.#note?.(head, answer.status, bytes, started)
       return keep
     } finally {
-      fileOf(answer)?.release()
+      fileOf(found)?.release()
     }
+  }
+
+  /** The site's answer, where the request is one for this server at all. */
+  #find(head: RequestHead): Answer | Promise<Answer> {
+    if (!this.#hasHost(head)) return plainAnswer(400)
+    // RFC 9110, 7.4: what is asked for over TLS is not served without.
+    if (SECURE.test(head.target)) return plainAnswer(421)
+    return this.#site.answer(requestOf(head))
   }
 
   /** Keeps a resource at hand for the next time, and a small one's whole response. */
@@ -331,63 +348,33 @@ export class HttpConnection implements ServedConnection {
     }
   }
 
-  /** Reads a request's body to nowhere. @returns whether the connection can go on behind it */
-  async #dropBody(): Promise<boolean> {
+  /** Reads a request's body to nowhere. @returns 0, or the status of the refusal behind which the connection ends */
+  async #dropBody(): Promise<number> {
     const head = this.#head
     const limit = this.#settings.maxBody
-    if (head.contentLength > limit) return false
+    if (head.contentLength > limit) return 413
     this.#enter('body')
     if (head.expectsContinue) await this.connection.write(CONTINUE)
     if (head.contentLength > 0) return this.#dropBytes(head.contentLength)
     const body = new ChunkedBody()
     while (true) {
       const at = body.read(this.#bytes, this.#at, this.#end)
-      if (at < 0 || body.length > limit) return false
+      if (at < 0) return 400
+      if (body.length > limit) return 413
       this.#at = at
-      if (body.ended) return true
-      if (!(await this.#fill())) return false
+      if (body.ended) return 0
+      if (!(await this.#fill())) return 400
     }
   }
 
-  async #dropBytes(length: number): Promise<boolean> {
+  async #dropBytes(length: number): Promise<number> {
     let left = length
     while (true) {
       const step = Math.min(left, this.#end - this.#at)
       this.#at += step
       left -= step
-      if (left === 0) return true
-      if (!(await this.#fill())) return false
+      if (left === 0) return 0
+      if (!(await this.#fill())) return 400
     }
-  }
-}
-
-/** Whether a request asks for a resource only if it is not what the client has, and it is: by the validators as we gave them. */
-function isCurrent(head: RequestHead, particular: number, resource: Resource): boolean {
-  if (head.method !== 'GET' && head.method !== 'HEAD') return false
-  if (particular === 1 << HEADER.IF_MODIFIED_SINCE) {
-    return head.get(HEADER.IF_MODIFIED_SINCE) === resource.plain.lastModified
-  }
-  // RFC 9110, 13.1.3: where there is an If-None-Match, the date does not count.
-  if ((particular & ~(1 << HEADER.IF_MODIFIED_SINCE)) !== 1 << HEADER.IF_NONE_MATCH) return false
-  return head.get(HEADER.IF_NONE_MATCH) === resource.plain.etag
-}
-
-/** After a request that makes no sense, or whose body is not wanted, what follows is not to be trusted or not to be read. */
-function isFatal(status: number, contentLength: number): boolean {
-  return status === 400 || (status > 400 && contentLength !== 0)
-}
-
-function requestOf(head: RequestHead): SiteRequest {
-  return {
-    method: head.method,
-    target: head.target,
-    acceptEncoding: head.get(HEADER.ACCEPT_ENCODING),
-    accept: head.get(HEADER.ACCEPT),
-    range: head.get(HEADER.RANGE),
-    ifRange: head.get(HEADER.IF_RANGE),
-    ifMatch: head.get(HEADER.IF_MATCH),
-    ifNoneMatch: head.get(HEADER.IF_NONE_MATCH),
-    ifModifiedSince: head.get(HEADER.IF_MODIFIED_SINCE),
-    ifUnmodifiedSince: head.get(HEADER.IF_UNMODIFIED_SINCE),
   }
 }

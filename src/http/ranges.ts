@@ -38,6 +38,8 @@ function parseRange(spec: string, size: number): ByteRange | undefined {
   const match = /^(\d*)-(\d*)$/.exec(spec)
   if (match === null || spec === '-') return undefined
   const [, first, last] = match
+  // A suffix of nothing can be satisfied, but no Content-Range can say so: it is left out of account.
+  if (first === '' && size === 0 && Number(last) > 0) return undefined
   if (first === '') return { start: Math.max(0, size - Number(last)), end: size - 1 }
   const start = Number(first)
   if (last !== '' && Number(last) < start) return undefined

@@ -78,7 +78,7 @@ const BAD: [name: string, text: string, status: number][] = [
   [
     'RFC 9112 6.1: a coding that only looks like chunked',
     `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: xchunked\r\n\r\n`,
-    501,
+    400,
   ],
   ['RFC 9110 10.1.1: another expectation', `GET / HTTP/1.1\r\n${HOST}Expect: tea\r\n\r\n`, 417],
   ['RFC 9112 3: a line too long', `GET /${'a'.repeat(9000)} HTTP/1.1\r\n${HOST}\r\n`, 414],

@@ -22,6 +22,10 @@ const COLON = 58
 
 const FRAMING = (1 << HEADER.HOST) | (1 << HEADER.CONTENT_LENGTH) | (1 << HEADER.TRANSFER_ENCODING)
 
+/** Fields that are lists, and may come in several lines. */
+const LISTS =
+  (1 << HEADER.IF_MATCH) | (1 << HEADER.IF_NONE_MATCH) | (1 << HEADER.ACCEPT) | (1 << HEADER.ACCEPT_ENCODING)
+
 const VERSION_LENGTH = 8
 const VERSION = new TextEncoder().encode('HTTP/1.')
 
@@ -53,6 +57,8 @@ export class RequestHead {
   readonly #limits: HeadLimits
   /** Start and end of each known field's value, where `seen` says that it is there. */
   readonly #known = new Int32Array(HEADER_COUNT * 2)
+  /** Values of lists that came in several lines. */
+  #lists: Map<HeaderId, string> | undefined
   #bytes: Buffer = Buffer.alloc(0)
   /** Empty lines before the head, in bytes, and what of the head has been searched for its end. */
   #skipped = 0
@@ -128,6 +134,7 @@ export class RequestHead {
     this.#close = false
     this.contentLength = 0
     this.expectsContinue = false
+    this.#lists = undefined
     const lineEnd = this.#bytes.indexOf(CR, begin)
     const status = this.#readLine(begin, lineEnd)
     if (status !== 0) return status
@@ -205,21 +212,38 @@ export class RequestHead {
         return this.#keepLength(start, end)
       case HEADER.TRANSFER_ENCODING:
         if (repeated) return 400
-        if (lower(this.#bytes, start, end) !== 'chunked') return 501
         this.#chunked = true
-        break
+        this.#place(id, start, end)
+        return codingStatus(lower(this.#bytes, start, end))
       case HEADER.CONNECTION:
         this.#keepConnection(start, end)
         break
       case HEADER.EXPECT:
-        if (lower(this.#bytes, start, end) !== '100-continue') return 417
-        this.expectsContinue = true
-        break
+        return this.#keepExpectation(lower(this.#bytes, start, end))
       default:
-        // Only the first of what a client sends twice counts, but for validators and ranges that would be a guess.
-        if (repeated && id >= HEADER.RANGE && id <= HEADER.IF_UNMODIFIED_SINCE) return 400
+        // Else only the first of what a client sends twice counts, but for dates and ranges that would be a guess.
+        if (repeated) return this.#repeat(id, start, end)
     }
     if (!repeated) this.#place(id, start, end)
+    return 0
+  }
+
+  /** RFC 9110, 5.3: several lines of a field that is a list are one list. */
+  #repeat(id: HeaderId, start: number, end: number): number {
+    if ((LISTS & (1 << id)) !== 0) {
+      this.#lists ??= new Map()
+      this.#lists.set(id, `${this.get(id)}, ${this.#bytes.toString('latin1', start, end)}`)
+      return 0
+    }
+    return id >= HEADER.RANGE && id <= HEADER.IF_UNMODIFIED_SINCE ? 400 : 0
+  }
+
+  #keepExpectation(expectations: string): number {
+    for (const expectation of expectations.split(',')) {
+      const name = expectation.trim()
+      if (name === '100-continue') this.expectsContinue = true
+      else if (name !== '') return 417
+    }
     return 0
   }
 
@@ -274,8 +298,18 @@ export class RequestHead {
   /** A field's value, without the white space around it; undefined where it is absent. Bytes above 127 are Latin-1. */
   get(id: HeaderId): string | undefined {
     if (!this.has(id)) return undefined
+    const list = this.#lists?.get(id)
+    if (list !== undefined) return list
     return this.#bytes.toString('latin1', this.#known[id * 2], this.#known[id * 2 + 1])
   }
+}
+
+/** RFC 9112, 6.1 and 6.3: what does not end in chunks, or has chunks in chunks, has no end that can be relied on. */
+function codingStatus(codings: string): number {
+  if (codings === 'chunked') return 0
+  const names = codings.split(',').map(name => name.trim())
+  const known = names.at(-1) === 'chunked' && names.indexOf('chunked') === names.length - 1
+  return known && names.every(name => name !== '') ? 501 : 400
 }
 
 function hasTab(bytes: Buffer, from: number, to: number): boolean {

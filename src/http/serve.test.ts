@@ -80,7 +80,7 @@ test('what two readers could read differently is refused, and the connection clo
       ['GET /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 0\t\r\n\r\n', 400],
       ['GET / HTTP/2.0\r\nHost: x\r\n\r\n', 505],
       ['POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
-      ['POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n', 501],
+      ['POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n', 501],
       [`GET /${'a'.repeat(10_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 414],
       [`GET / HTTP/1.1\r\nHost: x\r\nA: ${'b'.repeat(20_000)}\r\n\r\n`, 431],
     ]

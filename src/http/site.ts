@@ -23,6 +23,7 @@ export interface SiteRequest extends Conditions {
 }
 
 const ALLOW = 'GET, HEAD, OPTIONS'
+const KNOWN_METHODS = new Set(['POST', 'PUT', 'DELETE', 'CONNECT', 'TRACE', 'PATCH'])
 const EACCES = -errnoOf('EACCES')
 const EPERM = -errnoOf('EPERM')
 const BUSY = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'].map(name => -errnoOf(name)))
@@ -61,10 +62,14 @@ export class Site {
    */
   answer(request: SiteRequest): Answer | Promise<Answer> {
     const { method } = request
-    if (method === 'OPTIONS') return bareAnswer(204, [['Allow', ALLOW]])
-    if (method !== 'GET' && method !== 'HEAD') return plainAnswer(405, [['Allow', ALLOW]])
+    if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') {
+      // RFC 9110, 9.1: a method that nobody knows is told apart from one that is not for files.
+      return KNOWN_METHODS.has(method) ? plainAnswer(405, [['Allow', ALLOW]]) : plainAnswer(501)
+    }
+    if (method === 'OPTIONS' && request.target === '*') return bareAnswer(204, [['Allow', ALLOW]])
     const path = parseTarget(request.target)
     if (path === undefined) return plainAnswer(400)
+    if (method === 'OPTIONS') return bareAnswer(204, [['Allow', ALLOW]])
     if (this.#isHidden(path.segments)) {
       return this.settings.dotfiles === 'deny' ? plainAnswer(403) : this.#nowhere(request)
     }
@@ -219,10 +224,11 @@ export class Site {
       if (page instanceof Resource) {
         // Another client may ask for the same and not take HTML: nothing to be kept at hand for this target.
         const { resource: _, ...answer } = this.#answerBy(request, page)
-        return answer
+        return varyByAccept(answer)
       }
     }
-    if (notFound === undefined) return plainAnswer(404)
+    if (notFound === undefined)
+      return fallback === undefined ? plainAnswer(404) : varyByAccept(plainAnswer(404))
     const page = await this.#load(notFound)
     if (!(page instanceof Resource)) return plainAnswer(404)
     const answer = this.#whole(page, page.plain, undefined, 404)
@@ -291,6 +297,13 @@ export class Site {
     this.#targets.clear()
     this.#root.close()
   }
+}
+
+/** For what one client gets and another one does not, by what it accepts. */
+function varyByAccept(answer: Answer): Answer {
+  const others = answer.fields.filter(([name]) => name !== 'Vary')
+  const vary = answer.fields.find(([name]) => name === 'Vary')?.[1]
+  return { ...answer, fields: [...others, ['Vary', vary === undefined ? 'Accept' : `${vary}, Accept`]] }
 }
 
 /** A segment as it may stand in a path: what `encodeURIComponent` encodes beyond need is left as it is. */
