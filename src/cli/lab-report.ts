@@ -21,9 +21,7 @@ function answer({ question, verdict, good, points }: Answer, terminal: Terminal)
 
 /** What each mechanism of the run does, in a sentence. */
 function mechanisms({ rows }: LabReport, columns: number): string {
-  const about = new Map(
-    rows.map(row => [`${row.goal.startsWith('write/') ? 'w' : 'r'} ${row.mechanism}`, row]),
-  )
+  const about = new Map(rows.map(row => [`${row.goal.split('/')[0]} ${row.mechanism}`, row]))
   const width = Math.max(...rows.map(({ mechanism }) => mechanism.length)) + 2
   return [...about.values()]
     .map(row => wrap(`  ${row.mechanism.padEnd(width)}`, row.about.split(' '), columns))

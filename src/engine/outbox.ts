@@ -62,6 +62,8 @@ export class Outbox {
     } finally {
       this.submit()
       this.#afterSubmit()
+      // What waits for what was just handed over need not wait for the event loop.
+      if (this.#scheduled) this.follow(false)
     }
   }
 

@@ -12,11 +12,20 @@ import { durableGroup } from './mechanisms/durable-group.js'
 import { durablePromises } from './mechanisms/durable-promises.js'
 import { durableRing } from './mechanisms/durable-ring.js'
 import { durableSync } from './mechanisms/durable-sync.js'
+import { echoNet } from './mechanisms/echo-net.js'
+import { echoNode } from './mechanisms/echo-node.js'
+import { echoRing } from './mechanisms/echo-ring.js'
+import { echoSqpoll } from './mechanisms/echo-sqpoll.js'
+import { echoThreads } from './mechanisms/echo-threads.js'
 import { fileHandleDurable } from './mechanisms/file-handle-durable.js'
 import { fileHandleRead } from './mechanisms/file-handle-read.js'
 import { fileHandleWrite } from './mechanisms/file-handle-write.js'
 import { mappedRead } from './mechanisms/mapped-read.js'
 import { mappedWrite } from './mechanisms/mapped-write.js'
+import { messagesNetCoalesced } from './mechanisms/messages-net-coalesced.js'
+import { messagesNetEach } from './mechanisms/messages-net-each.js'
+import { messagesNodeCorked } from './mechanisms/messages-node-corked.js'
+import { messagesNodeEach } from './mechanisms/messages-node-each.js'
 import { promisesRead } from './mechanisms/promises-read.js'
 import { promisesWrite } from './mechanisms/promises-write.js'
 import { readStream } from './mechanisms/read-stream.js'
@@ -63,6 +72,15 @@ const MECHANISMS: readonly Mechanism[] = [
   copyFileRange,
   copySendfile,
   copySplice,
+  echoNet,
+  echoRing,
+  echoSqpoll,
+  echoNode,
+  echoThreads,
+  messagesNetEach,
+  messagesNetCoalesced,
+  messagesNodeEach,
+  messagesNodeCorked,
 ]
 
 /** What the goals are called, in the order in which they are measured and shown. */
@@ -77,6 +95,8 @@ export const GOALS: Record<Goal, string> = {
   'write/uncached/random': 'Write at random, past the cache',
   'write/durable/sequential': 'Write durably, block by block',
   'write/copy/sequential': 'Copy from one place to another, cached',
+  'net/echo': 'Send 64 bytes and wait for the echo',
+  'net/messages': 'Send messages of 64 bytes',
 }
 
 /** One row: a mechanism in one of its cases. */

@@ -85,7 +85,7 @@ function copies(rows: readonly Measured[]): Answer {
   const most = Math.max(0, ...rows.map(count))
   const none = rows.filter(row => count(row) === 0)
   const points = [
-    `${most === 0 ? 'The kernel copies no byte' : `The kernel copies each byte ${most === 1 ? 'once' : `${most} times`} at most: between page cache and buffer`}. ${none.length} of ${rows.length} rows have no copy (${[...new Set(none.map(row => row.mechanism))].join(', ') || 'none here'}). This is derived from how each works, not measured.`,
+    `${most === 0 ? 'The kernel copies no byte' : `The kernel copies each byte ${most === 1 ? 'once' : `${most} times`} at most: between page cache, sockets and buffers`}. ${none.length} of ${rows.length} rows have no copy (${[...new Set(none.map(row => row.mechanism))].join(', ') || 'none here'}). This is derived from how each works, not measured.`,
     'Reading bytes and writing them again costs both: 2 copies, unless the kernel moves them itself.',
   ]
   const mapped = rows.find(row => row.mechanism === 'mmap' && row.goal === 'read/cached/sequential')

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, realpathSync } from 'node:fs'
 import { invalidArgValue, SluiceError } from '../kernel/index.js'
+import type { Goal } from './mechanism.js'
 import { ScratchFile, scratchFolder } from './scratch.js'
 import { MIB } from './sizes.js'
 
@@ -15,6 +16,8 @@ export interface LabFile {
 /** What files a run needs. */
 export interface FilesWanted {
   file: string | undefined
+  /** Whether some rows need none. */
+  nothing?: boolean
   reads: boolean
   writes: boolean
   readBytes: number
@@ -29,6 +32,8 @@ export class LabFiles {
   read: LabFile | undefined
   /** Undefined where no row writes, or there is no room. */
   write: LabFile | undefined
+  /** For rows that need none, so that all are run alike. Undefined where there are no such rows. */
+  nothing: LabFile | undefined
   /** Where temporary files are; undefined where there is no room, or none is needed. */
   folder: string | undefined
   readonly #close: (() => void)[] = []
@@ -40,9 +45,10 @@ export class LabFiles {
    *   `ERR_SLUICE_UNSUPPORTED` where there is no room for a file to read
    */
   constructor(wanted: FilesWanted) {
-    const { file, reads, writes, readBytes, writeBytes, timeMs } = wanted
+    const { file, nothing, reads, writes, readBytes, writeBytes, timeMs } = wanted
     const parts = (reads && file === undefined ? 1 : 0) + (writes ? 1 : 0)
     try {
+      if (nothing) this.nothing = this.#none(readBytes)
       if (reads && file !== undefined) this.read = this.#given(file, readBytes)
       if (parts > 0) this.folder = scratchFolder(readBytes + writeBytes, file)
       if (reads && file === undefined) this.read = this.#made(readBytes, timeMs / parts)
@@ -51,6 +57,18 @@ export class LabFiles {
       this.close()
       throw error
     }
+  }
+
+  /** What rows of a goal work on. @returns undefined where there was no room for it */
+  of(goal: Goal): LabFile | undefined {
+    if (goal.startsWith('net/')) return this.nothing
+    return goal.startsWith('read/') ? this.read : this.write
+  }
+
+  #none(bytes: number): LabFile {
+    const fd = openSync('/dev/null', 'r')
+    this.#close.push(() => closeSync(fd))
+    return { fd, path: undefined, bytes }
   }
 
   #given(file: string, bytes: number): LabFile {

@@ -170,3 +170,21 @@ test('arguments that cannot be are refused before anything is measured', async (
   await assert.rejects(runLab({ size: 1.5 }), { code: 'ERR_OUT_OF_RANGE' })
   await assert.rejects(runLab({ file: join(folder, 'nothing') }), { code: 'ENOENT' })
 })
+
+test('rows over connections run without a file, and what is sent together costs fewer calls', async context => {
+  const report = await runLab({ quick: true, only: 'net/' })
+  assert.equal(report.files.read.path, null)
+  for (const row of report.rows) {
+    if (row.reason !== undefined) context.diagnostic(`${row.id}: ${row.reason}`)
+    assert.ok(row.result !== undefined || engine().driver === 'epoll', row.id)
+    assert.ok((row.result?.operationsPerSecond.median ?? 1) > 0)
+  }
+  const each = callsOf(report, 'net/messages/net-each-sent-64-b')
+  const together = callsOf(report, 'net/messages/net-coalesced-64-b-x64')
+  if (each === undefined || together === undefined) return context.skip(report.notes[0] ?? '')
+  assert.ok(each >= 1, `${each} system calls a message`)
+  assert.ok(together <= each / 8, `${together} system calls a message, and ${each} one by one`)
+  const node = callsOf(report, 'net/echo/node-net-64-b-x64') ?? Number.NaN
+  assert.ok(node >= 1.9, `${node} system calls an echo`)
+  return undefined
+})

@@ -77,6 +77,7 @@ export async function runLab(options: LabOptions = {}): Promise<LabReport> {
   const schedule = new Schedule(pace, rows.length)
   const files = new LabFiles({
     file,
+    nothing: rows.some(({ goal }) => goal.startsWith('net/')),
     reads: rows.some(({ goal }) => goal.startsWith('read/')),
     writes: rows.some(({ goal }) => goal.startsWith('write/')),
     readBytes: size,
@@ -88,7 +89,7 @@ export async function runLab(options: LabOptions = {}): Promise<LabReport> {
     const reports: RowReport[] = []
     for (const goal of new Set(rows.map(row => row.goal))) {
       const group = rows.filter(row => row.goal === goal)
-      reports.push(...(await run.group(group, goal.startsWith('read/') ? files.read : files.write)))
+      reports.push(...(await run.group(group, files.of(goal))))
     }
     return {
       format: 1,

@@ -26,3 +26,23 @@ export function inTurn(lap: Lap, operation: (position: number) => number): void 
     lap.end(stamp, operation(position))
   }
 }
+
+/**
+ * Operations in batches of `most`, each batch beginning when the last has ended.
+ *
+ * @param batch carries out so many operations of `size` bytes
+ */
+export async function inBatches(
+  lap: Lap,
+  most: number,
+  size: number,
+  batch: (count: number) => Promise<void>,
+): Promise<void> {
+  const stamps = new Float64Array(most)
+  for (let count = most; count === most; ) {
+    count = 0
+    while (count < most && lap.next() >= 0) stamps[count++] = lap.begin()
+    if (count > 0) await batch(count)
+    for (let index = 0; index < count; index++) lap.end(stamps[index], size)
+  }
+}

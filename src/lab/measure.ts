@@ -61,6 +61,7 @@ export class Measurement {
    */
   async lap({ kind, sliceMs, seed }: LapRequest): Promise<CountedLap | TimedLap> {
     const { window, size, random } = this.#setting
+    await this.#row.mechanism.prepare?.()
     const order = random ? shuffled(Math.floor(window / size), seed) : undefined
     const meter = openMeter({ counters: kind === 'counted' })
     try {
@@ -139,6 +140,7 @@ export class Measurement {
   /** Brings the file's pages into the state that the goal wants. @returns the part of them that is cached */
   #prepare(): number | null {
     const { goal } = this.#row
+    if (goal.startsWith('net/')) return null
     if (goal.startsWith('write/')) settle(this.#fd)
     if (goal.startsWith('write/uncached/')) return null
     if (!goal.startsWith('read/uncached/')) return part(fill(this.#fd, this.#setting.window))

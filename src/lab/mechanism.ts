@@ -1,6 +1,9 @@
 import type { Lap } from './lap.js'
 
-/** What is done to the file: the way, where its pages are, and in which order. Rows are compared within one of these. */
+/**
+ * What is done to the file: the way, where its pages are, and in which order; or, without a file, over a connection.
+ * Rows are compared within one of these.
+ */
 export type Goal =
   | 'read/cached/sequential'
   | 'read/cached/random'
@@ -12,6 +15,8 @@ export type Goal =
   | 'write/uncached/random'
   | 'write/durable/sequential'
   | 'write/copy/sequential'
+  | 'net/echo'
+  | 'net/messages'
 
 /** One row of the lab: a mechanism used for a goal. */
 export interface Case {
@@ -62,6 +67,8 @@ export interface Mechanism {
   readonly cases: readonly Case[]
   /** What bounds the operations that wait; `depth` at a time if left out. */
   readonly bound?: string
+  /** Starts what it needs beside this process, before anything is counted. */
+  prepare?(): Promise<void>
   /**
    * Makes it ready.
    *

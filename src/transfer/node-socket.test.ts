@@ -216,13 +216,13 @@ test('a time-out of the socket does not end a transfer that moves', async () => 
   const [one, other] = await socketPair()
   await using file = await open(scratchFile(someBytes(32_000_000)))
   let timedOut = false
-  one.setTimeout(300, () => {
+  one.setTimeout(1000, () => {
     timedOut = true
   })
   const moved = transfer(file, one)
   for (let round = 0; round < 31; round++) {
     await collectSome(other, 1_000_000)
-    await setTimeout(20)
+    await setTimeout(40)
   }
   const rest = collectSome(other, 1_000_000)
   await moved
