@@ -96,13 +96,16 @@ export class Job {
 
   /** Gets leave to move bytes on this thread: at most `most`, now or in a later turn of the event loop. */
   async grant(most: number): Promise<number> {
-    let bytes = allowance()
-    while (bytes === 0) {
+    await this.turn()
+    return Math.min(allowance(), most, this.remaining)
+  }
+
+  /** Waits until bytes may be moved on this thread. */
+  async turn(): Promise<void> {
+    while (allowance() === 0) {
       await nextTurn()
       this.check()
-      bytes = allowance()
     }
-    return Math.min(bytes, most, this.remaining)
   }
 
   /** A system call on both ends, none of which waits. @returns its result, or -errno */

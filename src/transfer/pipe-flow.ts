@@ -48,6 +48,25 @@ export class PipeFlow {
   }
 
   /**
+   * As `fill()`, from a pipe or socket into the pipe that `prepare()` has got, here and now.
+   *
+   * @param most bytes
+   */
+  fillNow(most: number): number {
+    const { source } = this.#job
+    const to: Side = { fd: (this.#pipe as Pipe).writeFd, offset: -1 }
+    const from: Side = { fd: source.fd, offset: -1, endpoint: source }
+    return this.#filled(spliceNow(from, to, Math.min(this.room, most)))
+  }
+
+  /** As `drain()` of all that is in the pipe, into a pipe or socket, here and now. */
+  drainNow(): number {
+    const { sink } = this.#job
+    const from: Side = { fd: (this.#pipe as Pipe).readFd, offset: -1 }
+    return this.#drained(spliceNow(from, { fd: sink.fd, offset: -1, endpoint: sink }, this.pending))
+  }
+
+  /**
    * Has another thread move bytes of a file into the pipe, which keeps them in memory: this one never waits for the device.
    *
    * @param ahead bytes behind the job's position that are on their way already
@@ -59,6 +78,14 @@ export class PipeFlow {
     const length = Math.min(this.room, job.remaining - ahead)
     const to: Side = { fd: (await this.#obtain()).writeFd, offset: -1 }
     return this.#filled(await spliceElsewhere({ fd: job.source.fd, offset }, to, length))
+  }
+
+  #drained(result: number): number {
+    if (result > 0) {
+      this.pending -= result
+      this.#job.moved(result)
+    }
+    return result
   }
 
   #filled(result: number): number {
@@ -126,14 +153,10 @@ export class PipeFlow {
     const from: Side = { fd: (this.#pipe as Pipe).readFd, offset: -1 }
     const to: Side = { fd: sink.fd, offset: job.target, endpoint: sink }
     const length = Math.min(most, this.pending)
-    const result = sink.seekable
-      ? await spliceElsewhere(from, to, length)
-      : spliceNow(from, to, Math.min(length, await job.grant(length)))
-    if (result > 0) {
-      this.pending -= result
-      job.moved(result)
-    }
-    return result
+    if (sink.seekable) return this.#drained(await spliceElsewhere(from, to, length))
+    await job.turn()
+    // All of it, which is a pipe full at most: the kernel would end each piece with a segment that is not full.
+    return this.#drained(spliceNow(from, to, length))
   }
 
   async #obtain(): Promise<Pipe> {

@@ -1,10 +1,15 @@
 import { moveCold } from '../cold-run.js'
+import { Cork } from '../cork.js'
 import type { Endpoint } from '../endpoint.js'
 import type { Job } from '../job.js'
 import type { Mechanism } from '../mechanism.js'
 import { PIPE_CAPACITY } from '../pipe.js'
 import { PipeFlow } from '../pipe-flow.js'
 import { type Side, spliceElsewhere, spliceNow } from '../splice-step.js'
+import { allowance } from '../turns.js'
+
+/** A source that gives so many bytes at once is likely to have more. */
+const PLENTY_BYTES = 2 ** 17
 
 function reason({ kind, direct, appends }: Endpoint, isSink: boolean): string | undefined {
   if (kind === 'other' || kind === 'stream') return 'it is neither a file nor a pipe nor a socket'
@@ -17,8 +22,12 @@ function reason({ kind, direct, appends }: Endpoint, isSink: boolean): string | 
 export const splice: Mechanism = {
   name: 'splice',
   unfit: (source, sink) => reason(source, false) ?? reason(sink, true),
-  run: job =>
-    job.source.kind === 'pipe' || job.sink.kind === 'pipe' ? straight(job) : through(job, new PipeFlow(job)),
+  run: job => {
+    const { source, sink } = job
+    if (source.kind === 'pipe' || sink.kind === 'pipe') return straight(job)
+    const flow = new PipeFlow(job)
+    return source.seekable || sink.seekable ? through(job, flow) : relay(job, flow)
+  },
 }
 
 /** One end is a pipe itself. */
@@ -64,6 +73,31 @@ async function through(job: Job, flow: PipeFlow): Promise<void> {
     }
   } finally {
     flow.release()
+  }
+}
+
+/** From socket to socket, both of which are tried without waiting: as long as bytes move, nothing is awaited. */
+async function relay(job: Job, flow: PipeFlow): Promise<void> {
+  const cork = new Cork(job.sink)
+  try {
+    while (!job.done || flow.pending > 0) {
+      if (allowance() === 0) await job.turn()
+      if (flow.pending === 0) await flow.prepare()
+      const filled = job.ended || flow.room <= 0 ? -1 : flow.fillNow(allowance())
+      if (filled >= PLENTY_BYTES && filled < job.remaining) cork.put()
+      const drained = flow.pending > 0 ? flow.drainNow() : -1
+      if (filled <= 0 && drained <= 0 && !job.ended) {
+        // The peer may be waiting for the little that is held back.
+        if (flow.pending === 0) cork.pull()
+        await idle(job, flow)
+      } else if (drained <= 0 && flow.pending > 0) {
+        await job.writable()
+      }
+      job.check()
+    }
+  } finally {
+    flow.release()
+    cork.pull()
   }
 }
 
