@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { ServeOptions } from '../http/index.js'
+import type { ServeOptions, WorkerServeOptions } from '../http/index.js'
 import { inheritedSockets } from '../net/index.js'
 import { UsageError } from './command.js'
 import { suggestion } from './near-miss.js'
@@ -16,6 +16,9 @@ import {
 const NAMES: readonly string[] = Object.keys(SERVE_OPTIONS)
 const GROUPS = new Set(NAMES.filter(name => name.includes('.')).map(name => name.slice(0, name.indexOf('.'))))
 const PREFIX = 'SLUICE_SERVE_'
+
+/** What `serve()` is given. */
+export type ConfiguredOptions = ServeOptions | WorkerServeOptions
 
 /** Options by their names, those of an object with a dot. */
 type Found = Record<string, unknown>
@@ -117,14 +120,14 @@ async function fromFile(file: string): Promise<Found> {
 }
 
 /** `tls.cert` as `cert` of an object `tls`. */
-function nested(found: Found): ServeOptions {
+function nested(found: Found): ConfiguredOptions {
   const options: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(found)) {
     const [group, part] = name.split('.')
     if (part === undefined) options[name] = value
     else options[group] = { ...(options[group] as object | undefined), [part]: value }
   }
-  return options as unknown as ServeOptions
+  return options as unknown as ConfiguredOptions
 }
 
 /** Options that make sense only together, or not at all together. */
@@ -145,7 +148,7 @@ export async function readServeConfig(
   root: string | undefined,
   file: string | undefined,
   environment: NodeJS.ProcessEnv,
-): Promise<ServeOptions> {
+): Promise<ConfiguredOptions> {
   const given = fromFlags(flags)
   const config = file === undefined ? {} : await fromFile(file)
   const [inherited] = inheritedSockets(environment)

@@ -1,4 +1,4 @@
-import type { HeadLimits, ServeOptions, TlsOptions } from '../http/index.js'
+import type { HeadLimits, TlsOptions, WorkerServeOptions } from '../http/index.js'
 
 /** What kind of value an option takes. */
 export type OptionKind = 'string' | 'integer' | 'boolean' | 'strings' | 'headers'
@@ -21,7 +21,7 @@ export interface ServeOption {
 
 /** Every option by its name in `serve()`; those of an object with a dot. The compiler sees to it that none is missing. */
 type OptionName =
-  | Exclude<keyof ServeOptions, 'tls' | 'headLimits'>
+  | Exclude<keyof WorkerServeOptions, 'tls' | 'headLimits'>
   | `tls.${Exclude<keyof TlsOptions, 'ticketKeys'>}`
   | `headLimits.${keyof HeadLimits}`
 
@@ -41,6 +41,7 @@ const WHERE = {
   path: { kind: 'string', argument: 'SOCKET', description: 'listen on a Unix socket instead' },
   fd: { ...COUNT, description: 'listen on a descriptor that was inherited instead' },
   reusePort: { kind: 'boolean', description: 'let several processes share the port' },
+  workers: { ...COUNT, min: 1, max: 1024, description: 'threads that serve; one, this one, by default' },
   'tls.cert': {
     kind: 'string',
     argument: 'FILE',
@@ -110,6 +111,8 @@ const HOW_MUCH = {
   },
   maxBody: { ...BYTES, description: 'of a request body; 1048576 by default' },
   maxRequests: { ...COUNT, description: 'requests of one connection; 0, the default: any' },
+  maxPipelined: { ...COUNT, description: 'requests sent ahead of their answers; 0, the default: any' },
+  maxRate: { ...BYTES, description: 'a second that one connection is sent; 0, the default: any' },
   headTimeout: { ...MILLISECONDS, description: 'for a head to come; 10000 by default' },
   bodyTimeout: { ...MILLISECONDS, description: 'for a body to come; 30000 by default' },
   idleTimeout: { ...MILLISECONDS, description: 'between requests; 65000 by default' },

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { type FileServer, type ServeOptions, serve } from '../http/index.js'
+import { type ServeOptions, serve } from '../http/index.js'
 import { type CommandOption, defineCommand } from './command.js'
 import { formatBytes, formatCount } from './layout.js'
 import { readServeConfig } from './serve-config.js'
@@ -48,7 +48,7 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
       return 0
     }
     const options = await readServeConfig(flags, positionals[0], config, process.env)
-    const server = await serve(options)
+    const server = await ('workers' in options ? serve(options) : serve(options))
     announce(server.address(), options, json, terminal)
     // Without anything to read again a terminal that goes away ends the command, as any other.
     if (options.tls !== undefined || options.accessLog !== undefined) onHangup(server, terminal)
@@ -64,10 +64,10 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
   },
 })
 
-function onHangup(server: FileServer, terminal: Terminal): void {
-  process.on('SIGHUP', () => {
+function onHangup(server: { reload(): void | Promise<void> }, terminal: Terminal): void {
+  process.on('SIGHUP', async () => {
     try {
-      server.reload()
+      await server.reload()
       terminal.note('certificate and log are opened anew\n')
     } catch (error) {
       terminal.note(`${(error as Error).message}; what was there before stays\n`)

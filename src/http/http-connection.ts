@@ -62,6 +62,8 @@ export class HttpConnection implements ServedConnection {
   readonly #head: RequestHead
   /** Requests that are still taken. */
   #left: number
+  /** Requests in a row that others had come behind already. */
+  #pipelined = 0
   /** The negated status with which a head was refused. */
   #refusal = 0
   #nonBlocking = false
@@ -131,6 +133,9 @@ export class HttpConnection implements ServedConnection {
       }
       this.#at += result
       this.#left--
+      if (this.#at === this.#end) this.#pipelined = 0
+      // One more than may wait behind the one that is answered: this is the last.
+      else if (++this.#pipelined === this.#settings.maxPipelined) this.#left = 0
       if (!this.#answerNow()) return STEP.ANSWER
     }
     if (this.phase !== 'idle' || this.#end > 0) this.#enter('idle')

@@ -19,7 +19,7 @@ import type { ServerStats } from './server-stats.js'
 import type { Site, SiteRequest } from './site.js'
 
 const PROTOCOLS = ['h2', 'http/1.1']
-/** Streams of one HTTP/2 connection at once. */
+/** Streams of one HTTP/2 connection at once, where nobody says how many. */
 const STREAMS = 100
 
 /** What a front needs of its server. */
@@ -48,7 +48,7 @@ export class SecureFront {
   constructor({ context: identity }: Certificates, context: FrontContext) {
     this.#context = context
     this.#tls = createTlsServer({ ...identity, ALPNProtocols: PROTOCOLS })
-    const { headLimits, maxRequests } = context.settings
+    const { headLimits, maxRequests, maxPipelined } = context.settings
     this.#http1 = createServer({
       maxHeaderSize: headLimits.bytes,
       headersTimeout: 0,
@@ -61,7 +61,7 @@ export class SecureFront {
     this.#http1.maxHeadersCount = headLimits.fields + 1
     this.#http1.on('request', (request, response) => this.#serve1(request, response))
     this.#http2 = createHttp2Server({
-      settings: { maxConcurrentStreams: STREAMS, maxHeaderListSize: headLimits.bytes },
+      settings: { maxConcurrentStreams: maxPipelined || STREAMS, maxHeaderListSize: headLimits.bytes },
     })
     this.#http2.on('request', (request, response) => this.#serve2(request, response))
     this.#http2.on('session', session => this.#opened(session))

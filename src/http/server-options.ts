@@ -19,7 +19,7 @@ export interface ServeOptions extends SiteOptions {
   tls?: TlsOptions
   /** Connections open at once; further ones wait. 16,384 by default. */
   maxConnections?: number
-  /** Connections of one address; further ones are closed at once. No limit by default. */
+  /** Connections of one address (of IPv6: one /64); further ones are reset at once. No limit by default. */
   maxConnectionsPerAddress?: number
   /** Bytes of the request line and of the whole head, and how many fields. */
   headLimits?: Partial<HeadLimits>
@@ -27,6 +27,10 @@ export interface ServeOptions extends SiteOptions {
   maxBody?: number
   /** Requests of one connection; 0, the default, for no limit. */
   maxRequests?: number
+  /** Requests that a client may send before it has its answers; of HTTP/2, streams at once. 0, the default: any, and 100. */
+  maxPipelined?: number
+  /** Bytes a second that one connection is sent at most, by the kernel's pacing; TCP alone. 0, the default, for no limit. */
+  maxRate?: number
   /** Milliseconds for a head to come whole; 10,000 by default. */
   headTimeout?: number
   /** Milliseconds for a body to come whole; 30,000 by default. */
@@ -44,11 +48,19 @@ export interface ServeOptions extends SiteOptions {
   accessLogFormat?: AccessLogFormat
 }
 
+/** How a site is served by several threads. */
+export interface WorkerServeOptions extends ServeOptions {
+  /** How many, each with an engine of its own. */
+  workers: number
+}
+
 /** {@link ServeOptions} that concern connections, with every default in place. */
 export interface ServerSettings {
   headLimits: HeadLimits
   maxBody: number
   maxRequests: number
+  maxPipelined: number
+  maxRate: number
   headTimeout: number
   bodyTimeout: number
   idleTimeout: number
@@ -66,6 +78,8 @@ export function serverSettings(options: ServeOptions): ServerSettings {
   const settings = {
     maxBody: options.maxBody ?? 1 << 20,
     maxRequests: options.maxRequests ?? 0,
+    maxPipelined: options.maxPipelined ?? 0,
+    maxRate: options.maxRate ?? 0,
     headTimeout: options.headTimeout ?? 10_000,
     bodyTimeout: options.bodyTimeout ?? 30_000,
     idleTimeout: options.idleTimeout ?? 65_000,
@@ -76,6 +90,11 @@ export function serverSettings(options: ServeOptions): ServerSettings {
     maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 0,
   }
   for (const [name, value] of Object.entries(settings)) checkInteger(value, `options.${name}`, 0, MOST)
+  const { maxRate, minRate } = settings
+  if (maxRate > 0 && maxRate < minRate)
+    throw invalidArgValue('options.maxRate', maxRate, `is less than minRate, ${minRate}`)
+  if (maxRate > 0 && options.path !== undefined)
+    throw invalidArgValue('options.maxRate', maxRate, 'cannot be kept on a Unix socket')
   const headLimits = { ...DEFAULT_HEAD_LIMITS, ...options.headLimits }
   for (const [name, value] of Object.entries(headLimits))
     checkInteger(value, `options.headLimits.${name}`, 1, 1 << 20)

@@ -1,31 +1,125 @@
-/** What a server has done so far. */
+import type { Via } from '../transfer/index.js'
+
+const COUNTERS = ['requests', 'bytes', 'connections', 'timeouts', 'refused', 'reloads'] as const
+type Counter = (typeof COUNTERS)[number]
+
+const MECHANISMS: readonly Via[] = [
+  'copy_file_range',
+  'sendfile',
+  'splice',
+  'tee',
+  'vmsplice',
+  'preadv2',
+  'send_zc',
+  'read+write',
+  'stream',
+]
+const STATUSES = 600
+const FIRST_MECHANISM = COUNTERS.length
+const FIRST_STATUS = FIRST_MECHANISM + MECHANISMS.length
+const ROW = FIRST_STATUS + STATUSES
+
+/** Memory for the statistics of so many threads. */
+export function statsMemory(threads: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(threads * ROW * Float64Array.BYTES_PER_ELEMENT)
+}
+
+/**
+ * What a server has done so far. Each thread of it counts in a row of its own, and whoever reads sees the sum of all.
+ */
 export class ServerStats {
-  requests = 0
+  readonly #rows: readonly Float64Array[]
+  readonly #own: Float64Array
+
+  /** @param thread whose row is written */
+  constructor(memory: SharedArrayBuffer | ArrayBuffer = statsMemory(1), thread = 0) {
+    const bytes = ROW * Float64Array.BYTES_PER_ELEMENT
+    this.#rows = Array.from(
+      { length: memory.byteLength / bytes },
+      (_, index) => new Float64Array(memory, index * bytes, ROW),
+    )
+    this.#own = this.#rows[thread]
+  }
+
+  #sum(index: number): number {
+    let sum = 0
+    for (const row of this.#rows) sum += row[index]
+    return sum
+  }
+
+  #total(counter: Counter): number {
+    return this.#sum(COUNTERS.indexOf(counter))
+  }
+
+  get requests(): number {
+    return this.#total('requests')
+  }
+
   /** Bytes of responses, heads included. */
-  bytes = 0
-  /** Transfers of files by mechanism; files that stand ready in memory need none. */
-  readonly mechanisms = new Map<string, number>()
+  get bytes(): number {
+    return this.#total('bytes')
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#total('connections')
+  }
+
   /** Connections that were dropped because their client kept them waiting. */
-  timeouts = 0
-  /** Times that the certificate was renewed. */
-  reloads = 0
-  readonly #statuses = new Float64Array(600)
+  get timeouts(): number {
+    return this.#total('timeouts')
+  }
+
+  /** Connections that were reset at once because their address had too many. */
+  get refused(): number {
+    return this.#total('refused')
+  }
+
+  /** Times that the certificate was renewed, in any thread. */
+  get reloads(): number {
+    return this.#total('reloads')
+  }
 
   /** Responses by status. */
   get statuses(): ReadonlyMap<number, number> {
-    const seen = [...this.#statuses.entries()].filter(([, count]) => count > 0)
-    return new Map(seen)
+    const seen = new Map<number, number>()
+    for (let status = 100; status < STATUSES; status++) {
+      const count = this.#sum(FIRST_STATUS + status)
+      if (count > 0) seen.set(status, count)
+    }
+    return seen
+  }
+
+  /** Transfers of files by mechanism; files that stand ready in memory need none. */
+  get mechanisms(): ReadonlyMap<Via, number> {
+    const seen = new Map<Via, number>()
+    for (const [index, via] of MECHANISMS.entries()) {
+      const count = this.#sum(FIRST_MECHANISM + index)
+      if (count > 0) seen.set(via, count)
+    }
+    return seen
   }
 
   /** Notes a response. */
   count(status: number, bytes: number): void {
-    this.requests++
-    this.bytes += bytes
-    this.#statuses[status]++
+    const own = this.#own
+    own[0]++
+    own[1] += bytes
+    own[FIRST_STATUS + status]++
+  }
+
+  /** Adds to a counter. */
+  add(counter: Counter, amount = 1): void {
+    this.#own[COUNTERS.indexOf(counter)] += amount
+  }
+
+  /** Sets this thread's share of a counter: of what there is now, rather than of what has been. */
+  set(counter: Counter, value: number): void {
+    this.#own[COUNTERS.indexOf(counter)] = value
   }
 
   /** Notes how a file went out. */
-  mechanism(via: string): void {
-    this.mechanisms.set(via, (this.mechanisms.get(via) ?? 0) + 1)
+  mechanism(via: Via): void {
+    this.#own[FIRST_MECHANISM + MECHANISMS.indexOf(via)]++
   }
 }

@@ -54,6 +54,7 @@ export const SO = {
   ACCEPTCONN: 30,
   PROTOCOL: 38,
   DOMAIN: 39,
+  MAX_PACING_RATE: 47,
   INCOMING_CPU: 49,
   ZEROCOPY: 60,
 } as const

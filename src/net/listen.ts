@@ -1,4 +1,4 @@
-import { checkInteger, invalidArgType } from '../kernel/index.js'
+import { checkInteger, invalidArgType, SO, SOL } from '../kernel/index.js'
 import { type ConnectionHandler, Listener, type ServingOptions } from './listener.js'
 import {
   type AddressOptions,
@@ -6,7 +6,7 @@ import {
   openListening,
   removeSocketName,
 } from './open-listening.js'
-import type { TcpOptions } from './socket-options.js'
+import { setOption, type TcpOptions } from './socket-options.js'
 import { WorkerListener, type WorkerListenOptions } from './workers.js'
 
 /** Where to listen, and how. */
@@ -43,6 +43,9 @@ export async function listen(
   if (typeof handler !== 'function') throw invalidArgType('handler', 'of type function', handler)
   const { fd, path } = options
   if (fd !== undefined) checkInteger(fd, 'options.fd', 0)
+  if (fd !== undefined && options.maxRate !== undefined) {
+    setOption(fd, SOL.SOCKET, SO.MAX_PACING_RATE, options.maxRate)
+  }
   const ended = fd === undefined ? () => removeSocketName(path) : undefined
   return new Listener(fd ?? (await openListening(options)), options, handler, ended)
 }

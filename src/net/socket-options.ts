@@ -13,6 +13,8 @@ export interface TcpOptions {
   sendBufferSize?: number
   /** Bytes of the kernel's receive buffer (SO_RCVBUF). */
   receiveBufferSize?: number
+  /** Bytes a second that TCP sends at most over one connection (SO_MAX_PACING_RATE); the first packets are not paced. */
+  maxRate?: number
 }
 
 /** Sets an integer option. @throws the system error of setsockopt(2) */
@@ -35,10 +37,11 @@ export function setLinger(fd: number): void {
  * @param isTcp whether options of TCP mean anything to the socket
  */
 export function setTcpOptions(fd: number, options: TcpOptions, isTcp: boolean): void {
-  const { noDelay = true, keepAlive = false, sendBufferSize, receiveBufferSize } = options
+  const { noDelay = true, keepAlive = false, sendBufferSize, receiveBufferSize, maxRate } = options
   if (sendBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.SNDBUF, sendBufferSize)
   if (receiveBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.RCVBUF, receiveBufferSize)
   if (!isTcp) return
+  if (maxRate !== undefined) setOption(fd, SOL.SOCKET, SO.MAX_PACING_RATE, maxRate)
   if (noDelay) setOption(fd, SOL.TCP, TCP.NODELAY, 1)
   if (keepAlive !== false) setKeepAlive(fd, keepAlive)
 }
@@ -51,7 +54,7 @@ export function setKeepAlive(fd: number, after: number | true): void {
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
 export function checkTcpOptions(options: TcpOptions): void {
-  const { noDelay, keepAlive, sendBufferSize, receiveBufferSize } = options
+  const { noDelay, keepAlive, sendBufferSize, receiveBufferSize, maxRate } = options
   if (noDelay !== undefined && typeof noDelay !== 'boolean') {
     throw invalidArgType('options.noDelay', 'of type boolean', noDelay)
   }
@@ -59,6 +62,7 @@ export function checkTcpOptions(options: TcpOptions): void {
   else if (keepAlive !== undefined && typeof keepAlive !== 'boolean') {
     throw invalidArgType('options.keepAlive', 'of type boolean or number', keepAlive)
   }
+  if (maxRate !== undefined) checkInteger(maxRate, 'options.maxRate', 1, 2 ** 31 - 1)
   if (sendBufferSize !== undefined) checkInteger(sendBufferSize, 'options.sendBufferSize', 1, 2 ** 30)
   if (receiveBufferSize !== undefined)
     checkInteger(receiveBufferSize, 'options.receiveBufferSize', 1, 2 ** 30)

@@ -9,7 +9,7 @@ import {
   syscall,
   systemError,
 } from '../kernel/index.js'
-import type { ListenerStats, ServingOptions } from './listener.js'
+import type { ConnectionHandler, ListenerStats, ServingOptions } from './listener.js'
 import { type AddressOptions, bindAddress, openListening, removeSocketName } from './open-listening.js'
 import { socketAddress } from './socket-address.js'
 import type { TcpOptions } from './socket-options.js'
@@ -22,8 +22,12 @@ const RESTART_MS = 1000
 export interface WorkerListenOptions extends AddressOptions, TcpOptions, Omit<ServingOptions, 'onError'> {
   /** How many threads. */
   workers: number
-  /** The module whose default export serves each connection, in the thread: an absolute path or a `file:` URL. */
+  /** The module that serves, in the thread, as a {@link WorkerModule}: an absolute path or a `file:` URL. */
   module: string | URL
+  /** Given to the module's `start()`; what can be cloned, or shared. */
+  data?: unknown
+  /** A listening socket's descriptor instead of an address. It is taken over, and shared. */
+  fd?: number
   /**
    * How connections find a thread. `port`, the default of TCP: each thread has a socket of its own, between which the
    * kernel chooses by the peer's address. `socket`: the threads take turns at one, and the one that is free is quicker.
@@ -33,18 +37,38 @@ export interface WorkerListenOptions extends AddressOptions, TcpOptions, Omit<Se
   onError?: (error: Error) => void
 }
 
+/** What the module of `listen({ workers, module })` exports. */
+export interface WorkerModule {
+  /** Serves each connection. */
+  default: ConnectionHandler
+  /** Called before the thread listens. @param thread 0 to one less than there are; a replacement has its predecessor's */
+  start?(data: unknown, thread: number): void | Promise<void>
+  /** Answers what `ask()` asks. */
+  answer?(question: unknown): unknown
+  /** The listener is about to close: no connection will be taken. */
+  closing?(): void
+  /** The listener has closed, and every connection. */
+  closed?(): Promise<void>
+}
+
 /** What a thread is told. */
-export type WorkerRequest = { kind: 'stats'; id: number } | { kind: 'close'; timeout: number }
+export type WorkerRequest =
+  | { kind: 'stats'; id: number }
+  | { kind: 'ask'; id: number; question: unknown }
+  | { kind: 'close'; timeout: number }
 
 /** What a thread tells. */
 export type WorkerReport =
   | { kind: 'listening' }
   | { kind: 'error'; error: Error; code: string | undefined }
   | { kind: 'stats'; id: number; stats: ListenerStats }
+  | { kind: 'answer'; id: number; answer: unknown; error: Error | undefined; code: string | undefined }
 
 /** What a thread begins with. */
 export interface WorkerTask {
   readonly module: string
+  readonly data: unknown
+  readonly thread: number
   readonly options: ServingOptions & TcpOptions & AddressOptions & { fd?: number }
 }
 
@@ -69,12 +93,12 @@ export class WorkerListener implements AsyncDisposable {
   /** Starts the threads. @returns once all of them listen */
   static async start(options: WorkerListenOptions): Promise<WorkerListener> {
     check(options)
-    const { onError: _, module: __, ...plain } = options
-    const shared = isShared(options)
-    const fd = shared ? await openListening(plain) : await bindAddress({ ...plain, reusePort: true })
+    const { onError: _, module: __, data: ___, ...plain } = options
+    const open = () => (isShared(options) ? openListening(plain) : bindAddress({ ...plain, reusePort: true }))
+    const fd = options.fd ?? (await open())
     const listener = new WorkerListener(options, fd)
     try {
-      await Promise.all(Array.from({ length: options.workers }, () => listener.#start()))
+      await Promise.all(Array.from({ length: options.workers }, (_, thread) => listener.#start(thread)))
       return listener
     } catch (error) {
       await listener.close({ timeout: 0 })
@@ -115,13 +139,33 @@ export class WorkerListener implements AsyncDisposable {
     return sum
   }
 
+  /**
+   * Has every thread that serves now answer a question.
+   *
+   * @returns what the modules' `answer()` gave, but for threads that have ended meanwhile
+   * @throws what the first one has thrown
+   */
+  async ask(question: unknown): Promise<unknown[]> {
+    const id = this.#questions++
+    const asked = [...this.#serving].map(worker => {
+      this.#tell(worker, { kind: 'ask', id, question })
+      return reportOf(worker, report => (report.kind === 'answer' && report.id === id ? report : undefined))
+    })
+    const answers = (await Promise.all(asked)).filter(report => report !== undefined)
+    for (const { error, code } of answers) {
+      if (error !== undefined) throw code === undefined ? error : Object.assign(error, { code })
+    }
+    return answers.map(report => report.answer)
+  }
+
   #tell(worker: Worker, request: WorkerRequest): void {
     worker.postMessage(request)
   }
 
   /** @returns once the thread listens */
-  async #start(): Promise<void> {
-    const worker = new Worker(new URL('./worker-main.js', import.meta.url), { workerData: this.#task() })
+  async #start(thread: number): Promise<void> {
+    const main = new URL('./worker-main.js', import.meta.url)
+    const worker = new Worker(main, { workerData: this.#task(thread) })
     this.#workers.add(worker)
     let failure: Error | undefined
     worker.on('error', error => {
@@ -134,17 +178,17 @@ export class WorkerListener implements AsyncDisposable {
     worker.on('exit', code => {
       this.#workers.delete(worker)
       this.#serving.delete(worker)
-      this.#ended(code, failure)
+      this.#ended(thread, code, failure)
     })
     const listening = await reportOf(worker, report => (report.kind === 'listening' ? true : undefined))
     if (listening === undefined) throw failure ?? ended(0)
     this.#serving.add(worker)
   }
 
-  #task(): WorkerTask {
-    const { workers: _, module, share: __, onError: ___, ...options } = this.#options
+  #task(thread: number): WorkerTask {
+    const { workers: _, module, data, share: __, onError: ___, ...options } = this.#options
     const address = this.#address !== undefined && 'port' in this.#address ? this.#address : undefined
-    const task = { module: module instanceof URL ? module.href : module }
+    const task = { module: module instanceof URL ? module.href : module, data, thread }
     if (!isShared(this.#options)) {
       return {
         ...task,
@@ -156,13 +200,13 @@ export class WorkerListener implements AsyncDisposable {
     return { ...task, options: { ...options, fd, shared: true } }
   }
 
-  #ended(code: number, failure: Error | undefined): void {
+  #ended(thread: number, code: number, failure: Error | undefined): void {
     if (this.#closing !== undefined) return
     if (failure === undefined) this.#report(ended(code))
     const timer = setTimeout(() => {
       this.#restarts.delete(timer)
       // What keeps it from starting is reported by its own events.
-      this.#start().catch(() => {})
+      this.#start(thread).catch(() => {})
     }, RESTART_MS)
     this.#restarts.add(timer)
   }
@@ -190,7 +234,7 @@ export class WorkerListener implements AsyncDisposable {
     for (const worker of this.#workers) this.#tell(worker, { kind: 'close', timeout })
     await Promise.all(exits)
     syscall('close', this.#fd)
-    removeSocketName(this.#options.path)
+    if (this.#options.fd === undefined) removeSocketName(this.#options.path)
   }
 
   /** As `close()`. */
@@ -217,17 +261,17 @@ function reportOf<T>(worker: Worker, pick: (report: WorkerReport) => T | undefin
   })
 }
 
-function isShared({ path, share = path === undefined ? 'port' : 'socket' }: WorkerListenOptions): boolean {
-  return share === 'socket'
+function isShared({ path, fd, share }: WorkerListenOptions): boolean {
+  return share === undefined ? path !== undefined || fd !== undefined : share === 'socket'
 }
 
 function check(options: WorkerListenOptions): void {
-  const { workers, module, share, path } = options
+  const { workers, module, share, path, fd } = options
   checkInteger(workers, 'options.workers', 1, MAX_WORKERS)
   if (typeof module !== 'string' && !(module instanceof URL)) {
     throw invalidArgType('options.module', 'of type string or an instance of URL', module)
   }
-  if (share === 'port' && path !== undefined) {
+  if (share === 'port' && (path !== undefined || fd !== undefined)) {
     throw new SluiceError(
       'ERR_SLUICE_UNSUPPORTED',
       'Unix sockets cannot share a name: use { share: "socket" }',
