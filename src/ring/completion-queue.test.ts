@@ -133,6 +133,23 @@ test('what a nested drain hands out is handed out once', () => {
   assert.equal(source.head, 6)
 })
 
+test('a nested drain may end with an unusual completion, and begin with one', () => {
+  const source = new Source(8)
+  source.post(0, 0, 0, MORE)
+  source.post(1, 1, 0, 0)
+  source.post(2, 0, 0, 0)
+  source.post(3, 1, 0, 0)
+  const seen: number[] = []
+  const see = (userData: number) => {
+    seen.push(userData % 2 ** 32)
+    if (seen.length === 1) source.queue.drain(see)
+  }
+  source.queue.drain(see)
+  assert.deepEqual(seen, [0, 1, 2, 3])
+  assert.equal(source.queue.ended, 3)
+  assert.equal(source.head, 4)
+})
+
 test('a callback that throws loses only its own completion', () => {
   const source = new Source(8)
   for (let index = 0; index < 4; index++) source.post(index, 0, 0, 0)

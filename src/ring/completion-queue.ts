@@ -3,8 +3,14 @@ import { CONTROL } from './control.js'
 import { loadAcquire, storeRelease } from './shared-word.js'
 
 const { MORE, SKIP, CQE32 } = IORING_CQE_F
-/** What few completions have, and what is looked into only then. */
-const UNUSUAL = MORE | SKIP | CQE32
+/** What few completions have. */
+const RARE = SKIP | CQE32
+const UNUSUAL = MORE | RARE
+const NONE = -1
+/** Places in the queue's geometry. */
+const ENTRIES = 0
+const MASK = 1
+const SHIFT = 2
 const { ENDED } = CONTROL
 /** log2 of the words of an entry of `IORING_SETUP.CQE32`. */
 const WIDE_SHIFT = 3
@@ -52,12 +58,11 @@ export class CompletionQueue {
   declare shared: Int32Array
   /** Entries the queue can hold. */
   declare capacity: number
-  declare private mask: number
-  declare private shift: number
+  /** What `handOut()` computes with. In a typed array they are integers of 32 bits; in fields, V8 converts them each time. */
+  private readonly geometry = new Int32Array(3)
   declare private headIndex: number
   declare private tailIndex: number
   declare private overflowIndex: number
-  declare private entries: number
   declare private readonly control: Int32Array
   private head = 0
   /** The kernel's tail as we last saw it. */
@@ -66,6 +71,10 @@ export class CompletionQueue {
   private others = 0
   /** First word of the 32-byte entry handed out last among those of 16 bytes. */
   private wide = 0
+  /** First word of the entry at the head, where it is an unusual one and next. */
+  private unusual = NONE
+  /** Changes with every drain, and whenever the head moves otherwise. */
+  private round = 0
   private retired = false
 
   /** @param control where the guard in native/ring.c finds how many operations have ended */
@@ -78,22 +87,25 @@ export class CompletionQueue {
   relocate(layout: CompletionLayout): void {
     this.shared = layout.shared
     this.capacity = layout.capacity
-    this.mask = layout.capacity - 1
-    this.shift = layout.entryShift
+    this.geometry[ENTRIES] = layout.entriesIndex
+    this.geometry[MASK] = layout.capacity - 1
+    this.geometry[SHIFT] = layout.entryShift
     this.headIndex = layout.headIndex
     this.tailIndex = layout.tailIndex
     this.overflowIndex = layout.overflowIndex
-    this.entries = layout.entriesIndex
     const ended = this.ended
     this.head = layout.shared[layout.headIndex]
     this.tail = this.head
     this.others = (this.head - ended) | 0
+    this.disturb()
   }
 
   /** Goes on from the shared head and the guard's count: completions have been dropped. */
   resume(): void {
     this.head = this.shared[this.headIndex]
+    this.tail = this.head
     this.others = (this.head - this.control[ENDED]) | 0
+    this.disturb()
   }
 
   /** The mapping is about to go: nothing is there any more. */
@@ -102,6 +114,7 @@ export class CompletionQueue {
     this.head = 0
     this.tail = 0
     this.others = 0
+    this.disturb()
   }
 
   /** Operations that have ended: completions without `MORE` handed out so far, wrapping at 32 bits. */
@@ -111,9 +124,8 @@ export class CompletionQueue {
 
   /** First word of the 32-byte entry that was handed out last; its second half starts four words on. */
   get current(): number {
-    return this.shift === WIDE_SHIFT
-      ? this.entries + (((this.head - 1) & this.mask) << WIDE_SHIFT)
-      : this.wide
+    const [entries, mask, shift] = this.geometry
+    return shift === WIDE_SHIFT ? entries + (((this.head - 1) & mask) << WIDE_SHIFT) : this.wide
   }
 
   /** Completions waiting to be drained. */
@@ -140,25 +152,73 @@ export class CompletionQueue {
     const mapping = this.shared
     this.tail = load(mapping, this.tailIndex)
     let seen = 0
-    while (((this.tail - this.head) | 0) > 0) {
-      const head = this.head
-      const words = this.shared
-      const at = (this.entries + ((head & this.mask) << this.shift)) & INDEX_MASK
-      const flags = words[at + 3]
-      this.head = (head + 1) | 0
-      if ((flags & UNUSUAL) !== 0 && !this.lookInto(flags, at)) continue
-      let userData = words[at] >>> 0
-      const high = words[at + 1]
-      const result = words[at + 2]
-      if (high !== 0) {
-        if (high < 0 && result >= 0) continue
-        userData += (high & HIGH_BITS) * HIGH
-      }
-      seen = (seen + 1) | 0
-      callback(userData, result, flags)
+    while (this.head !== this.tail) {
+      seen = (seen + this.handOut(callback)) | 0
+      if (this.unusual !== NONE) seen = (seen + this.handOutUnusual(callback)) | 0
     }
     if (!this.retired) this.settle()
     return this.shared === mapping ? seen : seen + this.drain(callback)
+  }
+
+  /**
+   * What is ordinary, up to the first that is not, or until the callback has touched this queue. Since nothing else in
+   * the loop can have done so, all but the head stays in registers.
+   */
+  private handOut(callback: CompletionCallback): number {
+    const words = this.shared
+    const { geometry, tail } = this
+    const entries = geometry[ENTRIES]
+    const mask = geometry[MASK]
+    const shift = geometry[SHIFT]
+    const round = this.disturb()
+    let head = this.head
+    let seen = 0
+    while (head !== tail) {
+      const at = (entries + ((head & mask) << shift)) & INDEX_MASK
+      const flags = words[at + 3]
+      const high = words[at + 1]
+      const result = words[at + 2]
+      if (((flags & UNUSUAL) | high) !== 0) {
+        if (((flags & RARE) | high) !== 0) {
+          this.unusual = at
+          break
+        }
+        this.others = (this.others + 1) | 0
+      }
+      head = (head + 1) | 0
+      this.head = head
+      seen = (seen + 1) | 0
+      callback(words[at] >>> 0, result, flags)
+      if (this.round !== round) break
+    }
+    return seen
+  }
+
+  /** One with large user data, or that was to be silent, that fills a gap, or takes two places. */
+  private handOutUnusual(callback: CompletionCallback): number {
+    const at = this.unusual
+    const words = this.shared
+    const flags = words[at + 3]
+    this.unusual = NONE
+    this.head = (this.head + 1) | 0
+    if ((flags & (SKIP | MORE)) !== 0) this.others = (this.others + 1) | 0
+    if ((flags & CQE32) !== 0 && this.geometry[SHIFT] !== WIDE_SHIFT) {
+      this.head = (this.head + 1) | 0
+      this.others = (this.others + 1) | 0
+      this.wide = at
+    } else if ((flags & SKIP) !== 0) return 0
+    const userData = words[at] >>> 0
+    const high = words[at + 1]
+    const result = words[at + 2]
+    if (high < 0 && result >= 0) return 0
+    callback(userData + (high & HIGH_BITS) * HIGH, result, flags)
+    return 1
+  }
+
+  /** Says to a drain that is under way, further up the stack, that head, tail or mapping are no longer as it knows them. */
+  private disturb(): number {
+    this.round = (this.round + 1) | 0
+    return this.round
   }
 
   /** Gives back to the kernel what has been handed out, and tells the guard. */
@@ -180,15 +240,5 @@ export class CompletionQueue {
   countSilent(operations: number): void {
     this.others = (this.others - operations) | 0
     this.control[ENDED] += operations
-  }
-
-  /** @returns false for what only fills the gap at the queue's end */
-  private lookInto(flags: number, at: number): boolean {
-    if ((flags & (SKIP | MORE)) !== 0) this.others = (this.others + 1) | 0
-    if ((flags & CQE32) === 0 || this.shift === WIDE_SHIFT) return (flags & SKIP) === 0
-    this.head = (this.head + 1) | 0
-    this.others = (this.others + 1) | 0
-    this.wide = at
-    return true
   }
 }

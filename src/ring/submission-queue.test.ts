@@ -139,7 +139,6 @@ for (const [name, soil] of Object.entries(SOILING)) {
       prepare.prepareNop(queue, 1)
       turn()
     }
-    assert.equal(queue.soiled, false)
     soil(queue)
     turn()
     for (let index = 0; index < 4; index++) {
@@ -150,10 +149,37 @@ for (const [name, soil] of Object.entries(SOILING)) {
     for (let index = 0; index < 4; index++) {
       assert.deepEqual([...queue.words.subarray(index * ENTRY_WORDS, (index + 1) * ENTRY_WORDS)], expected)
     }
-    prepare.prepareNop(queue, 1)
-    assert.equal(queue.soiled, false)
   })
 }
+
+test('an entry that was taken back leaves nothing behind in the plain one that comes in its place', () => {
+  const { queue } = makeQueue(4)
+  prepare.prepareNop(queue, 1)
+  queue.words.fill(-1, queue.next(), 2 * ENTRY_WORDS)
+  queue.takeBack(1)
+  queue.mark(IOSQE.IO_LINK)
+  assert.ok(prepare.prepareReadAt(queue, 5, 4096, 6, 0, 7))
+  const expected = [IORING_OP.READ, 5, 0, 0, 4096, 0, 6, 0, 7, 0, 0, 0, 0, 0, 0, 0]
+  assert.deepEqual([...queue.words.subarray(ENTRY_WORDS, 2 * ENTRY_WORDS)], expected)
+  assert.equal(queue.last, ENTRY_WORDS)
+})
+
+test('the last entry is known whichever way it was taken', () => {
+  const { queue, shared } = makeQueue(4)
+  for (let round = 0; round < 3; round++) {
+    for (const [index, take] of [
+      () => prepare.prepareNop(queue, 1),
+      () => prepare.prepareReadAt(queue, 5, 4096, 6, 0, 7),
+      () => prepare.prepareFsync(queue, 5, 0, 1),
+      () => queue.next(),
+    ].entries()) {
+      take()
+      assert.equal(queue.last, index * ENTRY_WORDS)
+    }
+    queue.publish()
+    consume(shared, 4)
+  }
+})
 
 test('flags are added to the last entry alone', () => {
   const { queue } = makeQueue(4)

@@ -48,6 +48,8 @@ export class SubmissionQueue {
   // V8 inlines so much and no more, make preparing a no-op 80 instructions instead of 110. `relocate()` undoes it.
   /** The entries, {@link ENTRY_WORDS} words each. Empty once the ring is closed. */
   declare words: Int32Array
+  /** The same, two words at a time: zeros are stored in half the stores, and no bits but those of 0 should be. */
+  declare pairs: Float64Array
   /** Entries the queue can hold. */
   declare capacity: number
   declare private shared: Int32Array
@@ -63,7 +65,9 @@ export class SubmissionQueue {
   private tail = 0
   /** The tail up to which entries come that somebody may have written more than ten words of. */
   private soiledUntil = 0
-  private lastEntry = -1
+  /** The tail at which a plain entry must be looked at more closely: the limit, or where the next one is soiled. */
+  private plainLimit = 0
+  private hasLast = false
   private retired = false
 
   constructor(layout: SubmissionLayout) {
@@ -71,11 +75,14 @@ export class SubmissionQueue {
     this.tail = layout.shared[layout.tailIndex]
     this.published = this.tail
     this.soil()
+    this.forgetLast()
   }
 
   /** Moves to where the kernel has resized the queue to; every entry taken must have been published. */
   relocate(layout: SubmissionLayout): void {
     this.words = layout.words
+    const { buffer, byteOffset, length } = layout.words
+    this.pairs = new Float64Array(buffer, byteOffset, length / 2)
     this.capacity = layout.capacity
     this.shared = layout.shared
     this.mask = layout.capacity - 1
@@ -84,21 +91,27 @@ export class SubmissionQueue {
     this.flagsIndex = layout.flagsIndex
     this.shift = layout.entryShift
     this.limit = (layout.shared[layout.headIndex] + layout.capacity) | 0
-    this.lastEntry = -1
+    this.forgetLast()
   }
 
   /** Gives back the entries taken last, which must not have been published. */
   takeBack(entries: number): void {
     this.tail = (this.tail - entries) | 0
-    this.lastEntry = -1
+    this.forgetLast()
   }
 
   /** Goes on from the shared tail: whatever was taken and not consumed is forgotten. */
   resume(): void {
     this.tail = this.shared[this.tailIndex]
     this.published = this.tail
-    this.lastEntry = -1
     this.soil()
+    this.forgetLast()
+  }
+
+  /** The next entry is the first; a plain one too goes by way of `canTakePlain()`, where that changes. */
+  private forgetLast(): void {
+    this.hasLast = false
+    this.plainLimit = this.tail
   }
 
   /** Entries that can still be taken before the kernel must drain some. */
@@ -145,31 +158,45 @@ export class SubmissionQueue {
     return this.space <= 0
   }
 
-  /** Takes the next entry of a queue that is not full, for who writes words 0 to 9, and the others if it is `soiled`. */
+  /** Takes the next entry of a queue that is not full. Who does not write all of it asks `fullForPlain`, else it is soiled. */
   take(): number {
     const tail = this.tail
     this.tail = (tail + 1) | 0
-    const entry = ((tail & this.mask) << this.shift) & INDEX_MASK
-    this.lastEntry = entry
-    return entry
+    return ((tail & this.mask) << this.shift) & INDEX_MASK
   }
 
   /**
-   * Whether the entry that was taken last may hold something in words 10 to 15, because it was given out by `next()`
-   * or `last` when it was in use before.
+   * Whether no entry can be taken by who writes only its words 0 to 9. Where an earlier use of the entry may have left
+   * something in the others, they are cleared. One comparison is all it takes mostly.
    */
-  get soiled(): boolean {
-    return ((this.soiledUntil - this.tail) | 0) >= 0
+  get fullForPlain(): boolean {
+    return this.tail === this.plainLimit && !this.canTakePlain()
   }
 
-  /** Clears words 10 to 15 of the entry taken last. */
-  clean(): void {
-    this.words.fill(0, this.lastEntry + FIRST_RARE_WORD, this.lastEntry + ENTRY_WORDS)
+  private canTakePlain(): boolean {
+    if (this.full) return false
+    const soiled = ((this.soiledUntil - this.tail) | 0) > 0
+    this.plainLimit = soiled ? (this.tail + 1) | 0 : this.limit
+    this.hasLast = true
+    if (soiled) this.clean(((this.tail & this.mask) << this.shift) + FIRST_RARE_WORD)
+    return true
+  }
+
+  private clean(at: number): void {
+    const { words } = this
+    words[at] = 0
+    words[at + 1] = 0
+    words[at + 2] = 0
+    words[at + 3] = 0
+    words[at + 4] = 0
+    words[at + 5] = 0
   }
 
   /** Says that the entry taken last is written to its end. */
   soil(): void {
     this.soiledUntil = (this.tail + this.capacity) | 0
+    this.plainLimit = this.tail
+    this.hasLast = true
   }
 
   /**
@@ -182,8 +209,13 @@ export class SubmissionQueue {
 
   /** The index into `words` of the entry that was taken last, or -1 before the first. */
   get last(): number {
+    if (!this.hasLast) return -1
     this.soil()
-    return this.lastEntry
+    return this.lastTaken
+  }
+
+  private get lastTaken(): number {
+    return (((this.tail - 1) & this.mask) << this.shift) & INDEX_MASK
   }
 
   /** Words from one entry to the next: {@link ENTRY_WORDS}, or twice that with `IORING_SETUP.SQE128`. */
@@ -199,8 +231,8 @@ export class SubmissionQueue {
    * by descriptor or kind, not by user data.
    */
   mark(flags: number): void {
-    const last = this.lastEntry
-    if (last < 0) return
+    if (!this.hasLast) return
+    const last = this.lastTaken
     this.words[last] |= (flags & ~IOSQE.CQE_SKIP_SUCCESS) << FLAGS_SHIFT
     if ((flags & IOSQE.CQE_SKIP_SUCCESS) !== 0) this.words[last + USER_DATA_HIGH] |= SILENT
   }
@@ -211,7 +243,7 @@ export class SubmissionQueue {
     this.tail = 0
     this.limit = 0
     this.published = 0
-    this.lastEntry = -1
+    this.forgetLast()
   }
 
   /**

@@ -1,11 +1,12 @@
 import { BLOCK_URING_CMD, IORING_NOP, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, fillPlain, storeWide } from './entry.js'
+import { fill, highWord, storeWide } from './entry.js'
 
 const WORD_RANGE = 2 ** 32
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { NOP } = IORING_OP
+const upper = highWord
 
 /**
  * Does nothing, and completes with 0.
@@ -13,7 +14,18 @@ const { NOP } = IORING_OP
  * @returns false when the queue is full
  */
 export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
-  return fillPlain(queue, NOP, -1, 0, 0, 0, 0, userData)
+  if (queue.fullForPlain) return false
+  const entry = queue.take()
+  const { words, pairs } = queue
+  const pair = entry >> 1
+  words[entry] = NOP
+  words[entry + 1] = -1
+  pairs[pair + 1] = 0
+  pairs[pair + 2] = 0
+  pairs[pair + 3] = 0
+  words[entry + 8] = userData
+  words[entry + 9] = upper(userData)
+  return true
 }
 
 /**

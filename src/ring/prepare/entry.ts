@@ -9,7 +9,7 @@ export const PRIORITY_SHIFT = 16
 const PER_HIGH_WORD = 2 ** -32
 
 /** The upper 32 bits; of a negative number too. Short enough for V8 to inline it wherever it is used. */
-const highWord = (value: number): number => (value - (value >>> 0)) * PER_HIGH_WORD
+export const highWord = (value: number): number => (value - (value >>> 0)) * PER_HIGH_WORD
 
 /**
  * Takes the next entry and writes all of its 16 words: what the caller does not name is zero, so nothing of
@@ -72,7 +72,7 @@ export function fillPlain(
   flags: number,
   userData: number,
 ): boolean {
-  if (queue.full) return false
+  if (queue.fullForPlain) return false
   const entry = queue.take()
   const words = queue.words
   words[entry] = head
@@ -85,7 +85,6 @@ export function fillPlain(
   words[entry + 7] = flags
   words[entry + 8] = userData
   words[entry + 9] = highWord(userData)
-  if (queue.soiled) queue.clean()
   return true
 }
 

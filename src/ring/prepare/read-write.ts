@@ -4,6 +4,7 @@ import { fill, fillPlain, transferLength } from './entry.js'
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { READ, WRITE, READ_FIXED, WRITE_FIXED } = IORING_OP
+const plain = fillPlain
 
 /**
  * Reads into a buffer.
@@ -32,7 +33,7 @@ export function prepareReadAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fillPlain(queue, READ, fd, position, address, bytes, 0, userData)
+  return plain(queue, READ, fd, position, address, bytes, 0, userData)
 }
 
 /**
@@ -62,7 +63,7 @@ export function prepareWriteAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fillPlain(queue, WRITE, fd, position, address, bytes, 0, userData)
+  return plain(queue, WRITE, fd, position, address, bytes, 0, userData)
 }
 
 /**
