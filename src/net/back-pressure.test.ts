@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { pattern, readExactly, settled, testOnBoth, withPair } from './net.test.support.js'
+import { engine } from '../engine/index.js'
+import { MSG, syscall } from '../kernel/index.js'
+import type { Connection } from './connection.js'
+import { dial, pattern, readExactly, serve, settled, testOnBoth, withPair } from './net.test.support.js'
 
 const turns = (count: number) => settled(() => false, count)
 
@@ -129,3 +132,52 @@ testOnBoth('large messages come straight into the memory of whoever brings it', 
     assert.equal(far.bytesRead, 270_250)
   })
 })
+
+/** More connections than there are shared blocks, each with most of a block to receive. */
+const CROWD = 40
+const EACH = 49152
+const bytes = pattern(EACH)
+
+/** Into the shared memory, where `readExactly()` would bring its own. */
+async function readByChunks(connection: Connection, length: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for (let left = length; left > 0; left -= chunks.at(-1)?.length ?? 0) {
+    const chunk = await connection.read()
+    assert.ok(chunk !== null, 'the stream ended early')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+testOnBoth(
+  'where the shared memory is used up, everybody receives on as soon as there is some',
+  async (_, driver) => {
+    const fars: Connection[] = []
+    await using listener = await serve(connection => void fars.push(connection))
+    const nears = await Promise.all(
+      Array.from({ length: CROWD }, () => dial(listener, { receiveBound: 2 ** 20 })),
+    )
+    await settled(() => fars.length === CROWD)
+    const loans = await Promise.all(fars.map(far => far.lend('write')))
+    const reading = nears.map(near => readByChunks(near, EACH + 1))
+    await new Promise(setImmediate)
+    const before = engine().stats().submissions
+    // All in one turn, so that nobody replaces the blocks meanwhile.
+    for (const { fd } of loans) {
+      for (let sent = 0; sent < EACH; ) {
+        const part = bytes.subarray(sent)
+        const result = syscall('sendto', fd, part, part.length, MSG.DONTWAIT | MSG.NOSIGNAL, 0, 0)
+        assert.ok(result > 0, `${result}`)
+        sent += result
+      }
+    }
+    const last = new Uint8Array(new ArrayBuffer(128)).fill(1).subarray(0, 1)
+    for (const { fd } of loans) assert.equal(syscall('sendto', fd, last, 1, MSG.NOSIGNAL, 0, 0), 1)
+    const expected = Buffer.concat([bytes, last])
+    for (const got of await Promise.all(reading)) assert.ok(got.equals(expected))
+    const armed = engine().stats().submissions - before
+    if (driver === 'ring') assert.ok(armed > 10, `${armed} receives were armed again`)
+    for (const loan of loans) loan.release()
+    await Promise.all([...nears, ...fars].map(connection => connection.destroy()))
+  },
+)

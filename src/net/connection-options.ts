@@ -15,6 +15,12 @@ export interface ConnectionOptions {
   sendBound?: number
   /** What `write()` does at the bound: waits, the default, or rejects with `ERR_SLUICE_QUEUE_FULL`. */
   full?: 'wait' | 'reject'
+  /**
+   * Whether large writes whose memory is registered (`Arena.register(engine().buffers)`) are sent from where they lie,
+   * without a copy, which holds the memory until the peer has the bytes. `auto`, the default: where the peer is on
+   * another machine, since to this one the kernel copies all the same.
+   */
+  zeroCopy?: 'auto' | 'always' | 'never'
   /** Milliseconds without a byte in either direction, after which the connection fails with `ETIMEDOUT`; 0 for never. */
   idleTimeout?: number
   /** Milliseconds that a read may wait for its first byte, after which the connection fails with `ETIMEDOUT`. */
@@ -27,7 +33,7 @@ export type ConnectionSettings = Readonly<Required<ConnectionOptions>>
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
 export function connectionSettings(options: ConnectionOptions): ConnectionSettings {
   const { receiveBound = 65536, sendBound = 2 ** 20, full = 'wait' } = options
-  const { idleTimeout = 0, readTimeout = 0 } = options
+  const { zeroCopy = 'auto', idleTimeout = 0, readTimeout = 0 } = options
   checkInteger(receiveBound, 'options.receiveBound', 1, MAX_BOUND)
   checkInteger(sendBound, 'options.sendBound', 1, MAX_BOUND)
   checkInteger(idleTimeout, 'options.idleTimeout', 0, MAX_TIMEOUT)
@@ -35,5 +41,8 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
   if (full !== 'wait' && full !== 'reject') {
     throw invalidArgValue('options.full', full, 'is not wait or reject')
   }
-  return { receiveBound, sendBound, full, idleTimeout, readTimeout }
+  if (zeroCopy !== 'auto' && zeroCopy !== 'always' && zeroCopy !== 'never') {
+    throw invalidArgValue('options.zeroCopy', zeroCopy, 'is not auto, always or never')
+  }
+  return { receiveBound, sendBound, full, zeroCopy, idleTimeout, readTimeout }
 }

@@ -29,6 +29,10 @@ export class Segment {
   /** The caller's bytes: what the kernel reads from must not be collected. */
   readonly held: Uint8Array | undefined
   readonly #done: ((error?: Error) => void) | undefined
+  #holds = 0
+  /** Settled while it was held, and with what. */
+  #over = false
+  #failure: Error | undefined
 
   private constructor(
     block: GatherBlock | undefined,
@@ -80,8 +84,23 @@ export class Segment {
     this.length -= bytes
   }
 
-  /** Lets the memory go. The kernel must not hold it. */
+  /** The kernel holds the bytes for longer than it takes to send them. */
+  hold(): void {
+    this.#holds++
+  }
+
+  /** It holds them once less. */
+  letGo(): void {
+    if (--this.#holds === 0 && this.#over) this.settle(this.#failure)
+  }
+
+  /** Lets the memory go, as soon as the kernel does not hold it any more. */
   settle(error?: Error): void {
+    if (this.#holds > 0) {
+      this.#over = true
+      this.#failure = error
+      return
+    }
     if (this.#block !== undefined && free.length < KEPT) free.push(this.#block)
     if (this.#region !== undefined) unpin(this.#region)
     this.#done?.(error)

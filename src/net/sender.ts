@@ -1,15 +1,16 @@
 import { type Handle, Handles } from '../engine/index.js'
 import { errnoOf, MSG, SHUT, SluiceError, systemError } from '../kernel/index.js'
 import { prepareSendAt, prepareSendmsgAt, prepareShutdown } from '../ring/index.js'
+import type { ConnectionSettings } from './connection-options.js'
 import { KIND } from './kind.js'
 import { MessageBlock } from './message-block.js'
 import type { NetResources } from './resources.js'
 import { Segment } from './segment.js'
 import type { ArenaMemory } from './send-arena.js'
+import { ZeroCopy } from './zero-copy.js'
 
 /** Of a send: another try will do. */
 const AGAIN = new Set([-errnoOf('EAGAIN'), -errnoOf('EINTR')])
-const ENOTCONN = -errnoOf('ENOTCONN')
 
 /** A send that the kernel goes on with until everything is taken. */
 const SEND_FLAGS = MSG.NOSIGNAL | MSG.WAITALL
@@ -44,8 +45,7 @@ export class Sender {
   readonly #owner: SenderOwner
   readonly #number: number
   readonly #fd: number
-  readonly #bound: number
-  readonly #rejects: boolean
+  readonly #settings: ConnectionSettings
   /** This turn's bytes, a piece of the arena; and the piece that was tried last. */
   #memory: ArenaMemory | undefined
   #start = 0
@@ -57,6 +57,8 @@ export class Sender {
   #segments: Segment[] | undefined
   #sending = false
   #message: MessageBlock | undefined
+  /** Made at the first write that is too large to copy. */
+  #zeroCopy: ZeroCopy | undefined
   #error: Error | undefined
   #stopped = false
   #end: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined
@@ -70,15 +72,13 @@ export class Sender {
     owner: SenderOwner,
     number: number,
     fd: number,
-    bound: number,
-    rejects: boolean,
+    settings: ConnectionSettings,
   ) {
     this.#resources = resources
     this.#owner = owner
     this.#number = number
     this.#fd = fd
-    this.#bound = bound
-    this.#rejects = rejects
+    this.#settings = settings
   }
 
   /** Bytes written that the kernel has not taken yet. */
@@ -116,7 +116,7 @@ export class Sender {
       this.#start = start
       this.#resources.handles.flushLater(this.#owner)
     } else {
-      if (this.#start + held !== arena.used || held + length > this.#bound) return false
+      if (this.#start + held !== arena.used || held + length > this.#settings.sendBound) return false
       if (arena.take(length) < 0) return false
     }
     arena.current.bytes.set(bytes, this.#start + held)
@@ -126,16 +126,17 @@ export class Sender {
 
   #enqueue(bytes: Uint8Array, length: number): Promise<void> {
     const segments = this.#openQueue()
-    const fits = this.#queued === 0 || this.#queued + length <= this.#bound
+    const fits = this.#queued === 0 || this.#queued + length <= this.#settings.sendBound
     if (fits && length <= COPIED_BYTES) {
       this.#append(segments, bytes)
       return WRITTEN
     }
-    if (!fits && (this.#rejects || segments.length >= MAX_WAITING)) {
+    if (!fits && (this.#settings.full === 'reject' || segments.length >= MAX_WAITING)) {
       const text = `${this.#queued} bytes wait to be sent`
       return Promise.reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text))
     }
     this.#queued += length
+    this.#zeroCopy ??= new ZeroCopy(this.#resources.engine, this.#fd, this.#settings.zeroCopy)
     return new Promise((resolve, reject) => {
       segments.push(Segment.borrowing(bytes, error => (error === undefined ? resolve() : reject(error))))
     })
@@ -202,8 +203,7 @@ export class Sender {
     // What waits for this turn's bytes looks again when they have been tried.
     if (this.#end !== undefined || this.#marks !== undefined) handles.flushLater(this.#owner)
     const data = Handles.userData(this.#number, KIND.TRY)
-    const { submissions } = handles
-    if (handles.blocked || !prepareSendAt(submissions, this.#fd, address, length, TRY_FLAGS, data)) {
+    if (handles.blocked || !prepareSendAt(handles.submissions, this.#fd, address, length, TRY_FLAGS, data)) {
       this.tried(-errnoOf('EAGAIN'))
     } else {
       handles.silence()
@@ -243,6 +243,7 @@ export class Sender {
     const { submissions } = handles
     const data = Handles.userData(this.#number, KIND.SEND)
     this.#sending = true
+    if (this.#zeroCopy?.send(segments[0], result => this.sent(result))) return
     if (segments.length === 1) {
       const { address, length } = segments[0]
       handles.place(() => prepareSendAt(submissions, this.#fd, address, length, SEND_FLAGS, data))
@@ -350,7 +351,7 @@ export class Sender {
     this.#shutting = false
     // A peer that has reset the connection needs no telling.
     this.#hasEnded = true
-    if (result < 0 && result !== ENOTCONN) this.#end?.reject(systemError(result, 'shutdown'))
+    if (result < 0 && result !== -errnoOf('ENOTCONN')) this.#end?.reject(systemError(result, 'shutdown'))
     else this.#end?.resolve()
     if (this.#stopped && !this.busy) this.#owner.senderIdle()
   }
@@ -387,6 +388,7 @@ export class Sender {
     if (this.#stopped) return
     this.#stopped = true
     this.#error ??= error
+    this.#zeroCopy?.cancel()
     if (this.#sending) this.#resources.handles.cancel(Handles.userData(this.#number, KIND.SEND))
     else this.#drop(error)
     if (!this.busy) this.#owner.senderIdle()

@@ -62,13 +62,13 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
     this.#keeper = keeper
     this.#number = resources.handles.attach(this)
     markDescriptor(fd)
-    const { receiveBound, sendBound, full } = settings
+    const { receiveBound } = settings
     const { blocks } = resources
     this.receiver =
       blocks === undefined
         ? new ReadyReceiver(resources, this, this.#number, fd, receiveBound)
         : new RingReceiver(resources, this, this.#number, fd, receiveBound, blocks)
-    this.sender = new Sender(resources, this, this.#number, fd, sendBound, full === 'reject')
+    this.sender = new Sender(resources, this, this.#number, fd, settings)
     if (settings.idleTimeout > 0) this.#watchIdle(settings.idleTimeout)
     if (settings.readTimeout > 0) this.#watchReads(settings.readTimeout)
   }
