@@ -64,3 +64,21 @@ testOnBoth("readInto fills the caller's memory and says how far", async () => {
     assert.equal(await far.readInto(buffer), 0)
   })
 })
+
+testOnBoth('connections that write by turns in one turn each have their bytes in order', async () => {
+  await withPair(async (one, other) => {
+    await withPair(async (two, another) => {
+      const sizes = [1, 64, 3000, 5000, 200, 7000, 64, 8192, 1]
+      const total = sizes.reduce((sum, size) => sum + size, 0)
+      let at = 0
+      for (const size of sizes) {
+        void one.write(pattern(size, at))
+        void two.write(pattern(size, at + 7))
+        at += size
+      }
+      assert.ok((await readExactly(other, total)).equals(pattern(total)))
+      assert.ok((await readExactly(another, total)).equals(pattern(total, 7)))
+      assert.deepEqual([one.bytesWritten, two.bytesWritten], [total, total])
+    })
+  })
+})

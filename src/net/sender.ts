@@ -98,7 +98,9 @@ export class Sender {
 
   /** @returns when the bytes are the caller's again and there is room for more */
   write(bytes: Uint8Array): Promise<void> {
-    if (this.#error !== undefined || this.#end !== undefined || this.#lent) return this.#refuse()
+    if (this.#error !== undefined || this.#end !== undefined || this.#lent) {
+      return Promise.reject(this.#refusal())
+    }
     const length = bytes.length
     if (length === 0) return WRITTEN
     if (length <= COPIED_BYTES && this.#segments === undefined && this.#gather(bytes, length)) return WRITTEN
@@ -107,19 +109,22 @@ export class Sender {
 
   /** Copies bytes into the arena, behind those of this turn. @returns false where they do not fit */
   #gather(bytes: Uint8Array, length: number): boolean {
-    const { arena } = this.#resources
+    const { arena, handles } = this.#resources
     const held = this.#length
-    if (held === 0) {
-      const start = arena.take(length)
-      if (start < 0) return false
-      this.#memory = arena.current
+    const joins = held > 0 && this.#start + held === arena.used
+    // Where others have written since, those of this turn move behind theirs.
+    const moved = joins ? 0 : held
+    if (held > 0 && (moved > COPIED_BYTES || held + length > this.#settings.sendBound)) return false
+    const start = arena.take(moved + length)
+    if (start < 0) return false
+    const memory = arena.current
+    if (!joins) {
+      if (moved > 0) memory.bytes.copyWithin(start, this.#start, this.#start + moved)
+      else handles.flushLater(this.#owner)
+      this.#memory = memory
       this.#start = start
-      this.#resources.handles.flushLater(this.#owner)
-    } else {
-      if (this.#start + held !== arena.used || held + length > this.#settings.sendBound) return false
-      if (arena.take(length) < 0) return false
     }
-    arena.current.bytes.set(bytes, this.#start + held)
+    memory.bytes.set(bytes, this.#start + held)
     this.#length = held + length
     return true
   }
@@ -376,11 +381,7 @@ export class Sender {
   }
 
   #refusal(): Error {
-    return this.#error ?? systemError(errnoOf('EPIPE'), 'write')
-  }
-
-  #refuse(): Promise<void> {
-    return Promise.reject(this.#lent ? busy() : this.#refusal())
+    return this.#lent ? busy() : (this.#error ?? systemError(errnoOf('EPIPE'), 'write'))
   }
 
   /** Ends what is in flight and drops what is queued; `senderIdle()` says when. */
