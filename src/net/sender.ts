@@ -117,14 +117,13 @@ export class Sender {
     if (held > 0 && (moved > COPIED_BYTES || held + length > this.#settings.sendBound)) return false
     const start = arena.take(moved + length)
     if (start < 0) return false
-    const memory = arena.current
     if (!joins) {
-      if (moved > 0) memory.bytes.copyWithin(start, this.#start, this.#start + moved)
+      if (moved > 0) arena.current.bytes.copyWithin(start, this.#start, this.#start + moved)
       else handles.flushLater(this.#owner)
-      this.#memory = memory
+      this.#memory = arena.current
       this.#start = start
     }
-    memory.bytes.set(bytes, this.#start + held)
+    arena.current.bytes.set(bytes, this.#start + held)
     this.#length = held + length
     return true
   }
