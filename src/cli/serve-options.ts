@@ -1,4 +1,4 @@
-import type { HeadLimits, TlsOptions, WorkerServeOptions } from '../http/index.js'
+import type { HeadLimits, StatusOptions, TlsOptions, WorkerServeOptions } from '../http/index.js'
 
 /** What kind of value an option takes. */
 export type OptionKind = 'string' | 'integer' | 'boolean' | 'strings' | 'headers'
@@ -21,9 +21,10 @@ export interface ServeOption {
 
 /** Every option by its name in `serve()`; those of an object with a dot. The compiler sees to it that none is missing. */
 type OptionName =
-  | Exclude<keyof WorkerServeOptions, 'tls' | 'headLimits'>
+  | Exclude<keyof WorkerServeOptions, 'tls' | 'headLimits' | 'status'>
   | `tls.${Exclude<keyof TlsOptions, 'ticketKeys'>}`
   | `headLimits.${keyof HeadLimits}`
+  | `status.${keyof StatusOptions}`
 
 const MILLISECONDS = { kind: 'integer', argument: 'MS', min: 0, max: 2 ** 31 - 1 } as const
 const COUNT = { kind: 'integer', argument: 'N', min: 0, max: 2 ** 31 - 1 } as const
@@ -126,18 +127,35 @@ const HOW_MUCH = {
     choices: ['common', 'combined', 'json'],
     description: 'combined (default), common or json',
   },
+  'status.path': {
+    kind: 'string',
+    argument: 'PATH',
+    description: 'show the state there, to clients of this machine: /.sluice/status',
+  },
+  'status.allow': {
+    kind: 'strings',
+    argument: 'ADDRESS',
+    description: 'show it to these too: an address, 10.0.0.0/8 or all; repeatable',
+  },
 } as const
 
 /** Every option, in the order of the help. */
 export const SERVE_OPTIONS: Readonly<Record<OptionName, ServeOption>> = { ...WHERE, ...WHAT, ...HOW_MUCH }
 
+/** What an option is called where it is all that its object must have: `status`. */
+const briefly = (name: string) => (name === 'status.path' ? 'status' : name)
+
 /** The environment's name of an option. */
 export const variableOf = (name: string) =>
-  `SLUICE_SERVE_${name.replace('.', '_').replace(/[A-Z]/g, letter => `_${letter}`)}`.toUpperCase()
+  `SLUICE_SERVE_${briefly(name)
+    .replace('.', '_')
+    .replace(/[A-Z]/g, letter => `_${letter}`)}`.toUpperCase()
 
 /** The command line's name of an option, without dashes. */
 export const flagOf = (name: string) =>
-  name.replace('.', '-').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+  briefly(name)
+    .replace('.', '-')
+    .replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 
 /** What a value is to be, in words. */
 export function wanted(option: ServeOption): string {

@@ -103,6 +103,7 @@ export class Engine {
       waits: this.#waits + this.#outbox.waits,
       bytes: this.#settlement.bytes,
       inFlight: this.#slots.used,
+      capacity: this.#slots.limit,
       handles: this.handles.attached,
       waiting: this.#waiting.length,
     }

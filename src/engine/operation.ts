@@ -62,6 +62,8 @@ export interface EngineStats {
   bytes: number
   /** Operations in flight now. */
   inFlight: number
+  /** Operations that can be in flight at once. */
+  capacity: number
   /** Handles open now: sockets and the like, which count their own operations. */
   handles: number
   /** Operations waiting now. */

@@ -164,6 +164,7 @@ export class HttpConnection implements ServedConnection {
   async #fill(): Promise<boolean> {
     const chunk = await this.connection.read()
     if (chunk === null) return false
+    this.#stats.arrive()
     const rest = this.#end - this.#at
     if (rest === 0) {
       this.#bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
@@ -245,7 +246,7 @@ export class HttpConnection implements ServedConnection {
       file.release()
     }
     const bytes = start.length + file.size
-    this.#stats.count(200, bytes)
+    this.#stats.count(200, bytes, started)
     this.#note?.(this.#head, 200, bytes, started)
     return this.connection.isOpen
   }
@@ -271,7 +272,7 @@ export class HttpConnection implements ServedConnection {
       const before = this.connection.bytesWritten
       await this.#send(answer, keep, !bodyless)
       const bytes = this.connection.bytesWritten - before
-      this.#stats.count(answer.status, bytes)
+      this.#stats.count(answer.status, bytes, started)
       this.#note?.(head, answer.status, bytes, started)
       return keep
     } finally {
@@ -284,7 +285,7 @@ export class HttpConnection implements ServedConnection {
     if (!this.#hasHost(head)) return plainAnswer(400)
     // RFC 9110, 7.4: what is asked for over TLS is not served without.
     if (SECURE.test(head.target)) return plainAnswer(421)
-    return this.#site.answer(requestOf(head))
+    return this.#site.answer(requestOf(head, this.connection))
   }
 
   /** Keeps a resource at hand for the next time, and a small one's whole response. */

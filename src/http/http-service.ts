@@ -11,6 +11,8 @@ import { addressOf, type ServedConnection } from './served-connection.js'
 import { type ServeOptions, type ServerSettings, serverSettings } from './server-options.js'
 import { ServerStats } from './server-stats.js'
 import { Site } from './site.js'
+import { ServerStatus } from './status/server-status.js'
+import { StatusRoutes } from './status/status-routes.js'
 
 /** What the threads of a server have in common, and which of them this is. */
 export interface SharedMemory {
@@ -29,6 +31,7 @@ export class HttpService {
   readonly #addresses: AddressCounts | undefined
   readonly #certificates: Certificates | undefined
   readonly #front: SecureFront | undefined
+  readonly #status: ServerStatus | undefined
   #closing = false
 
   /** @throws for options that cannot be; the system error where a file or folder of theirs cannot be opened */
@@ -37,7 +40,10 @@ export class HttpService {
     this.#certificates = options.tls === undefined ? undefined : new Certificates(options.tls)
     this.stats = new ServerStats(shared?.stats, shared?.thread)
     this.stats.set('connections', 0)
+    const report = () => (this.#status as ServerStatus).report()
+    const routes = options.status === undefined ? undefined : new StatusRoutes(options.status, report)
     this.site = new Site(options)
+    if (routes !== undefined) this.#status = new ServerStatus(this.site, this.stats, routes)
     if (options.accessLog !== undefined) {
       this.#log = new AccessLog(options.accessLog, options.accessLogFormat ?? 'combined')
     }
@@ -88,6 +94,7 @@ export class HttpService {
 
   /** Serves one connection. @returns when it has ended */
   async handle(connection: Connection): Promise<void> {
+    this.stats.add('accepted')
     const address = this.#admit(connection)
     if (address === false) return
     const served = this.#serving(connection)
@@ -153,6 +160,7 @@ export class HttpService {
   /** Lets everything go, once no connection is left. @returns when the log is written */
   async end(): Promise<void> {
     this.#watch.stop()
+    this.#status?.close()
     this.#certificates?.unwatch()
     this.site.close()
     await this.#log?.close()

@@ -18,3 +18,4 @@ export {
   type StaticFilesOptions,
   staticFiles,
 } from './static-files.js'
+export type { StatusOptions } from './status/status-routes.js'

@@ -1,7 +1,7 @@
 import { HEADER } from './header-name.js'
 import type { RequestHead } from './request-head.js'
 import type { Resource } from './resource.js'
-import type { SiteRequest } from './site.js'
+import type { Peer, SiteRequest } from './site.js'
 
 /** Whether a request asks for a resource only if it is not what the client has, and it is: by the validators as we gave them. */
 export function isCurrent(head: RequestHead, particular: number, resource: Resource): boolean {
@@ -21,8 +21,9 @@ export function isFatal(status: number, { method, contentLength }: RequestHead):
 }
 
 /** What a site needs to know of a request. */
-export function requestOf(head: RequestHead): SiteRequest {
+export function requestOf(head: RequestHead, peer: Peer): SiteRequest {
   return {
+    peer,
     method: head.method,
     target: head.target,
     acceptEncoding: head.get(HEADER.ACCEPT_ENCODING),

@@ -161,7 +161,7 @@ export class SecureFront {
     let answer: Answer = plainAnswer(refusal || 500)
     let bytes = 0
     try {
-      if (refusal === 0) answer = await this.#context.site.answer(requestOf(request))
+      if (refusal === 0) answer = await this.#context.site.answer(requestOf(request, served))
       bytes = await sendAnswer(request, response, answer)
       if (bytes > 0 && fileOf(answer) !== undefined) this.#context.stats.mechanism('stream')
     } catch (error) {
@@ -172,7 +172,7 @@ export class SecureFront {
     } finally {
       fileOf(answer)?.release()
     }
-    this.#context.stats.count(response.statusCode, bytes)
+    this.#context.stats.count(response.statusCode, bytes, started)
     this.#context.log?.write({
       address: served.address,
       time: Date.now(),
@@ -194,7 +194,7 @@ export class SecureFront {
   }
 }
 
-function requestOf(request: NodeRequest): SiteRequest {
+function requestOf(request: NodeRequest, { connection }: SecureConnection): SiteRequest {
   const { method = 'GET', url = '/' } = request
-  return { ...siteRequest(request, url, 200), method }
+  return { ...siteRequest(request, url, 200), method, peer: connection }
 }

@@ -80,6 +80,19 @@ async function both(server: FileServer, use: (ask: Ask, version: string) => Prom
   await once(session, 'close')
 }
 
+test('a server’s state is there over TLS as well, and counted', { skip }, async () => {
+  await withServer({ status: { path: '/state' } }, async server => {
+    await over1(server)('/a.txt')
+    const { status, headers, body } = await over1(server)('/state/json')
+    assert.equal(status, 200)
+    assert.equal(headers['cache-control'], 'no-store')
+    const report = JSON.parse(body.toString())
+    assert.equal(report.requests, 1)
+    assert.equal(report.latency.count, 1)
+    assert.equal(report.mechanisms.stream, 1)
+  })
+})
+
 test('files, conditions, ranges, codings and refusals are the same over both protocols', {
   skip,
 }, async () => {

@@ -61,6 +61,29 @@ test('threads serve at one address; what they do is summed up, and noted in one 
   for (const line of lines) assert.equal(JSON.parse(line).target, '/a.txt')
 })
 
+test('whichever thread is asked for the state tells that of all', { timeout: 60_000 }, async () => {
+  await withGroup({ status: { path: '/state' } }, async group => {
+    const state = async () => {
+      const response = await get(group.port, '/state/json')
+      return JSON.parse(response.slice(response.indexOf('\r\n\r\n') + 4))
+    }
+    const first = await state()
+    assert.equal(first.threads, 2)
+    for (let round = 0; round < 5; round++)
+      await Promise.all(Array.from({ length: 20 }, () => get(group.port)))
+    let seen = first
+    for (let asked = 1; asked <= 10; asked++) {
+      const next = await state()
+      assert.equal(next.requests, 100 + asked)
+      assert.equal(next.latency.count, 100 + asked)
+      assert.ok(next.uptimeSeconds >= seen.uptimeSeconds)
+      assert.ok(next.process.systemCalls.value >= seen.process.systemCalls.value)
+      assert.ok(next.ring.capacity >= seen.ring.capacity)
+      seen = next
+    }
+  })
+})
+
 test('closing loses no response that is under way, in any thread', { timeout: 60_000 }, async () => {
   const group = await serve({ root, host: '127.0.0.1', port: 0, workers: 2 })
   const sockets = Array.from({ length: 16 }, () => client(group.port))

@@ -8,6 +8,7 @@ import { type ServeOptions, serverSettings, type WorkerServeOptions } from './se
 import { ServerStats, statsMemory } from './server-stats.js'
 import type { ThreadTask } from './server-thread.js'
 import { siteSettings } from './site-options.js'
+import { checkStatusOptions } from './status/status-routes.js'
 
 const TICKET_KEY_BYTES = 48
 const MAX_WORKERS = 1024
@@ -34,6 +35,7 @@ export class ServerGroup implements AsyncDisposable {
     checkInteger(workers, 'options.workers', 1, MAX_WORKERS)
     // What cannot be is better told from here than from every thread.
     siteSettings(options)
+    if (options.status !== undefined) checkStatusOptions(options.status)
     if (options.tls !== undefined) new Certificates(options.tls)
     await removeStaleSocket(options.path)
     const memory = { stats: statsMemory(workers), addresses: addressMemory(workers) }

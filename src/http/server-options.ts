@@ -3,6 +3,7 @@ import type { AccessLogFormat } from './access-log.js'
 import type { TlsOptions } from './certificates.js'
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from './request-head.js'
 import type { SiteOptions } from './site-options.js'
+import type { StatusOptions } from './status/status-routes.js'
 
 /** How a site is served. */
 export interface ServeOptions extends SiteOptions {
@@ -46,6 +47,8 @@ export interface ServeOptions extends SiteOptions {
   /** A file to which every request is noted. */
   accessLog?: string
   accessLogFormat?: AccessLogFormat
+  /** Shows the server's state on a page; not unless asked for. */
+  status?: StatusOptions
 }
 
 /** How a site is served by several threads. */

@@ -1,7 +1,32 @@
 import type { Via } from '../transfer/index.js'
+import { BUCKETS, bucketOf } from './status/latency-histogram.js'
 
-const COUNTERS = ['requests', 'bytes', 'connections', 'timeouts', 'refused', 'reloads'] as const
-type Counter = (typeof COUNTERS)[number]
+/** Those that grow with every response come first: they are counted by their index. */
+const COUNTERS = [
+  'requests',
+  'bytes',
+  'latencySum',
+  'connections',
+  'accepted',
+  'timeouts',
+  'refused',
+  'reloads',
+  'lookups',
+  'opened',
+  'enters',
+  'submissions',
+  'completions',
+  'overflows',
+  'waits',
+  'loops',
+  'inFlight',
+  'capacity',
+  'waiting',
+  'handles',
+  'started',
+] as const
+/** A quantity that each thread counts. */
+export type Counter = (typeof COUNTERS)[number]
 
 const MECHANISMS: readonly Via[] = [
   'copy_file_range',
@@ -17,7 +42,8 @@ const MECHANISMS: readonly Via[] = [
 const STATUSES = 600
 const FIRST_MECHANISM = COUNTERS.length
 const FIRST_STATUS = FIRST_MECHANISM + MECHANISMS.length
-const ROW = FIRST_STATUS + STATUSES
+const FIRST_LATENCY = FIRST_STATUS + STATUSES
+const ROW = FIRST_LATENCY + BUCKETS
 
 /** Memory for the statistics of so many threads. */
 export function statsMemory(threads: number): SharedArrayBuffer {
@@ -30,6 +56,8 @@ export function statsMemory(threads: number): SharedArrayBuffer {
 export class ServerStats {
   readonly #rows: readonly Float64Array[]
   readonly #own: Float64Array
+  #timed = false
+  #arrivedMs = 0
 
   /** @param thread whose row is written */
   constructor(memory: SharedArrayBuffer | ArrayBuffer = statsMemory(1), thread = 0) {
@@ -47,37 +75,38 @@ export class ServerStats {
     return sum
   }
 
-  #total(counter: Counter): number {
+  /** A quantity of all threads together. */
+  total(counter: Counter): number {
     return this.#sum(COUNTERS.indexOf(counter))
   }
 
   get requests(): number {
-    return this.#total('requests')
+    return this.total('requests')
   }
 
   /** Bytes of responses, heads included. */
   get bytes(): number {
-    return this.#total('bytes')
+    return this.total('bytes')
   }
 
   /** Connections that are open. */
   get connections(): number {
-    return this.#total('connections')
+    return this.total('connections')
   }
 
   /** Connections that were dropped because their client kept them waiting. */
   get timeouts(): number {
-    return this.#total('timeouts')
+    return this.total('timeouts')
   }
 
   /** Connections that were reset at once because their address had too many. */
   get refused(): number {
-    return this.#total('refused')
+    return this.total('refused')
   }
 
   /** Times that the certificate was renewed, in any thread. */
   get reloads(): number {
-    return this.#total('reloads')
+    return this.total('reloads')
   }
 
   /** Responses by status. */
@@ -100,12 +129,49 @@ export class ServerStats {
     return seen
   }
 
-  /** Notes a response. */
-  count(status: number, bytes: number): void {
+  /** How many responses took how long, by buckets of `bucketOf()`; none where nobody has asked to have them timed. */
+  get latencies(): number[] {
+    return Array.from({ length: BUCKETS }, (_, index) => this.#sum(FIRST_LATENCY + index))
+  }
+
+  /** When the first of the threads began, in milliseconds since 1970; 0 where it was not noted. */
+  get startedMs(): number {
+    const index = COUNTERS.indexOf('started')
+    return Math.min(...this.#rows.map(row => row[index] || Infinity))
+  }
+
+  /** Has responses timed from now on, which costs a look at the clock for each. */
+  time(): void {
+    this.#timed = true
+  }
+
+  /** Something has been received: what is answered before this turn ends is timed from here. */
+  arrive(): void {
+    if (this.#timed) this.#arrivedMs = performance.now()
+  }
+
+  /** Notes a response. @param startedMs of `performance.now()`, where it was not answered in the turn it came in */
+  count(status: number, bytes: number, startedMs = this.#arrivedMs): void {
     const own = this.#own
     own[0]++
     own[1] += bytes
     own[FIRST_STATUS + status]++
+    if (this.#timed) this.#took(performance.now() - startedMs)
+  }
+
+  #took(milliseconds: number): void {
+    this.#own[2] += milliseconds
+    this.#own[FIRST_LATENCY + bucketOf(milliseconds)]++
+  }
+
+  /** What this thread has of a counter. */
+  own(counter: Counter): number {
+    return this.#own[COUNTERS.indexOf(counter)]
+  }
+
+  /** How many threads there are. */
+  get threads(): number {
+    return this.#rows.length
   }
 
   /** Adds to a counter. */

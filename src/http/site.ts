@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { errnoOf } from '../kernel/index.js'
+import { errnoOf, type SocketAddress } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
 import { type Answer, bareAnswer, type Part, plainAnswer } from './answer.js'
 import type { Fields } from './fields.js'
@@ -11,6 +11,12 @@ import { openSidecars, Resource } from './resource.js'
 import { RootDirectory } from './root-directory.js'
 import { type SiteOptions, type SiteSettings, siteSettings } from './site-options.js'
 import { StaticFile } from './static-file.js'
+import type { StatusRoutes } from './status/status-routes.js'
+
+/** Who asks. */
+export interface Peer {
+  readonly remoteAddress: SocketAddress | undefined
+}
 
 /** A request, as far as a site needs to know it. */
 export interface SiteRequest extends Conditions {
@@ -19,6 +25,8 @@ export interface SiteRequest extends Conditions {
   acceptEncoding: string | undefined
   accept: string | undefined
   range: string | undefined
+  /** Whose it is, where that matters. */
+  peer?: Peer
   ifRange: string | undefined
 }
 
@@ -49,6 +57,8 @@ export class Site {
   /** Answers found without opening anything, and all of them. */
   hits = 0
   lookups = 0
+  /** Answers requests for the server's own state, before any file. */
+  status: StatusRoutes | undefined
 
   constructor(options: SiteOptions) {
     this.settings = siteSettings(options)
@@ -70,6 +80,8 @@ export class Site {
     const path = parseTarget(request.target)
     if (path === undefined) return plainAnswer(400)
     if (method === 'OPTIONS') return bareAnswer(204, [['Allow', ALLOW]])
+    const own = this.status?.answer(path, request.peer?.remoteAddress)
+    if (own !== undefined) return own
     if (this.#isHidden(path.segments)) {
       return this.settings.dotfiles === 'deny' ? plainAnswer(403) : this.#nowhere(request)
     }

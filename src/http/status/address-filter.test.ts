@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AddressFilter } from './address-filter.js'
+
+const client = (address: string) => ({
+  family: address.includes(':') ? ('IPv6' as const) : ('IPv4' as const),
+  address,
+  port: 1,
+})
+const allows = (allowed: readonly string[], address: string) =>
+  new AddressFilter(allowed, 'allow').allows(client(address))
+
+test('only clients of this machine are let in by themselves', () => {
+  for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])
+    assert.ok(allows([], address), address)
+  for (const address of ['10.0.0.1', '::2', '::ffff:10.0.0.1', 'fe80::1%eth0', '0.0.0.0'])
+    assert.ok(!allows([], address), address)
+  assert.ok(
+    new AddressFilter([], 'allow').allows({ family: 'Unix', path: '/run/socket' }),
+    'a Unix socket is of this machine',
+  )
+  assert.ok(new AddressFilter([], 'allow').allows(undefined))
+})
+
+test('addresses and networks that are named are let in, and no others', () => {
+  const allowed = ['10.0.0.0/8', '2001:db8::/32', '192.0.2.7']
+  for (const address of ['10.1.2.3', '::ffff:10.1.2.3', '2001:db8:1::1', '192.0.2.7', '127.0.0.1'])
+    assert.ok(allows(allowed, address), address)
+  for (const address of ['11.0.0.1', '2001:db9::1', '192.0.2.8'])
+    assert.ok(!allows(allowed, address), address)
+  assert.ok(allows(['all'], '203.0.113.5'))
+})
+
+test('what is neither is refused by its name', () => {
+  for (const entry of ['', 'here', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', '::/129', '*'])
+    assert.throws(() => new AddressFilter([entry], 'options.status.allow'), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /options\.status\.allow/,
+    })
+})

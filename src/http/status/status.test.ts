@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import fs from 'node:fs'
+import http from 'node:http'
+import os from 'node:os'
+import path from 'node:path'
+import { after, before, test } from 'node:test'
+import { type FileServer, serve } from '../serve.js'
+import type { ServeOptions } from '../server-options.js'
+import type { StatusReport } from './status-report.js'
+import { StatusRoutes } from './status-routes.js'
+
+const STATUS = '/.sluice/status'
+let root: string
+
+before(() => {
+  root = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-status-'))
+  fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
+  fs.writeFileSync(path.join(root, 'large.bin'), Buffer.alloc(300_000, 1))
+  fs.writeFileSync(path.join(root, 'taken'), 'a file')
+})
+
+after(() => fs.rmSync(root, { recursive: true }))
+
+async function withServer(
+  options: Partial<ServeOptions>,
+  use: (url: string, server: FileServer) => Promise<void>,
+): Promise<void> {
+  const server = await serve({ root, host: '127.0.0.1', port: 0, status: { path: STATUS }, ...options })
+  try {
+    await use(`http://127.0.0.1:${server.port}`, server)
+  } finally {
+    await server.close({ timeout: 1000 })
+  }
+}
+
+const report = async (url: string): Promise<StatusReport> =>
+  (await (await fetch(`${url}${STATUS}/json`)).json()) as StatusReport
+
+test('what was answered is counted, and how', async () => {
+  await withServer({}, async url => {
+    const first = await report(url)
+    for (let index = 0; index < 20; index++) await (await fetch(`${url}/a.txt`)).text()
+    await (await fetch(`${url}/large.bin`)).arrayBuffer()
+    await (await fetch(`${url}/none`)).text()
+    const second = await report(url)
+    const grown = (of: (report: StatusReport) => number) => of(second) - of(first)
+    assert.equal(second.format, 1)
+    assert.equal(second.threads, 1)
+    // The first look at the state is counted once it is answered.
+    assert.equal(
+      grown(({ requests }) => requests),
+      23,
+    )
+    assert.equal(
+      grown(({ latency }) => latency.count),
+      23,
+    )
+    assert.equal(second.statuses[404], 1)
+    assert.equal(second.statuses[200], 22)
+    assert.ok(grown(({ bytes }) => bytes) > 300_000 + 20 * 5)
+    const { memory = 0, ...moved } = second.mechanisms
+    assert.equal(memory + Object.values(moved).reduce((sum, count) => sum + count, 0), second.requests)
+    assert.equal(
+      Object.values(moved).reduce((sum, count) => sum + count, 0),
+      1,
+      JSON.stringify(moved),
+    )
+    assert.equal(
+      grown(({ cache }) => cache.misses),
+      3,
+      'each of the three was looked for once',
+    )
+    assert.ok(second.connections.open >= 1)
+    assert.ok(second.connections.accepted >= second.connections.open)
+    assert.ok(grown(({ ring }) => ring.completions) > 0)
+    assert.ok(second.ring.capacity > 0)
+    assert.ok(grown(({ process }) => process.systemCalls.value) > 0)
+    assert.ok(second.latency.p50 > 0 && second.latency.p50 <= second.latency.p99)
+  })
+})
+
+test('the page holds all that it needs, under a policy that names it', async () => {
+  await withServer({}, async url => {
+    const response = await fetch(url + STATUS)
+    const text = await response.text()
+    assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8')
+    assert.equal(response.headers.get('cache-control'), 'no-store')
+    const policy = response.headers.get('content-security-policy') ?? ''
+    const parts = [...text.matchAll(/<(?:style|script)[^>]*>(.+?)<\/(?:style|script)>/gs)]
+    assert.equal(parts.length, 3)
+    for (const [, part = ''] of parts)
+      assert.ok(policy.includes(`'sha256-${createHash('sha256').update(part).digest('base64')}'`))
+    assert.match(policy, /^default-src 'none';/)
+    assert.doesNotMatch(text, /\b(?:src|href)="(?!#|data:)/)
+    const head = await fetch(url + STATUS, { method: 'HEAD' })
+    assert.equal(head.headers.get('content-length'), String(Buffer.byteLength(text)))
+    assert.equal((await fetch(url + STATUS, { method: 'POST' })).status, 405)
+  })
+})
+
+/** Takes an exposition apart, strictly: a family is described before its samples, and by no two. */
+function families(text: string): Map<string, { type: string; samples: Map<string, number> }> {
+  const found = new Map<string, { type: string; samples: Map<string, number> }>()
+  let current = ''
+  assert.ok(text.endsWith('\n'))
+  for (const line of text.trimEnd().split('\n')) {
+    const help = /^# HELP ([a-z_]+) \S.*$/.exec(line)
+    const type = /^# TYPE ([a-z_]+) (counter|gauge|histogram)$/.exec(line)
+    const sample =
+      /^([a-z_]+)(\{[a-z]+="(?:[^"\\\n]|\\.)*"(?:,[a-z]+="(?:[^"\\\n]|\\.)*")*\})? (\d[\d.e+-]*)$/.exec(line)
+    if (help !== null) {
+      current = help[1] as string
+      assert.ok(!found.has(current), current)
+    } else if (type !== null) {
+      assert.equal(type[1], current)
+      found.set(current, { type: type[2] as string, samples: new Map() })
+    } else {
+      assert.ok(sample !== null, line)
+      const family = found.get(current)
+      assert.equal((sample[1] as string).replace(/_(bucket|sum|count)$/, ''), current.replace(/_count$/, ''))
+      family?.samples.set(`${sample[1]}${sample[2] ?? ''}`, Number(sample[3]))
+    }
+  }
+  return found
+}
+
+test('Prometheus reads it: families described once, counters called total, buckets that only grow', async () => {
+  await withServer({}, async url => {
+    for (let index = 0; index < 5; index++) await (await fetch(`${url}/a.txt`)).text()
+    const response = await fetch(`${url}${STATUS}/metrics`)
+    assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
+    assert.equal(response.headers.get('cache-control'), 'no-store')
+    const found = families(await response.text())
+    for (const [name, { type }] of found) assert.equal(type === 'counter', name.endsWith('_total'), name)
+    assert.equal(
+      found.get('sluice_http_requests_total')?.samples.get('sluice_http_requests_total{code="200"}'),
+      5,
+    )
+    const { samples = new Map<string, number>() } = found.get('sluice_http_request_duration_seconds') ?? {}
+    const buckets = [...samples].filter(([name]) => name.includes('_bucket'))
+    const ends = buckets.map(([name]) => Number(/le="([^"]+)"/.exec(name)?.[1]?.replace('+Inf', 'Infinity')))
+    assert.deepEqual(
+      ends,
+      ends.toSorted((a, b) => a - b),
+    )
+    assert.equal(ends.at(-1), Infinity)
+    const counts = buckets.map(([, count]) => count)
+    assert.deepEqual(
+      counts,
+      counts.toSorted((a, b) => a - b),
+    )
+    assert.equal(counts.at(-1), samples.get('sluice_http_request_duration_seconds_count'))
+    assert.equal(counts.at(-1), 5)
+  })
+})
+
+test('it is only there where it was asked for, and is no file', async () => {
+  const server = await serve({ root, host: '127.0.0.1', port: 0 })
+  try {
+    assert.equal((await fetch(`http://127.0.0.1:${server.port}${STATUS}`)).status, 404)
+    assert.ok(
+      server.stats.latencies.every(count => count === 0),
+      'nothing is timed that nobody asks for',
+    )
+  } finally {
+    await server.close()
+  }
+  await withServer({}, async url => {
+    for (const other of [`${STATUS}x`, `${STATUS}/other`, '/.sluice', `/x${STATUS}`])
+      assert.equal((await fetch(url + other)).status, 404, other)
+    for (const same of [`${STATUS}?x=1`, `${STATUS}/`, '/%2esluice/status', '//.sluice//status'])
+      assert.equal((await fetch(url + same)).status, 200, same)
+  })
+  await withServer({ status: { path: '/taken' } }, async url => {
+    assert.match(await (await fetch(`${url}/taken`)).text(), /^<!doctype html>/, 'it comes before a file')
+  })
+})
+
+test('a client of another machine is refused, and told why', () => {
+  const routes = new StatusRoutes({ path: STATUS, allow: ['10.0.0.0/8'] }, () =>
+    assert.fail('nothing is told'),
+  )
+  const path = { segments: ['.sluice', 'status', 'json'], directory: false, raw: `${STATUS}/json`, query: '' }
+  const answer = routes.answer(path, { family: 'IPv4', address: '192.0.2.1', port: 1 })
+  assert.ok(answer !== undefined && 'status' in answer)
+  assert.equal(answer.status, 403)
+  assert.throws(
+    () => routes.answer(path, { family: 'IPv4', address: '10.0.0.1', port: 1 }),
+    /nothing is told/,
+  )
+})
+
+test('a path that cannot be one is refused before anything is opened', async () => {
+  for (const bad of ['', '/', 'status', '/a?b', '/%zz', '/..', 5]) {
+    await assert.rejects(serve({ root, port: 0, status: { path: bad as string } }), {
+      code: /^ERR_INVALID_ARG_(VALUE|TYPE)$/,
+    })
+  }
+  await assert.rejects(serve({ root, port: 0, status: { path: STATUS, allow: ['x'] } }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+  })
+})
+
+test('over a Unix socket everybody is of this machine', async () => {
+  const socketPath = path.join(root, 'socket')
+  const server = await serve({ root, path: socketPath, status: { path: STATUS } })
+  try {
+    const status = await new Promise(resolve => {
+      http.get({ socketPath, path: `${STATUS}/json` }, response => resolve(response.resume().statusCode))
+    })
+    assert.equal(status, 200)
+  } finally {
+    await server.close({ timeout: 1000 })
+  }
+})
