@@ -2,9 +2,6 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
-/** uPlot as it is to be put into a page, and its style. */
-const CHARTS = { script: 'uplot/dist/uPlot.iife.min.js', style: 'uplot/dist/uPlot.min.css' }
-
 /** A page, and the policy that lets it do what it does and nothing else. */
 export interface StatusPage {
   bytes: Uint8Array
@@ -62,9 +59,9 @@ ${table('facts', 'The server', ['', 'now'])}
 
 async function make(): Promise<StatusPage> {
   const [chartStyle, ownStyle, charts, own] = await Promise.all([
-    readPart(import.meta.resolve(CHARTS.style)),
+    readPart(import.meta.resolve('uplot/dist/uPlot.min.css')),
     readOwn('status-page.css'),
-    readPart(import.meta.resolve(CHARTS.script)),
+    readPart(import.meta.resolve('uplot/dist/uPlot.iife.min.js')),
     readOwn('status-page.mjs'),
   ])
   const style = `${chartStyle}\n${ownStyle}`
