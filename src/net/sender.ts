@@ -22,6 +22,7 @@ const COPIED_BYTES = 8192
 const MAX_WAITING = 16384
 
 const WRITTEN = Promise.resolve()
+
 /** What a sender tells its connection. */
 export interface SenderOwner extends Handle {
   /** Nothing of the sender's is in flight any more. */
@@ -222,9 +223,9 @@ export class Sender {
       return
     }
     const taken = Math.max(result, 0)
-    this.bytes -= this.#triedLength - taken
-    const { bytes } = this.#triedMemory as ArenaMemory
-    const rest = bytes.subarray(this.#triedStart + taken, this.#triedStart + this.#triedLength)
+    const [start, end] = [this.#triedStart + taken, this.#triedStart + this.#triedLength]
+    this.bytes -= end - start
+    const rest = (this.#triedMemory as ArenaMemory).bytes.subarray(start, end)
     // It goes before whatever has been written meanwhile.
     const written = this.#length > 0 ? this.#piece() : undefined
     this.#length = 0
@@ -311,8 +312,7 @@ export class Sender {
 
   /** Sends everything, so that somebody else can send on the descriptor. Writes are refused until `resume()`. */
   async lend(): Promise<void> {
-    if (this.#lent) throw busy()
-    if (this.#end !== undefined) throw this.#refusal()
+    if (this.#lent || this.#end !== undefined) throw this.#refusal()
     this.#lent = true
     try {
       await this.drain()
