@@ -245,18 +245,17 @@ export class Sender {
       return
     }
     const { handles } = this.#resources
-    const { submissions } = handles
     const data = Handles.userData(this.#number, KIND.SEND)
     this.#sending = true
     if (this.#zeroCopy?.send(segments[0], result => this.sent(result))) return
     if (segments.length === 1) {
       const { address, length } = segments[0]
-      handles.place(() => prepareSendAt(submissions, this.#fd, address, length, SEND_FLAGS, data))
+      handles.place(() => prepareSendAt(handles.submissions, this.#fd, address, length, SEND_FLAGS, data))
     } else {
       const message = MessageBlock.take()
       message.gather(segments)
       this.#message = message
-      handles.place(() => prepareSendmsgAt(submissions, this.#fd, message.address, SEND_FLAGS, data))
+      handles.place(() => prepareSendmsgAt(handles.submissions, this.#fd, message.address, SEND_FLAGS, data))
     }
   }
 
