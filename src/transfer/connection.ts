@@ -1,5 +1,5 @@
-import { F, O, SluiceError, syscall } from '../kernel/index.js'
-import { Connection, type ConnectionDuplex } from '../net/index.js'
+import { AbortError, F, O, SluiceError, syscall } from '../kernel/index.js'
+import { Connection, type ConnectionDuplex, type Loan } from '../net/index.js'
 import { Endpoint } from './endpoint.js'
 import { drained, goneError } from './node-socket.js'
 
@@ -7,13 +7,14 @@ import { drained, goneError } from './node-socket.js'
  * Borrows one half of a connection: what was written to it goes first, what it has received already comes first, and it
  * takes back what could not be delivered.
  *
- * @throws what the connection failed with, or `ERR_SLUICE_CLOSED`; `ERR_SLUICE_BUSY` where that half is in use
+ * @throws what the connection failed with, or `ERR_SLUICE_CLOSED`; `ERR_SLUICE_BUSY` where that half is in use; `AbortError`
  */
 export async function borrowConnection(
   connection: Connection,
   direction: 'read' | 'write',
+  signal: AbortSignal | undefined,
 ): Promise<Endpoint> {
-  const loan = await connection.lend(direction)
+  const loan = await lent(connection, direction, signal)
   let unread: readonly Uint8Array[] = loan.early
   // Its operations wait on a socket that does not block as on any other, so it can stay that way.
   const flags = syscall('fcntl', loan.fd, F.GETFL)
@@ -38,6 +39,33 @@ export async function borrowConnection(
   })
 }
 
+/** The descriptor as soon as what was written has been sent, which a peer that does not read may put off for ever. */
+async function lent(
+  connection: Connection,
+  direction: 'read' | 'write',
+  signal: AbortSignal | undefined,
+): Promise<Loan> {
+  const lending = connection.lend(direction)
+  if (signal === undefined) return lending
+  let abort = () => {}
+  const aborted = new Promise<undefined>(resolve => {
+    abort = () => resolve(undefined)
+  })
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    const loan = await Promise.race([lending, aborted])
+    if (loan !== undefined) return loan
+    // Whatever comes of it, nobody waits for it any more.
+    lending.then(
+      late => late.release(late.early),
+      () => {},
+    )
+    throw new AbortError(signal)
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
 /**
  * Borrows a connection that has become a stream of Node's: what was written to the stream goes first, what is written to it
  * meanwhile waits.
@@ -55,7 +83,7 @@ export async function borrowDuplex(
   }
   duplex.cork()
   try {
-    const { fd, backing } = await borrowConnection(connection, 'write')
+    const { fd, backing } = await borrowConnection(connection, 'write', signal)
     return new Endpoint(fd, {
       ...backing,
       check() {

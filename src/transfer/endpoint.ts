@@ -42,6 +42,11 @@ export class Endpoint {
   readonly size: number
   readonly backing: Backing
   readonly #blocking: boolean
+  /** The flags to be put back at the end of a burst; -1 where there is nothing to be undone. */
+  #before = -1
+  /** Together they say which file it is; 0 for a stream. */
+  readonly device: number
+  readonly inode: number
 
   /**
    * @param fd -1 for a stream that has none
@@ -53,6 +58,8 @@ export class Endpoint {
     this.#blocking = false
     if (fd < 0) {
       this.kind = 'stream'
+      this.device = 0
+      this.inode = 0
       this.size = 0
       this.flags = 0
       return
@@ -61,6 +68,8 @@ export class Endpoint {
     if (result < 0) throw systemError(result, 'statx')
     this.kind = KINDS[view.mode & S.IFMT] ?? 'other'
     this.size = this.kind === 'file' ? view.size : 0
+    this.device = view.device
+    this.inode = view.inode
     this.flags = syscall('fcntl', fd, F.GETFL)
     if (this.flags < 0) throw systemError(this.flags, 'fcntl')
     this.#blocking = !this.seekable && (this.flags & O.NONBLOCK) === 0
@@ -115,12 +124,19 @@ export class Endpoint {
    * else of this thread runs, and not for as long as the transfer lasts.
    */
   enterBurst(): void {
-    if (this.#blocking) syscall('fcntl', this.fd, F.SETFL, this.flags | O.NONBLOCK)
+    if (!this.#blocking) return
+    // Asked anew: somebody else may have set them since, and must find them so.
+    const flags = syscall('fcntl', this.fd, F.GETFL)
+    if (flags < 0 || (flags & O.NONBLOCK) !== 0) return
+    this.#before = flags
+    syscall('fcntl', this.fd, F.SETFL, flags | O.NONBLOCK)
   }
 
   /** Undoes `enterBurst()`. */
   leaveBurst(): void {
-    if (this.#blocking) syscall('fcntl', this.fd, F.SETFL, this.flags)
+    if (this.#before < 0) return
+    syscall('fcntl', this.fd, F.SETFL, this.#before)
+    this.#before = -1
   }
 }
 

@@ -64,7 +64,7 @@ function plainEnd(value: unknown, name: string): Endpoint | undefined {
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `EBADF`; `ERR_SLUICE_CLOSED` where it is closed
  */
 export async function openSource(value: unknown, signal: AbortSignal | undefined): Promise<Endpoint> {
-  if (value instanceof Connection) return borrowConnection(value, 'read')
+  if (value instanceof Connection) return borrowConnection(value, 'read', signal)
   const end = value instanceof Socket ? await borrowSource(value, signal) : plainEnd(value, 'source')
   if (end !== undefined) return end
   throw invalidArgType(
@@ -85,7 +85,7 @@ export async function openSink(
   length: number,
   signal: AbortSignal | undefined,
 ): Promise<Endpoint> {
-  if (value instanceof Connection) return borrowConnection(value, 'write')
+  if (value instanceof Connection) return borrowConnection(value, 'write', signal)
   if (value instanceof ConnectionDuplex) return borrowDuplex(value, signal)
   if (value instanceof Socket) return borrowSink(value, signal)
   if (value instanceof ServerResponse) return borrowResponse(value, length, signal)

@@ -1,6 +1,6 @@
 import { invalidArgType, invalidArgValue, SluiceError } from '../kernel/index.js'
 import type { Endpoint } from './endpoint.js'
-import type { Job } from './job.js'
+import type { Job, Range } from './job.js'
 
 /** What an error has besides when a transfer fails. */
 export interface TransferFailure extends Error {
@@ -33,6 +33,23 @@ export function targetOf(sink: Endpoint, position: number | undefined): number {
   if (position === undefined) return -1
   const what = sink.appends ? 'file that was opened for appending' : sink.kind
   throw invalidArgValue('options.position', position, `has no meaning for a ${what}`)
+}
+
+/**
+ * Bytes would be read that the transfer itself has written: no mechanism promises an order.
+ *
+ * @throws `ERR_INVALID_ARG_VALUE` where a file is moved onto itself
+ */
+export function refuseOverlap(source: Endpoint, sink: Endpoint, range: Range): void {
+  const { position, target, length } = range
+  if (position < 0 || target < 0 || !Number.isFinite(length)) return
+  if (source.inode !== sink.inode || source.device !== sink.device) return
+  if (Math.abs(position - target) >= length) return
+  throw invalidArgValue(
+    'options.position',
+    target,
+    `overlaps what is read of the same file from ${position} on`,
+  )
 }
 
 /** Bytes that were read from the source before the transfer began. */

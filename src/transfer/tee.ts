@@ -8,6 +8,7 @@ import {
   checkSignal,
   failure,
   lengthOf,
+  refuseOverlap,
   startOf,
   type TransferFailure,
   takeEarly,
@@ -53,15 +54,15 @@ export async function tee(
 ): Promise<TransferResult> {
   check(sinks, options)
   const { signal } = options
-  if (signal?.aborted) throw failure(new AbortError(signal), 0, [])
   // All places in all queues are taken in one go, so that no two wait for one another.
-  const turns = [queueUp(options.offset === undefined ? source : undefined, undefined)]
-  for (const sink of new Set(sinks)) turns.push(queueUp(undefined, sink))
-  const leave = await Promise.all(turns)
+  const turns = [queueUp(options.offset === undefined ? source : undefined, undefined, signal)]
+  for (const sink of new Set(sinks)) turns.push(queueUp(undefined, sink, signal))
+  const places = await Promise.allSettled(turns)
   try {
+    for (const place of places) if (place.status === 'rejected') throw place.reason
     return await between(source, sinks, options)
   } finally {
-    for (const each of leave) each()
+    for (const place of places) if (place.status === 'fulfilled') place.value()
   }
 }
 
@@ -110,7 +111,9 @@ async function move(
   signal?.addEventListener('abort', abort, { once: true })
   const jobs = sinks.map(sink => {
     const range = { position: begin, target: targetOf(sink, undefined), length }
-    return new Job(source, sink, range, stop.signal, true)
+    refuseOverlap(source, sink, range)
+    // Never to wait for a pipe while it holds others, as those who hold the rest may do the same.
+    return new Job(source, sink, range, stop.signal)
   })
   const [main] = jobs as [Job, ...Job[]]
   try {

@@ -1,4 +1,4 @@
-import { AbortError, checkInteger, invalidArgType, invalidArgValue, SEEK } from '../kernel/index.js'
+import { checkInteger, invalidArgType, invalidArgValue, SEEK } from '../kernel/index.js'
 import { measuredCosts } from './calibration/index.js'
 import { candidates, MECHANISMS, VIA_NAMES } from './choice.js'
 import type { Endpoint } from './endpoint.js'
@@ -6,7 +6,16 @@ import { openSink, openSource, type TransferSink, type TransferSource } from './
 import { Job } from './job.js'
 import { type Mechanism, Unsuitable, unsupported, type Via } from './mechanism.js'
 import { deliver } from './memory-step.js'
-import { checkSignal, failure, lengthOf, startOf, takeEarly, targetOf, tooShort } from './plan.js'
+import {
+  checkSignal,
+  failure,
+  lengthOf,
+  refuseOverlap,
+  startOf,
+  takeEarly,
+  targetOf,
+  tooShort,
+} from './plan.js'
 import { queueUp } from './queues.js'
 
 /** What a transfer is told. */
@@ -58,10 +67,9 @@ export async function transfer(
 ): Promise<TransferResult> {
   checkOptions(options)
   const { signal } = options
-  if (signal?.aborted) throw failure(new AbortError(signal), 0, [])
   // Those who say where in a file they read or write are in nobody's way.
   const from = options.offset === undefined ? source : undefined
-  const leave = await queueUp(from, options.position === undefined ? sink : undefined)
+  const leave = await queueUp(from, options.position === undefined ? sink : undefined, signal)
   try {
     return await between(source, sink, options)
   } catch (error) {
@@ -118,7 +126,9 @@ async function move(
 ): Promise<TransferResult> {
   const { offset, position, signal, via } = options
   const target = targetOf(sink, position)
-  const job = new Job(source, sink, { position: begin, target, length }, signal, via !== undefined)
+  const range = { position: begin, target, length }
+  refuseOverlap(source, sink, range)
+  const job = new Job(source, sink, range, signal, via !== undefined)
   try {
     const used = await carryOut(job, via)
     if (job.remaining > 0 && Number.isFinite(length)) throw tooShort(job, length)

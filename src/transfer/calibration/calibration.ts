@@ -69,18 +69,38 @@ function begin(): Promise<CalibrationState> {
 async function readOrMeasure(): Promise<CalibrationState> {
   const { path } = calibration()
   const kept = await loadCalibration(path)
-  if (typeof kept === 'string') return calibrate()
+  if (typeof kept === 'string') return measureOnce()
   const { copiedBytes, samples } = kept
   state = { copiedBytes, from: 'file', path, reason: undefined, samples }
   return state
 }
 
+let measuring: Promise<CalibrationState> | undefined
+
 /**
- * Measures anew, and keeps it. It never fails: the state's `reason` says what could not be done.
+ * Measures anew, and keeps it. It never fails: the state's `reason` says what could not be done. Who asks while it is under
+ * way gets the same.
  *
  * @returns what transfers choose by from now on
  */
 export async function calibrate(): Promise<CalibrationState> {
+  // What runs beside transfers keeps no process alive, but somebody waits for this.
+  const alive = setInterval(() => {}, 2 ** 30)
+  try {
+    return await measureOnce()
+  } finally {
+    clearInterval(alive)
+  }
+}
+
+function measureOnce(): Promise<CalibrationState> {
+  measuring ??= measure().finally(() => {
+    measuring = undefined
+  })
+  return measuring
+}
+
+async function measure(): Promise<CalibrationState> {
   const { path } = calibration()
   try {
     const samples = await measureCosts()

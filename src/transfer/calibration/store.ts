@@ -17,6 +17,8 @@ export interface Calibration {
   samples: CostSample[]
 }
 
+/** More was never measured: whoever says so would have whole files copied. */
+const MOST_COPIED_BYTES = 2 ** 19
 /** Raised when something else is measured, or otherwise. */
 export const CALIBRATION_VERSION = 1
 const MAX_AGE_MS = 30 * 86_400_000
@@ -35,13 +37,15 @@ export function calibrationPath(): string {
 }
 
 function isCalibration(value: unknown): value is Calibration {
-  const { version, machine, measured, copiedBytes } = (value ?? {}) as Calibration
+  const { version, machine, measured, copiedBytes, samples } = (value ?? {}) as Calibration
   return (
     version === CALIBRATION_VERSION &&
     typeof machine === 'string' &&
     typeof measured === 'string' &&
     Number.isSafeInteger(copiedBytes) &&
-    copiedBytes >= 0
+    copiedBytes >= 0 &&
+    copiedBytes <= MOST_COPIED_BYTES &&
+    Array.isArray(samples)
   )
 }
 

@@ -18,6 +18,8 @@ export const preadv2: Mechanism = {
   name: 'preadv2',
   unfit: (source, sink) => {
     if (!source.seekable) return 'the source is no file'
+    // What the sink does not take would be read from the device again.
+    if (source.direct) return 'the file was opened for Direct I/O'
     return sink.kind === 'socket' || sink.kind === 'pipe'
       ? undefined
       : 'the sink is neither a socket nor a pipe'
@@ -46,8 +48,7 @@ async function run(job: Job): Promise<void> {
     const length = await job.grant(BLOCK_BYTES)
     // Set anew each time: others used the memory while this one waited for its turn.
     vector[2] = length
-    const { direct } = job.source
-    const read = direct ? EAGAIN : readNow(job, vector, length)
+    const read = readNow(job, vector, length)
     if (read === 0) job.ended = true
     else if (read > 0)
       await (send(job, bytes.subarray(0, read), read === length) ? undefined : job.writable())

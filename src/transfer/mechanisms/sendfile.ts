@@ -1,10 +1,20 @@
 import { offload } from '../../engine/index.js'
-import { errnoOf } from '../../kernel/index.js'
+import {
+  AT,
+  errnoOf,
+  F,
+  O,
+  OwnedDescriptor,
+  pathBytes,
+  SEEK,
+  syscall,
+  systemError,
+} from '../../kernel/index.js'
 import { moveCold } from '../cold-run.js'
 import { Cork } from '../cork.js'
 import { setOffset } from '../endpoint.js'
 import type { Job } from '../job.js'
-import { failed, type Mechanism, rejected } from '../mechanism.js'
+import { failed, type Mechanism, rejected, Unsuitable } from '../mechanism.js'
 
 const EAGAIN = -errnoOf('EAGAIN')
 const EINTR = -errnoOf('EINTR')
@@ -57,21 +67,34 @@ async function sendWarm(job: Job, length: number, cork: Cork): Promise<void> {
 }
 
 async function copy(job: Job): Promise<void> {
+  const sink = ownOpenFile(job.sink.fd)
   const offset = new Int32Array(new ArrayBuffer(64))
-  // The sink's own position is where sendfile writes to, so it is moved there and comes back by itself.
-  const before = job.target >= 0 ? job.sink.position() : -1
   try {
-    if (before >= 0) job.sink.seek(job.target, 0)
+    const sought = syscall('lseek', sink.fd, job.target, SEEK.SET)
+    if (sought < 0) failed(sought, 'lseek')
     while (!job.done) {
       setOffset(offset, job.position)
       const length = Math.min(job.remaining, ASIDE_BYTES)
-      const args = [job.sink.fd, job.source.fd, offset, length]
+      const args = [sink.fd, job.source.fd, offset, length]
       const result = await offload('sendfile', args).catch(rejected)
       if (result === 0) job.ended = true
       else job.moved(result)
       job.check()
     }
   } finally {
-    if (before >= 0) job.sink.seek(before, 0)
+    sink.close()
   }
+}
+
+/**
+ * The file behind a descriptor, opened once more: sendfile(2) writes where the open file stands, and that of the caller
+ * may be in use for something else meanwhile.
+ *
+ * @throws `Unsuitable` where it may not be opened any more
+ */
+function ownOpenFile(fd: number): OwnedDescriptor {
+  const flags = O.WRONLY | O.CLOEXEC | (syscall('fcntl', fd, F.GETFL) & (O.SYNC | O.DSYNC))
+  const result = syscall('openat', AT.FDCWD, pathBytes(`/proc/self/fd/${fd}`), flags, 0)
+  if (result < 0) throw new Unsuitable(systemError(result, 'open'))
+  return new OwnedDescriptor(result, 'open')
 }

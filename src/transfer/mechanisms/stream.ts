@@ -19,6 +19,8 @@ class StreamWriter {
   readonly #stream: Writable
   /** Bytes that the stream has been given and not yet dealt with. */
   #held = 0
+  /** Those bytes, where the source cannot give them again. */
+  readonly #unwritten: Uint8Array[] = []
   #failure: Error | undefined
   #wake: (() => void) | undefined
   readonly #fail = (error: Error) => {
@@ -45,6 +47,9 @@ class StreamWriter {
       }
       while (this.#held > 0) await this.#progress()
       if (ended) job.ended = true
+    } catch (error) {
+      this.#settle()
+      throw error
     } finally {
       signal.removeEventListener('abort', wake)
       this.#stream.off('error', this.#fail)
@@ -61,7 +66,9 @@ class StreamWriter {
     const { start, length } = await readPiece(job, block, this.#held)
     if (length === 0) return false
     this.#held += length
-    const more = this.#stream.write(block.subarray(start, start + length), error => {
+    const bytes = block.subarray(start, start + length)
+    if (!job.source.seekable) this.#unwritten.push(bytes)
+    const more = this.#stream.write(bytes, error => {
       if (error) this.#fail(error)
       else this.#written(length)
     })
@@ -70,7 +77,21 @@ class StreamWriter {
     return true
   }
 
+  /**
+   * The transfer ends before the stream has dealt with everything. What a stream still has that goes on, it will write:
+   * those bytes have reached it. What one has that failed, nobody gets.
+   */
+  #settle(): void {
+    const { source, undelivered } = this.#job
+    if (this.#failure === undefined && !this.#stream.destroyed) this.#job.moved(this.#held)
+    else if (!source.seekable) undelivered.push(...this.#unwritten)
+    this.#held = 0
+  }
+
   #written(length: number): void {
+    // Counted already, where the transfer has ended.
+    if (this.#held === 0) return
+    this.#unwritten.shift()
     this.#held -= length
     this.#job.moved(length)
     this.#wake?.()
