@@ -1,22 +1,13 @@
 /** A file of 1 GiB from its beginning to its end: read from the page cache, read past it, and written. */
 
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import {
-  createReadStream,
-  createWriteStream,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { root } from '#scripts/run.js'
 
 const MIB = 2 ** 20
 const FILE_MIB = 1024
-/** What a program that writes a stream hands over at a time. */
-const PIECE = 65536
 const DIRECT = { chunkSize: MIB, depth: 8 }
 /** `stream()` holds eight chunks of 512 KiB in flight by default; 16 MiB are for everything else. */
 const MEMORY_MIB = 8 * 0.5 + 16
@@ -38,9 +29,9 @@ export default {
     'stream(), epoll': { start: startStream, skip: onlyReading, env: { SLUICE_DRIVER: 'epoll' } },
     'stream().toNode()': { start: startNodeAdapter, skip: only('cached') },
     createReadStream: { start: startReadStream, skip: only('cached') },
-    'writer()': { start: startWriter, skip: only('write') },
-    'writer(), epoll': { start: startWriter, skip: only('write'), env: { SLUICE_DRIVER: 'epoll' } },
-    createWriteStream: { start: startWriteStream, skip: only('write') },
+    'writer()': writer('writer()'),
+    'writer(), epoll': writer('writer()', { SLUICE_DRIVER: 'epoll' }),
+    createWriteStream: writer('createWriteStream'),
     fio: { command: fioCommand, read: readFio, skip: only('direct') },
   },
   bars: [
@@ -126,35 +117,18 @@ function startReadStream(_parameters, { path }) {
   }
 }
 
-async function startWriter(_parameters, { folder }) {
-  const { open } = await import('sluice/file')
-  const path = join(mkdtempSync(join(folder, 'writer-')), 'data')
-  const piece = randomBytes(PIECE)
+function writer(name, env) {
   return {
-    step: passes(async bytes => {
-      const file = await open(path, 'w')
-      const writer = file.writer()
-      for (let at = 0; at < bytes; at += PIECE) await writer.write(piece)
-      const { bytesWritten } = await writer.end()
-      await file.close()
-      return bytesWritten
-    }),
-    stop: () => rmSync(path),
-  }
-}
-
-function startWriteStream(_parameters, { folder }) {
-  const path = join(mkdtempSync(join(folder, 'stream-')), 'data')
-  const piece = randomBytes(PIECE)
-  return {
-    step: passes(async bytes => {
-      const stream = createWriteStream(path)
-      for (let at = 0; at < bytes; at += PIECE) if (!stream.write(piece)) await once(stream, 'drain')
-      stream.end()
-      await once(stream, 'close')
-      return stream.bytesWritten
-    }),
-    stop: () => rmSync(path),
+    command: (_parameters, { folder }) => [
+      process.execPath,
+      join(root, 'bench/peers/write-once.js'),
+      name,
+      folder,
+      `${FILE_MIB}`,
+    ],
+    read: output => JSON.parse(output),
+    skip: only('write'),
+    env,
   }
 }
 

@@ -5,6 +5,7 @@ import { root } from './run.js'
 const DIST = join(root, 'dist')
 const ENTRY = 'cli/main.js'
 const OUTPUT = join(DIST, 'sluice.mjs')
+const OUTPUT_MODULES = join(DIST, 'sluice.modules')
 
 const DOCUMENTATION = /^[ \t]*\/\*\*[\s\S]*?\*\/\n/gm
 const COMMENT_LINE = /^[ \t]*\/\/ .*\n/gm
@@ -17,8 +18,9 @@ const EXPORT = /^export ((?:async )?(?:function\*?|class|const|let) (\w+))/gm
 const DYNAMIC_IMPORT = /\bimport\('(\.[^']+)'\)/g
 
 /**
- * Puts the command line into one file, `dist/sluice.mjs`. To load two hundred modules takes Node longer than to start;
- * to load one that holds them all does not, and of it only what a verb needs is compiled.
+ * Puts the command line into two files: `dist/sluice.mjs`, which is run, and `dist/sluice.modules`, the text of all
+ * modules, of which only those that a verb needs are ever read by V8. To load two hundred modules as such takes Node longer
+ * than to start, and to read through one file with all of them nearly as long.
  *
  * It understands what tsc writes of our sources, no more: named imports and exports at the beginning of a line, and no
  * modules that import each other in a circle, which a test forbids.
@@ -27,29 +29,48 @@ export function bundle() {
   if (!existsSync(join(DIST, ENTRY))) return
   const modules = new Map()
   collect(ENTRY, modules)
-  const text = [
-    '#!/usr/bin/env node',
-    "import { createRequire } from 'node:module'",
-    'const $external = createRequire(import.meta.url)',
-    'const $modules = {',
-    ...[...modules].map(([path, code]) => `${JSON.stringify(path)}: ${code},`),
-    '}',
-    'const $loaded = {}',
-    'function $load(path) {',
-    '  if (!(path in $loaded)) {',
-    '    $loaded[path] = {}',
-    '    $loaded[path].done = $modules[path]($loaded[path], new URL(path, import.meta.url).href)',
-    '  }',
-    '  return $loaded[path]',
-    '}',
-    `await $load(${JSON.stringify(ENTRY)}).done`,
-    '',
-  ]
-    .join('\n')
+  let text = ''
+  const places = {}
+  for (const [path, code] of modules) {
     // V8 reads a text of plain ASCII where it lies, and twice as fast.
-    .replace(FOREIGN, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  if (!existsSync(OUTPUT) || readFileSync(OUTPUT, 'utf8') !== text)
-    writeFileSync(OUTPUT, text, { mode: 0o755 })
+    const ascii = code.replace(FOREIGN, letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    places[path] = [text.length, text.length + ascii.length]
+    text += ascii
+  }
+  write(OUTPUT_MODULES, text, 0o644)
+  write(OUTPUT, starter(places), 0o755)
+}
+
+function starter(places) {
+  return [
+    '#!/usr/bin/env node',
+    "import { readFileSync } from 'node:fs'",
+    "import { createRequire } from 'node:module'",
+    "import { fileURLToPath } from 'node:url'",
+    "import { compileFunction, constants } from 'node:vm'",
+    `const places = ${JSON.stringify(places)}`,
+    "const text = readFileSync(new URL('sluice.modules', import.meta.url), 'latin1')",
+    'const external = createRequire(import.meta.url)',
+    "const names = ['$exports', '$here', '$load', '$external', '$resolve']",
+    'const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER',
+    'const loaded = {}',
+    'function load(path) {',
+    '  if (!(path in loaded)) {',
+    '    const here = new URL(path, import.meta.url)',
+    '    const code = text.slice(...places[path])',
+    '    const run = compileFunction(code, names, { filename: fileURLToPath(here), importModuleDynamically })',
+    '    loaded[path] = {}',
+    '    loaded[path].done = run(loaded[path], here.href, load, external, name => import.meta.resolve(name))',
+    '  }',
+    '  return loaded[path]',
+    '}',
+    `await load(${JSON.stringify(ENTRY)}).done`,
+    '',
+  ].join('\n')
+}
+
+function write(path, text, mode) {
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text, { mode })
 }
 
 /** Adds a module and all that it imports, in the order in which they would run. */
@@ -65,18 +86,31 @@ function collect(path, modules) {
   for (const other of imported) collect(other, modules)
 }
 
-/** A module as a function that fills an object with its exports. */
+/** A module as the body of a function that fills an object with its exports. */
 function convert(source, path) {
   const imported = []
   const exported = []
-  const target = specifier => {
-    if (!specifier.startsWith('.')) return load(specifier)
+  const local = specifier => {
     const other = relative(DIST, join(DIST, dirname(path), specifier))
     imported.push(other)
     return `$load(${JSON.stringify(other)})`
   }
+  const target = specifier => (specifier.startsWith('.') ? local(specifier) : load(specifier))
+  const take = (names, specifier) => {
+    if (!specifier.startsWith('.') || !names?.startsWith('{')) return importOf(names, target(specifier))
+    const other = relative(DIST, join(DIST, dirname(path), specifier))
+    return parts(names.slice(1, -1))
+      .map(([wanted, as = wanted]) => {
+        const origin = originOf(wanted, other)
+        if (origin === undefined) throw new Error(`dist/${other} has no ${wanted}`)
+        const { module, name } = origin
+        imported.push(module)
+        return `const { ${name}: ${as} } = $load(${JSON.stringify(module)});`
+      })
+      .join(' ')
+  }
   const body = source
-    .replace(IMPORT, (_, names, specifier) => importOf(names, target(specifier)))
+    .replace(IMPORT, (_, names, specifier) => take(names, specifier))
     .replace(EXPORT_FROM, (_, names, specifier) => reexportOf(names, target(specifier)))
     .replace(EXPORT_LIST, (_, names) => {
       exported.push(...parts(names).map(([local, name]) => [name ?? local, local]))
@@ -88,13 +122,34 @@ function convert(source, path) {
     })
     .replace(DYNAMIC_IMPORT, (_, specifier) => `(async () => ${target(specifier)})()`)
     .replaceAll('import.meta.url', '$here')
+    .replaceAll('import.meta.resolve', '$resolve')
   if (/^(import|export)\b/m.test(body))
     throw new Error(`dist/${path} has an import or export that bundle.js does not know`)
   // Getters, since what is exported may be assigned later on.
   const getters = exported.map(([name, local]) => `get ${name}() { return ${local} }`)
   const define = `Object.defineProperties($exports, Object.getOwnPropertyDescriptors({ ${getters.join(', ')} }))`
-  const kind = /^(?!\s).*\bawait\b/m.test(body) ? 'async ' : ''
-  return { imported, code: `${kind}function ($exports, $here) {\n${define}\n${body}}` }
+  const isAsync = /^(?!\s).*\bawait\b/m.test(body)
+  const code = isAsync ? `return (async () => {\n${body}})()\n` : body
+  return { imported, code: `"use strict";\n${define}\n${code}` }
+}
+
+/**
+ * The module that has what another exports in its place, so that asking a folder's face for one name does not load the whole
+ * folder.
+ */
+function originOf(name, module) {
+  const source = readFileSync(join(DIST, module), 'utf8')
+  for (const [, names, specifier] of source.matchAll(EXPORT_FROM)) {
+    if (!specifier.startsWith('.')) continue
+    const other = relative(DIST, join(DIST, dirname(module), specifier))
+    const own = names === '*' ? name : parts(names.slice(1, -1)).find(pair => pair.at(-1) === name)?.[0]
+    const origin = own === undefined ? undefined : originOf(own, other)
+    if (origin !== undefined) return origin
+  }
+  const lists = [...source.matchAll(EXPORT_LIST)].flatMap(([, list]) => parts(list))
+  const names = [...source.matchAll(EXPORT)].map(([, , declared]) => declared)
+  const isOwn = names.includes(name) || lists.some(pair => pair.at(-1) === name)
+  return isOwn ? { module, name } : undefined
 }
 
 /** What Node has is asked for when it is needed; the rest is looked for as any module is. */

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { styleText } from 'node:util'
 
 /** Where a verb writes to, and how wide and colourful that may be. */
@@ -26,18 +27,51 @@ const NARROWEST = 40
  * A reader that goes away (`sluice probe | head`) ends the process quietly, as it does for any filter.
  */
 export function standardTerminal(): Terminal {
-  const { stdout, stderr } = process
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(process.exitCode ?? 0)
-  })
-  // hasColors() minds NO_COLOR, FORCE_COLOR and TERM.
-  const coloured = stdout.isTTY === true && stdout.hasColors()
-  return {
-    columns: Math.max(NARROWEST, Math.min(stdout.columns ?? WIDEST, WIDEST)),
-    isTerminal: stdout.isTTY === true,
-    write: text => void stdout.write(text),
-    note: text => void stderr.write(text),
-    paint: (style, text) => (coloured ? styleText(style, text) : text),
+  return new StandardTerminal()
+}
+
+class StandardTerminal implements Terminal {
+  #stdout: NodeJS.WriteStream | undefined
+
+  /** Made when something is written: Node takes as long for it as for a small copy. */
+  get #out(): NodeJS.WriteStream {
+    if (this.#stdout === undefined) {
+      this.#stdout = process.stdout
+      this.#stdout.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EPIPE') throw error
+        process.exit(process.exitCode ?? 0)
+      })
+    }
+    return this.#stdout
+  }
+
+  get columns(): number {
+    return Math.max(NARROWEST, Math.min(this.#out.columns ?? WIDEST, WIDEST))
+  }
+
+  get isTerminal(): boolean {
+    return mayBeTerminal() && this.#out.isTTY === true
+  }
+
+  write(text: string): void {
+    this.#out.write(text)
+  }
+
+  note(text: string): void {
+    process.stderr.write(text)
+  }
+
+  paint(style: Style, text: string): string {
+    // hasColors() minds NO_COLOR, FORCE_COLOR and TERM.
+    return this.isTerminal && this.#out.hasColors() ? styleText(style, text) : text
+  }
+}
+
+/** A terminal is a character device; to ask that of the descriptor costs next to nothing. */
+function mayBeTerminal(): boolean {
+  try {
+    return fstatSync(1).isCharacterDevice()
+  } catch {
+    return false // Standard output is closed.
   }
 }

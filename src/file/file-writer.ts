@@ -11,7 +11,7 @@ import { submitLongWrite, type WriteResult, writeFrom } from './write.js'
 export interface WriterOptions {
   /** First byte; 0 by default. A file that is open for appending is written at its end, wherever that is. */
   start?: number | undefined
-  /** Bytes of one write: 256 KiB by default, 1 MiB for Direct I/O. Less is gathered up to it. */
+  /** Bytes of one write: 1 MiB by default. Less is gathered up to it. */
   chunkSize?: number | undefined
   /** Writes in flight at once: 2 by default, 8 for Direct I/O; 1 where their order is all there is. */
   depth?: number | undefined
@@ -22,8 +22,8 @@ export interface WriterOptions {
   signal?: AbortSignal | undefined
 }
 
-const CHUNK = 262144
-const DIRECT_CHUNK = 2 ** 20
+/** Waking the thread that writes costs as much as copying a hundred KiB. */
+const CHUNK = 2 ** 20
 const DEPTH = 2
 const DIRECT_DEPTH = 8
 const MAX_CHUNK = 2 ** 30
@@ -61,7 +61,7 @@ export class FileWriter {
     checkObject(options)
     const direct = descriptor.detour !== undefined
     const { start = 0, full = 'wait', flush = false, signal } = options
-    const { chunkSize = direct ? DIRECT_CHUNK : CHUNK, depth = direct ? DIRECT_DEPTH : DEPTH } = options
+    const { chunkSize = CHUNK, depth = direct ? DIRECT_DEPTH : DEPTH } = options
     checkInteger(start, 'options.start', 0)
     checkInteger(chunkSize, 'options.chunkSize', 1, MAX_CHUNK)
     checkInteger(depth, 'options.depth', 1, MAX_DEPTH)

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const BUNDLE = join(root, 'dist/sluice.mjs')
+const TEXT = join(root, 'dist/sluice.modules')
 const MODULES = join(root, 'dist/cli/main.js')
 
 function run(program: string, ...args: string[]) {
@@ -30,10 +31,14 @@ test('the command line in one file works: it finds the native binary', () => {
   assert.equal(JSON.parse(stdout).totals.size, readFileSync(BUNDLE).length)
 })
 
-test('the package runs the command line in one file, which is executable text of plain ASCII', () => {
+test('the package runs the command line in one file, an executable, and all is text of plain ASCII', () => {
   const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   assert.equal(join(root, bin.sluice), BUNDLE)
   const bytes = readFileSync(BUNDLE)
   assert.equal(bytes.toString('latin1', 0, 20), '#!/usr/bin/env node\n')
-  assert.ok(bytes.every(byte => byte < 0x80))
+  for (const file of [BUNDLE, TEXT])
+    assert.ok(
+      readFileSync(file).every(byte => byte < 0x80),
+      file,
+    )
 })

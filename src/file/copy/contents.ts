@@ -1,4 +1,3 @@
-import { engine } from '../../engine/index.js'
 import {
   addressOf,
   errnoOf,
@@ -16,6 +15,7 @@ import { residency } from '../../observe/index.js'
 import type { Copying } from './copying.js'
 import { call, JobList } from './job-list.js'
 import type { CopyMethod } from './options.js'
+import { copyByRing, copyByThreads } from './relay.js'
 
 /** An open file to be copied, and what statx(2) said of it. */
 export interface Source {
@@ -29,7 +29,8 @@ export interface Source {
 const STEP_BYTES = 64 * 2 ** 20
 /** Mapped at once: mapping costs per call, and what is in the processor's cache is written from there. */
 const MAP_BYTES = 8 * 2 ** 20
-const BLOCK_BYTES = 2 ** 20
+/** A smaller file is copied before a second thread has woken up. */
+const RELAY_BYTES = 8 * 2 ** 20
 /** It takes longer to find out whether a smaller file is cached than it could save. */
 const COLD_BYTES = 2 ** 20
 /** File systems whose server copies, or that know better than the page cache. */
@@ -98,12 +99,13 @@ async function shareExtents(
 }
 
 /**
- * What is in the page cache is written from there fastest by way of a mapping; what is not comes fastest by the read-ahead
- * that copy_file_range(2) sets off; and what a server holds, it can copy itself.
+ * What is in the page cache is written from there fastest by way of a mapping, or, where there is much of it, by two
+ * threads; what is not comes fastest by the read-ahead that copy_file_range(2) sets off; and what a server holds, it can
+ * copy itself.
  */
-async function chooseMethod({ fd, size }: Source): Promise<'copy_file_range' | 'map'> {
+async function chooseMethod({ fd, size }: Source): Promise<'copy_file_range' | 'map' | 'threads'> {
   if (REMOTE.has(fileSystemType(fd))) return 'copy_file_range'
-  if (size < COLD_BYTES || isCached(fd, 0, size)) return 'map'
+  if (size < COLD_BYTES || isCached(fd, 0, size)) return size < RELAY_BYTES ? 'map' : 'threads'
   await call('fadvise64', undefined, fd, 0, 0, POSIX_FADV.SEQUENTIAL)
   return 'copy_file_range'
 }
@@ -140,6 +142,7 @@ type CopyRange = (
 const RANGE: Record<Exclude<CopyMethod, 'reflink' | 'buffer'>, CopyRange> = {
   copy_file_range: copyInKernel,
   map: copyByMap,
+  threads: copyByThreads,
   ring: copyByRing,
 }
 
@@ -196,48 +199,4 @@ async function copyByMap(copying: Copying, source: number, target: number, from:
     copying.progress(at)
   }
   return to
-}
-
-/** Writes what a file holds to what has no positions: a FIFO, a terminal, a device. @returns bytes */
-export function copyToStream(copying: Copying, source: number, target: number): Promise<number> {
-  return copyByRing(copying, source, target, 0, Number.POSITIVE_INFINITY, false)
-}
-
-/** Reads the next block while it writes this one. */
-async function copyByRing(
-  copying: Copying,
-  source: number,
-  target: number,
-  from: number,
-  to: number,
-  hasPositions = true,
-) {
-  let [buffer, other] = [0, 1].map(() => new Uint8Array(new ArrayBuffer(Math.min(BLOCK_BYTES, to - from))))
-  const read = (into: Uint8Array, at: number) =>
-    engine().read(source, into, 0, Math.min(into.length, to - at), at) as Promise<number>
-  let at = from
-  let bytes = at < to ? await read(buffer, at) : 0
-  while (bytes > 0) {
-    copying.checkAborted()
-    const next = at + bytes
-    // Both are over before anybody closes a descriptor.
-    const [written, ahead] = await Promise.allSettled([
-      writeAll(target, buffer, bytes, hasPositions ? at : -1),
-      next < to ? read(other, next) : 0,
-    ])
-    if (written.status === 'rejected') throw written.reason
-    if (ahead.status === 'rejected') throw ahead.reason
-    ;[buffer, other] = [other, buffer]
-    at = next
-    bytes = ahead.value
-    copying.progress(at)
-  }
-  return at
-}
-
-async function writeAll(fd: number, buffer: Uint8Array, length: number, position: number): Promise<void> {
-  for (let done = 0; done < length; ) {
-    const at = position < 0 ? -1 : position + done
-    done += (await engine().write(fd, buffer, done, length - done, at)) as number
-  }
 }

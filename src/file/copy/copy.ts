@@ -2,12 +2,12 @@ import { lstat, realpath, rm } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { AT, errnoOf, O, pathBytes, S, syscall, systemError } from '../../kernel/index.js'
 import { filePath, type PathLike } from '../open-flags.js'
-import { copyToStream } from './contents.js'
 import { Copying } from './copying.js'
 import { Folder } from './folder.js'
 import { must } from './job-list.js'
 import { nameOf, showPath } from './name.js'
 import { type CopyMethod, type CopyOptions, type CopyReport, checkCopyOptions } from './options.js'
+import { copyToStream } from './relay.js'
 import { statOf, Tree } from './tree.js'
 
 const EINVAL = -errnoOf('EINVAL')
