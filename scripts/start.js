@@ -14,6 +14,8 @@ const program = join(root, 'dist/cli/main.js')
 /** Where the page is served unless somebody else is there. */
 const USUAL_PORT = 8080
 const CTRL_C_GRACE_MS = 2000
+/** Where the server shows its own state. */
+const STATUS = '/.sluice/status'
 /** With these the lab prints something else than its result, or to somebody who reads standard output. */
 const NO_PAGE = ['--help', '-h', '--html=-', '--json=-', '--csv=-']
 
@@ -91,7 +93,7 @@ function isFree(port) {
 /** Serves a folder until we are stopped. */
 async function servePage(folder) {
   const port = (await isFree(USUAL_PORT)) ? USUAL_PORT : 0
-  const args = ['serve', folder, '--port', String(port), '--json']
+  const args = ['serve', folder, '--port', String(port), '--status', STATUS, '--json']
   child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const end = ended(child)
   let said = ''
@@ -102,7 +104,10 @@ async function servePage(folder) {
     const where = JSON.parse(said.slice(0, said.indexOf('\n')))
     const taken = port === 0 ? ` (port ${USUAL_PORT} is taken)` : ''
     process.stdout.write(
-      `\nThe same as a page, with charts: http://127.0.0.1:${where.port}/${taken}\nServed by sluice until Ctrl-C; npm start -- --no-serve leaves that out.\n`,
+      [
+        `\nThe same as a page, with charts: http://127.0.0.1:${where.port}/${taken}`,
+        `Served by sluice until Ctrl-C, and its own state at ${STATUS}. npm start -- --no-serve leaves that out.\n`,
+      ].join('\n'),
     )
   })
   const code = await end
