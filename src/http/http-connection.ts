@@ -269,15 +269,20 @@ export class HttpConnection implements ServedConnection {
       const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
       this.#enter('send')
       await this.#keepReady(answer, head)
-      const before = this.connection.bytesWritten
+      const before = this.#given
       await this.#send(answer, keep, !bodyless)
-      const bytes = this.connection.bytesWritten - before
+      const bytes = this.#given - before
       this.#stats.count(answer.status, bytes, started)
       this.#note?.(head, answer.status, bytes, started)
       return keep
     } finally {
       fileOf(found)?.release()
     }
+  }
+
+  /** Bytes that the connection was given so far: what it has copied may still wait to be sent. */
+  get #given(): number {
+    return this.connection.bytesWritten + this.connection.writableLength
   }
 
   /** The site's answer, where the request is one for this server at all. */

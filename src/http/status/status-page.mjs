@@ -240,7 +240,7 @@ function show(report, moment) {
     orDash(moment.hits, value => percent.format(value)),
     `of requests; ${count.format(report.cache.misses)} opened`,
   )
-  tell('ring', upTo(moment.perEnter), 'completions for a system call')
+  tell('ring', upTo(moment.perEnter), 'completions a system call')
   fill('mechanisms', shares(report.mechanisms))
   fill('statuses', shares(report.statuses))
   fill('facts', [

@@ -35,7 +35,7 @@ ${[
   tile('calls', 'System calls', 'a request'),
   tile('switches', 'Switches', 'a request'),
   tile('cache', 'Cache hits', 'of requests'),
-  tile('ring', 'Ring', 'completions for a system call'),
+  tile('ring', 'Ring', 'completions a system call'),
 ].join('\n')}
 </dl>
 <section class="charts" aria-label="The last two minutes">
@@ -45,7 +45,7 @@ ${[
   chart('latency-chart', 'Latency', 'µs, p50 and p99 of each second'),
   chart('cost-chart', 'Cost', 'system calls and context switches a request'),
   chart('histogram-chart', 'Latencies', 'requests by how long they took, since the start'),
-  chart('ring-chart', 'Ring', 'completions for a system call, and operations in flight'),
+  chart('ring-chart', 'Ring', 'completions a system call, and operations in flight'),
 ].join('\n')}
 </section>
 <section class="tables" aria-label="Since the start">

@@ -80,6 +80,17 @@ test('what was answered is counted, and how', async () => {
   })
 })
 
+test('what is sent from a copy is counted in full, before it has left', async () => {
+  await withServer({}, async (url, server) => {
+    const response = await fetch(`${url}/none`)
+    const body = await response.text()
+    const { bytes } = server.stats
+    assert.ok(bytes > body.length + 100 && bytes < body.length + 400, `${bytes} bytes of head and body`)
+    await report(url)
+    assert.ok(server.stats.bytes > bytes + 1000)
+  })
+})
+
 test('the page holds all that it needs, under a policy that names it', async () => {
   await withServer({}, async url => {
     const response = await fetch(url + STATUS)
