@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { AbortError, checkInteger, FdWatcher, SluiceError } from '../kernel/index.js'
+import { AbortError, checkInteger, FdWatcher, IORING_SQ, SluiceError } from '../kernel/index.js'
 import { type BufferTable, pin, type Region, regionOf } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import { prepareCancel, prepareReadAt, prepareWriteAt } from '../ring/index.js'
@@ -340,6 +340,7 @@ export class Engine {
   #reap(look: boolean): void {
     const seen = this.#driver.reap(this.#settlement.complete, look)
     this.#completions += seen
+    if ((this.#queue.flags & IORING_SQ.CQ_OVERFLOW) === 0) this.handles.round++
     if (seen > 0) this.#outbox.follow(look)
     this.#outbox.retry()
     if (this.#waiting.length > 0) this.#waiting.admit(() => this.#slots.free)

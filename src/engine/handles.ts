@@ -44,6 +44,8 @@ export interface Handle {
 export class Handles {
   /** Where `prepare*` functions write. Where one returns false, `place()` it. */
   readonly submissions: SubmissionQueue
+  /** Grows whenever all completions that there were have been handed out. */
+  round = 0
   readonly #driver: Driver
   readonly #outbox: Outbox
   readonly #table: (Handle | undefined)[] = []

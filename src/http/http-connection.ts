@@ -1,14 +1,10 @@
-import { F, O, syscall } from '../kernel/index.js'
-import type { Connection } from '../net/index.js'
-import { transfer } from '../transfer/index.js'
+import { type Connection, FixedBytes } from '../net/index.js'
 import { type Answer, fileOf, plainAnswer } from './answer.js'
 import { ChunkedBody } from './chunked-body.js'
-import { HEADER } from './header-name.js'
+import { HotPath, WAITING_BYTES } from './hot-path.js'
 import { RequestHead } from './request-head.js'
-import { isCurrent, isFatal, requestOf } from './request-meaning.js'
-import { isHost } from './request-path.js'
-import type { Resource } from './resource.js'
-import { currentDate, responseHead } from './response-head.js'
+import { isFatal, requestOf } from './request-meaning.js'
+import { responseHead } from './response-head.js'
 import type { Phase, ServedConnection } from './served-connection.js'
 import type { ServerSettings } from './server-options.js'
 import type { ServerStats } from './server-stats.js'
@@ -17,17 +13,6 @@ import type { StaticFile } from './static-file.js'
 
 /** Files up to this size are kept in memory and go out with their head in one send; above, lending their pages is less work. */
 const READY_BYTES = 16 * 1024
-/** Bytes that may wait for a client before its next request is looked at. */
-const WAITING_BYTES = 64 * 1024
-/** Fields that make a request ask for something else than the whole of a resource. */
-const PARTICULAR =
-  (1 << HEADER.RANGE) |
-  (1 << HEADER.IF_MATCH) |
-  (1 << HEADER.IF_NONE_MATCH) |
-  (1 << HEADER.IF_MODIFIED_SINCE) |
-  (1 << HEADER.IF_UNMODIFIED_SINCE) |
-  (1 << HEADER.CONTENT_LENGTH) |
-  (1 << HEADER.TRANSFER_ENCODING)
 
 const SECURE = /^https:/i
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
@@ -37,8 +22,6 @@ const NOTHING = Buffer.alloc(0)
 const STEP = { RECEIVE: 0, ANSWER: 1, WAIT: 2, REFUSE: 3 } as const
 
 const ignore = () => {}
-/** A promise of `write()` that is known to fail silently: the connection gives one and the same for whatever it copied. */
-let settled: Promise<void> | undefined
 
 /** What a finished request is noted with. */
 export type Note = (head: RequestHead, status: number, bytes: number, started: number) => void
@@ -49,10 +32,6 @@ export type Note = (head: RequestHead, status: number, bytes: number, started: n
  */
 export class HttpConnection implements ServedConnection {
   readonly connection: Connection
-  /** What it waits for. */
-  phase: Phase = 'idle'
-  /** Grows with every step of the connection, so that whoever watches the clock sees when one takes long. */
-  beat = 0
   /** No further request is taken once the one under way is answered. */
   #closing = false
   readonly #site: Site
@@ -60,15 +39,13 @@ export class HttpConnection implements ServedConnection {
   readonly #stats: ServerStats
   readonly #note: Note | undefined
   readonly #head: RequestHead
-  /** Requests that are still taken. */
-  #left: number
   /** Requests in a row that others had come behind already. */
   #pipelined = 0
+  readonly #hot: HotPath
+  #phase: Phase = 'idle'
+  #beat = 0
   /** The negated status with which a head was refused. */
   #refusal = 0
-  #nonBlocking = false
-  /** The last `Host`, which is seldom another one. */
-  #host: string | undefined
   /** What has been received and not parsed: `#at` to `#end`. */
   #bytes: Buffer = NOTHING
   #at = 0
@@ -81,17 +58,30 @@ export class HttpConnection implements ServedConnection {
     this.#stats = stats
     this.#note = note
     this.#head = new RequestHead(settings.headLimits)
-    this.#left = settings.maxRequests || Infinity
+    this.#hot = new HotPath(connection, site, stats, settings.maxRequests || Number.MAX_SAFE_INTEGER)
+    // What is noted has to be parsed, and what is limited to be counted.
+    if (note === undefined && settings.maxPipelined === 0) connection.tap = this.#hot
+  }
+
+  /** What it waits for. */
+  get phase(): Phase {
+    return this.#hot.rest === undefined ? this.#phase : 'send'
+  }
+
+  /** Grows with every step of the connection, so that whoever watches the clock sees when one takes long. */
+  get beat(): number {
+    return this.#beat + this.#hot.beat
   }
 
   #enter(phase: Phase): void {
-    this.phase = phase
-    this.beat++
+    this.#phase = phase
+    this.#beat++
   }
 
   /** Takes no further request: it ends once the one under way is answered. */
   finish(): void {
     this.#closing = true
+    this.#hot.left = 0
     if (this.phase === 'idle') void this.connection.close()
   }
 
@@ -100,30 +90,37 @@ export class HttpConnection implements ServedConnection {
     while (!this.#closing) {
       const step = this.#advance()
       if (step === STEP.RECEIVE) {
-        if (!(await this.#fill())) break
+        this.#hot.between = this.#at === this.#end
+        const filled = await this.#fill()
+        this.#hot.between = false
+        if (!filled) break
       } else if (step === STEP.WAIT) {
         this.#enter('send')
+        await this.#hot.rest
         await this.connection.flush()
       } else if (step === STEP.ANSWER) {
         this.#enter('send')
-        if (!(await this.#serve(this.#head.keepAlive && this.#left > 0))) break
+        if (!(await this.#serve(this.#head.keepAlive && this.#hot.left > 0))) break
         if (this.#at === this.#end) this.#enter('idle')
       } else {
         await this.#send(plainAnswer(-this.#refusal), false, true)
         break
       }
     }
+    await this.#hot.rest
     await this.#linger()
   }
 
   /** Answers what can be answered at once, without leaving this turn. @returns what has to be waited for */
   #advance(): number {
     const { connection } = this
+    const hot = this.#hot
     while (this.#at < this.#end && connection.isOpen) {
-      if (connection.writableLength > WAITING_BYTES) return STEP.WAIT
-      const result = this.#head.parse(this.#bytes, this.#at, this.#end)
+      if (hot.rest !== undefined || connection.writableLength > WAITING_BYTES) return STEP.WAIT
+      const start = this.#at
+      const result = this.#head.parse(this.#bytes, start, this.#end)
       if (result === 0) {
-        if (this.phase !== 'head') this.#enter('head')
+        if (this.#phase !== 'head') this.#enter('head')
         return STEP.RECEIVE
       }
       if (result < 0) {
@@ -132,13 +129,16 @@ export class HttpConnection implements ServedConnection {
         return STEP.REFUSE
       }
       this.#at += result
-      this.#left--
+      hot.left--
       if (this.#at === this.#end) this.#pipelined = 0
       // One more than may wait behind the one that is answered: this is the last.
-      else if (++this.#pipelined === this.#settings.maxPipelined) this.#left = 0
-      if (!this.#answerNow()) return STEP.ANSWER
+      else if (++this.#pipelined === this.#settings.maxPipelined) hot.left = 0
+      const before = this.#stats.bytes
+      const status = hot.answer(this.#head, this.#bytes, start, this.#at)
+      if (status === 0) return STEP.ANSWER
+      this.#note?.(this.#head, status, this.#stats.bytes - before, performance.now())
     }
-    if (this.phase !== 'idle' || this.#end > 0) this.#enter('idle')
+    if (this.#phase !== 'idle' || this.#end > 0) this.#enter('idle')
     return STEP.RECEIVE
   }
 
@@ -178,80 +178,8 @@ export class HttpConnection implements ServedConnection {
     return true
   }
 
-  /** Whether `Host` can be one; only HTTP/1.0 may do without. */
-  #hasHost(head: RequestHead): boolean {
-    const host = head.get(HEADER.HOST)
-    if (host !== this.#host) {
-      if (host !== undefined && !isHost(host)) return false
-      this.#host = host
-    }
-    return true
-  }
-
-  /** What the request at hand asks for, if that is open and asked for as a whole, over a connection that stays. */
-  #hot(): Resource | undefined {
-    const head = this.#head
-    if (!head.keepAlive || head.minor === 0 || this.#left <= 0 || this.#closing) return undefined
-    const resource = this.#site.hot(head.target)
-    if (resource === undefined || !this.#hasHost(head)) return undefined
-    return resource.encodings.length > 0 && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
-  }
-
-  /** Answers the request at hand if nothing has to be waited for. */
-  #answerNow(): boolean {
-    const head = this.#head
-    const resource = this.#hot()
-    if (resource === undefined) return false
-    const particular = head.seen & PARTICULAR
-    let response: Buffer | undefined
-    let status = 200
-    if (particular !== 0) {
-      if (!isCurrent(head, particular, resource)) return false
-      response = resource.notModified(currentDate())
-      status = 304
-    } else if (head.method === 'GET') {
-      response = resource.ready(currentDate())
-    } else if (head.method === 'HEAD') {
-      response = resource.head(currentDate())
-    }
-    if (response === undefined) return false
-    const written = this.connection.write(response)
-    if (written !== settled) {
-      settled = written
-      // What a write fails with, the connection has failed with, and the next read says so.
-      written.catch(ignore)
-    }
-    this.#stats.count(status, response.length)
-    this.#note?.(head, status, response.length, performance.now())
-    return true
-  }
-
   /** Answers the request at hand. @returns whether another one may follow */
   async #serve(keepAlive: boolean): Promise<boolean> {
-    const head = this.#head
-    if (head.method === 'GET' && (head.seen & PARTICULAR) === 0) {
-      const resource = this.#hot()
-      if (resource !== undefined) return this.#sendWhole(resource, resource.head(currentDate()))
-    }
-    return this.#serveFully(keepAlive)
-  }
-
-  /** Sends a resource that is not kept in memory. */
-  async #sendWhole({ plain }: Resource, start: Buffer): Promise<boolean> {
-    const started = performance.now()
-    const file = plain.retain()
-    try {
-      await this.#sendFile(file, start, 0, file.size)
-    } finally {
-      file.release()
-    }
-    const bytes = start.length + file.size
-    this.#stats.count(200, bytes, started)
-    this.#note?.(this.#head, 200, bytes, started)
-    return this.connection.isOpen
-  }
-
-  async #serveFully(keepAlive: boolean): Promise<boolean> {
     const head = this.#head
     const started = performance.now()
     const found = await this.#find(head)
@@ -287,7 +215,7 @@ export class HttpConnection implements ServedConnection {
 
   /** The site's answer, where the request is one for this server at all. */
   #find(head: RequestHead): Answer | Promise<Answer> {
-    if (!this.#hasHost(head)) return plainAnswer(400)
+    if (!this.#hot.hasHost(head)) return plainAnswer(400)
     // RFC 9110, 7.4: what is asked for over TLS is not served without.
     if (SECURE.test(head.target)) return plainAnswer(421)
     return this.#site.answer(requestOf(head, this.connection))
@@ -326,37 +254,21 @@ export class HttpConnection implements ServedConnection {
   }
 
   /**
-   * Sends bytes and a piece of a file behind them: what is in memory and fits into the socket at once, the rest by a
-   * transfer. A file that has become shorter cannot be made up for: the connection ends short, and the client can tell.
+   * Sends bytes and a piece of a file behind them. A file that has become shorter cannot be made up for: the connection
+   * ends short, and the client can tell.
    */
   async #sendFile(file: StaticFile, head: Uint8Array, offset: number, length: number): Promise<void> {
-    const sent = length === 0 ? 0 : await this.#sendNow(file, head, offset, length)
-    if (sent < head.length) await this.connection.write(head.subarray(sent))
+    const { connection } = this
+    const fixed = new FixedBytes(head)
+    const socket = length === 0 ? -1 : connection.clearFd
+    const sent = socket < 0 ? 0 : file.lent.send(socket, fixed, offset, length)
+    connection.moved(sent)
+    if (sent < head.length) await connection.write(head.subarray(sent))
     const done = Math.max(0, sent - head.length)
-    if (done === length) {
-      if (length > 0) this.#stats.mechanism('sendfile')
-      return
-    }
-    const { via } = await transfer(file.fd, this.connection, { offset: offset + done, length: length - done })
+    if (length === 0) return
+    const via =
+      done === length ? 'sendfile' : await file.lent.sendRest(connection, offset + done, length - done)
     this.#stats.mechanism(via)
-  }
-
-  /** @returns bytes sent, those of the head counted */
-  async #sendNow(file: StaticFile, head: Uint8Array, offset: number, length: number): Promise<number> {
-    const loan = await this.connection.lend('write')
-    try {
-      // The descriptor stays open until it is given back, but its connection may have ended meanwhile.
-      if (!this.connection.isOpen) return 0
-      if (!this.#nonBlocking) {
-        syscall('fcntl', loan.fd, F.SETFL, syscall('fcntl', loan.fd, F.GETFL) | O.NONBLOCK)
-        this.#nonBlocking = true
-      }
-      const sent = file.lent.send(loan.fd, head, offset, length)
-      if (sent > 0) loan.moved(sent)
-      return sent
-    } finally {
-      loan.release()
-    }
   }
 
   /** Reads a request's body to nowhere. @returns 0, or the status of the refusal behind which the connection ends */

@@ -1,5 +1,7 @@
+import { FixedBytes } from '../net/index.js'
 import { chooseEncoding, ENCODINGS, type Encoding } from './accept-encoding.js'
 import { contentType, isCompressible } from './content-type.js'
+import type { KnownHead } from './known-head.js'
 import { responseHead } from './response-head.js'
 import type { RootDirectory } from './root-directory.js'
 import type { SiteSettings } from './site-options.js'
@@ -20,12 +22,14 @@ export class Resource {
   /** When it was last seen to be current, in milliseconds of `performance.now()`. */
   checked = 0
   readonly #settings: SiteSettings
+  /** The head with which it was asked for last, for connections that are asked the same. */
+  known: KnownHead | undefined
   #users = 1
   /** The `Date` that the three below bear: they are made anew once a second. */
   #date = ''
-  #ready: Buffer | undefined
-  #head: Buffer | undefined
-  #notModified: Buffer | undefined
+  #ready: FixedBytes | undefined
+  #head: FixedBytes | undefined
+  #notModified: FixedBytes | undefined
   readonly #coded: ReadonlyMap<Encoding, StaticFile>
 
   constructor(
@@ -49,31 +53,31 @@ export class Resource {
   }
 
   /** The whole response over a connection that stays, head and body in one; undefined where the content is not in memory. */
-  ready(date: string): Buffer | undefined {
+  ready(date: string): FixedBytes | undefined {
     this.#at(date)
     const { content } = this.plain
     if (this.#ready === undefined && content !== undefined)
-      this.#ready = Buffer.concat([this.head(date), content])
+      this.#ready = fixed([this.head(date).bytes, content])
     return this.#ready
   }
 
   /** The head of that response. */
-  head(date: string): Buffer {
+  head(date: string): FixedBytes {
     this.#at(date)
     if (this.#head === undefined) {
       const fields = this.fields(this.plain, undefined)
       fields.push(['Content-Length', String(this.plain.size)])
-      this.#head = Buffer.from(responseHead({ status: 200, fields }, true, 1), 'latin1')
+      this.#head = fixed([Buffer.from(responseHead({ status: 200, fields }, true, 1), 'latin1')])
     }
     return this.#head
   }
 
   /** What a client is told over a connection that stays when what it has is current. */
-  notModified(date: string): Buffer {
+  notModified(date: string): FixedBytes {
     this.#at(date)
     if (this.#notModified === undefined) {
       const answer = { status: 304, fields: this.cacheFields(this.plain) }
-      this.#notModified = Buffer.from(responseHead(answer, true, 1), 'latin1')
+      this.#notModified = fixed([Buffer.from(responseHead(answer, true, 1), 'latin1')])
     }
     return this.#notModified
   }
@@ -128,6 +132,17 @@ export class Resource {
     this.plain.release()
     for (const file of this.#coded.values()) file.release()
   }
+}
+
+/** Puts pieces one behind the other, in memory of their own. */
+function fixed(pieces: readonly Uint8Array[]): FixedBytes {
+  const bytes = Buffer.allocUnsafeSlow(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return new FixedBytes(bytes)
 }
 
 /** Opens the codings that lie beside a file. One that is older than the file is stale and left out. */

@@ -109,9 +109,14 @@ export class Site {
   hot(target: string): Resource | undefined {
     const resource = this.#targets.get(target)
     if (resource === undefined) return undefined
-    if (performance.now() - resource.checked < this.settings.cacheMs) return resource
+    if (this.isFresh(resource)) return resource
     this.#targets.delete(target)
     return undefined
+  }
+
+  /** Whether a resource was looked at lately, and is still the one that its path leads to. */
+  isFresh(resource: Resource): boolean {
+    return performance.now() - resource.checked < this.settings.cacheMs
   }
 
   /** Lets `hot()` find a resource by its target. */

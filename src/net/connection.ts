@@ -1,7 +1,8 @@
 import { AbortError, invalidArgType, SluiceError, SOL, type SocketAddress, TCP } from '../kernel/index.js'
 import type { ConnectionSettings } from './connection-options.js'
 import { ConnectionDuplex } from './duplex.js'
-import type { Receiver } from './receiver.js'
+import type { FixedBytes } from './fixed-bytes.js'
+import type { Receiver, Tap } from './receiver.js'
 import type { Sender } from './sender.js'
 import { socketAddress } from './socket-address.js'
 import { setKeepAlive, setOption } from './socket-options.js'
@@ -105,6 +106,24 @@ export class Connection implements AsyncIterable<Uint8Array> {
     return this.#sender.queued
   }
 
+  /** Who is shown what comes for a `read()` that waits, and may use it first; for a server that answers at once. */
+  set tap(tap: Tap | undefined) {
+    this.#receiver.tap = tap
+  }
+
+  /**
+   * The descriptor, for who sends by it before this turn's next await and then says so with `moved()`; -1 while
+   * something written is on its way, or the descriptor is lent. It does not block where it came from a listener.
+   */
+  get clearFd(): number {
+    return this.#socket.isOpen && this.#sender.clear ? this.#socket.fd : -1
+  }
+
+  /** Counts bytes that were sent by `clearFd`. */
+  moved(bytes: number): void {
+    this.#sender.bytes += bytes
+  }
+
   /** The peer's address; of a Unix socket that nobody named, an empty path. */
   get remoteAddress(): SocketAddress | undefined {
     if (this.#remote === undefined && !this.#socket.isClosed) {
@@ -172,6 +191,11 @@ export class Connection implements AsyncIterable<Uint8Array> {
     if (data instanceof Uint8Array) return this.#sender.write(data)
     if (typeof data === 'string') return this.#sender.write(Buffer.from(data))
     return Promise.reject(invalidArgType('data', 'of type string or an instance of Uint8Array', data))
+  }
+
+  /** As `write()`, bytes that never change again, whatever their size: they need not be copied. */
+  writeFixed(fixed: FixedBytes): Promise<void> {
+    return this.#sender.writeFixed(fixed)
   }
 
   /** As `write()`, several pieces one behind the other. */

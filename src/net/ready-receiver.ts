@@ -12,7 +12,7 @@ const ECANCELED = -errnoOf('ECANCELED')
 const WORTHWHILE_BYTES = 4096
 
 /** The block that every connection of this thread receives into: pieces of it belong to whoever got them. */
-let block = new Uint8Array(0)
+let block = Buffer.alloc(0)
 let blockAddress = 0
 let used = 0
 
@@ -60,9 +60,9 @@ export class ReadyReceiver extends Receiver {
     const room = Math.min(block.length - used, this.bound)
     const result = syscall('recvfrom', this.fd, blockAddress + used, room, MSG.DONTWAIT)
     if (result > 0) {
-      const chunk = new Uint8Array(block.buffer, used, result)
+      const start = used
       used += result
-      this.deliver(chunk)
+      this.deliverFrom(block, start, result)
     } else if (result !== EAGAIN && result !== EINTR) {
       this.over(result)
     }

@@ -19,6 +19,17 @@ const capture = (resolve: (value: unknown) => void, reject: (error: Error) => vo
   rejectOut = reject
 }
 
+/** Sees bytes before the `read()` that waits for them is given any. */
+export interface Tap {
+  /**
+   * Uses what it can use at once. It is called while completions are handed out, so it must neither wait nor throw.
+   *
+   * @param bytes what came lies there from `start` to `end`; only lent
+   * @returns how many of the bytes it has used, from the first one on; the read is given the others
+   */
+  take(bytes: Buffer, start: number, end: number): number
+}
+
 /** What a receiver tells its connection. */
 export interface ReceiverOwner {
   /** The peer has ended its side, or the connection has failed. */
@@ -38,6 +49,8 @@ export abstract class Receiver {
   queued = 0
   /** Undefined while more may come. */
   end: 'ended' | Error | undefined
+  /** Who is shown what a `read()` waits for. */
+  tap: Tap | undefined
   protected readonly resources: NetResources
   protected readonly fd: number
   protected readonly number: number
@@ -151,6 +164,21 @@ export abstract class Receiver {
     }
     this.want()
     return length
+  }
+
+  /** Hands bytes that lie in a shared block to the tap and to whoever waits, or keeps them. */
+  protected deliverFrom(block: Buffer, start: number, length: number): void {
+    const end = start + length
+    const rest =
+      this.tap !== undefined && this.#wait === WAIT.READ ? this.#offer(this.tap, block, start, end) : start
+    if (rest < end)
+      this.deliver(new Uint8Array(block.buffer as ArrayBuffer, block.byteOffset + rest, end - rest))
+  }
+
+  #offer(tap: Tap, block: Buffer, start: number, end: number): number {
+    const used = tap.take(block, start, end)
+    this.bytes += used
+    return start + used
   }
 
   /** Hands bytes to whoever waits, or keeps them. */

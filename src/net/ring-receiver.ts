@@ -84,7 +84,9 @@ export class RingReceiver extends Receiver {
       return
     }
     if (this.into !== undefined && result >= LARGE_BYTES) this.#preferDirect()
-    this.deliver(this.#blocks.take(flags, result))
+    const blocks = this.#blocks
+    blocks.pass(flags, result)
+    this.deliverFrom(blocks.block, blocks.start, result)
     if (!this.#armed) this.want()
     else if (!this.resources.limits && this.queued >= this.bound) this.cancel()
   }

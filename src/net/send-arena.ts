@@ -1,18 +1,11 @@
 import type { Handle, Handles } from '../engine/index.js'
-import { addressOf } from '../kernel/index.js'
+import { FixedBytes } from './fixed-bytes.js'
 
 /** Bytes that connections can write in one turn by way of the arena; more goes by way of each one's own queue. */
 const ARENA_BYTES = 512 * 1024
 
-/** One piece of arena memory. */
-export interface ArenaMemory {
-  readonly bytes: Uint8Array
-  readonly address: number
-}
-
-function memory(): ArenaMemory {
-  const bytes = new Uint8Array(new ArrayBuffer(ARENA_BYTES))
-  return { bytes, address: addressOf(bytes) }
+function memory(): FixedBytes {
+  return new FixedBytes(new Uint8Array(new ArrayBuffer(ARENA_BYTES)))
 }
 
 /**
@@ -29,9 +22,10 @@ export class SendArena implements Handle {
   used = 0
   /** Sends of an earlier turn are still to be tried: none may be prepared past them. */
   stuck = false
+  #begun = false
   readonly #handles: Handles
   #other = memory()
-  #parked: ArenaMemory[] = []
+  #parked: FixedBytes[] = []
 
   constructor(handles: Handles) {
     this.#handles = handles
@@ -45,15 +39,22 @@ export class SendArena implements Handle {
   take(length: number): number {
     const start = this.used
     if (start + length > ARENA_BYTES) return -1
-    // The first to be flushed is the arena itself, so that the sends that follow leave it alone.
-    if (start === 0) this.#handles.flushLater(this)
+    this.begin()
     this.used = start + length
     return start
+  }
+
+  /** Something is sent in this turn. The first to be flushed is the arena itself, so that the sends leave it alone. */
+  begin(): void {
+    if (this.#begun) return
+    this.#begun = true
+    this.#handles.flushLater(this)
   }
 
   /** The turn ends: what follows is written to the other piece. */
   flush(): void {
     this.used = 0
+    this.#begun = false
     this.stuck = this.#handles.submissions.unconsumed > 0
     const spent = this.current
     if (this.stuck) {

@@ -2,11 +2,12 @@ import { type Handle, Handles } from '../engine/index.js'
 import { errnoOf, MSG, SHUT, SluiceError, systemError } from '../kernel/index.js'
 import { prepareSendAt, prepareSendmsgAt, prepareShutdown } from '../ring/index.js'
 import type { ConnectionSettings } from './connection-options.js'
+import type { FixedBytes } from './fixed-bytes.js'
 import { KIND } from './kind.js'
 import { MessageBlock } from './message-block.js'
 import type { NetResources } from './resources.js'
 import { Segment } from './segment.js'
-import type { ArenaMemory } from './send-arena.js'
+import { COPIED_BYTES, TurnBytes } from './turn-bytes.js'
 import { ZeroCopy } from './zero-copy.js'
 
 /** Of a send: another try will do. */
@@ -16,8 +17,6 @@ const AGAIN = new Set([-errnoOf('EAGAIN'), -errnoOf('EINTR')])
 const SEND_FLAGS = MSG.NOSIGNAL | MSG.WAITALL
 /** One that is tried at once or not at all. On the ring, MSG_WAITALL makes falling short a failure, so it is heard of. */
 const TRY_FLAGS = SEND_FLAGS | MSG.DONTWAIT
-/** Writes up to here are copied, so that their memory is the caller's again at once. */
-const COPIED_BYTES = 8192
 /** Writes that may wait beyond the bound. */
 const MAX_WAITING = 16384
 
@@ -47,13 +46,12 @@ export class Sender {
   readonly #number: number
   readonly #fd: number
   readonly #settings: ConnectionSettings
-  /** This turn's bytes, a piece of the arena; and the piece that was tried last. */
-  #memory: ArenaMemory | undefined
-  #start = 0
-  #length = 0
-  #triedMemory: ArenaMemory | undefined
+  readonly #turn: TurnBytes
+  /** The piece of it that was tried last, and when. */
+  #tried: FixedBytes
   #triedStart = 0
   #triedLength = 0
+  #triedRound = -1
   /** What could not go out at once; undefined while everything does. */
   #segments: Segment[] | undefined
   #sending = false
@@ -80,11 +78,13 @@ export class Sender {
     this.#number = number
     this.#fd = fd
     this.#settings = settings
+    this.#turn = new TurnBytes(resources.arena)
+    this.#tried = this.#turn.memory
   }
 
   /** Bytes written that the kernel has not taken yet. */
   get queued(): number {
-    return this.#queued + this.#length
+    return this.#queued + this.#turn.length
   }
 
   /** Whether anything is in flight. */
@@ -108,24 +108,24 @@ export class Sender {
     return this.#enqueue(bytes, length)
   }
 
+  /** As `write()`, bytes that never change: where they are all that is written in a turn, they are sent from there. */
+  writeFixed(fixed: FixedBytes): Promise<void> {
+    const turn = this.#turn
+    if (turn.length > 0 || this.#segments !== undefined) return this.write(fixed.bytes)
+    if (this.#error !== undefined || this.#end !== undefined || this.#lent) {
+      return Promise.reject(this.#refusal())
+    }
+    turn.point(fixed)
+    this.#resources.handles.flushLater(this.#owner)
+    return WRITTEN
+  }
+
   /** Copies bytes into the arena, behind those of this turn. @returns false where they do not fit */
   #gather(bytes: Uint8Array, length: number): boolean {
-    const { arena, handles } = this.#resources
-    const held = this.#length
-    const joins = held > 0 && this.#start + held === arena.used
-    // Where others have written since, those of this turn move behind theirs.
-    const moved = joins ? 0 : held
-    if (held > 0 && (moved > COPIED_BYTES || held + length > this.#settings.sendBound)) return false
-    const start = arena.take(moved + length)
-    if (start < 0) return false
-    if (!joins) {
-      if (moved > 0) arena.current.bytes.copyWithin(start, this.#start, this.#start + moved)
-      else handles.flushLater(this.#owner)
-      this.#memory = arena.current
-      this.#start = start
-    }
-    arena.current.bytes.set(bytes, this.#start + held)
-    this.#length = held + length
+    const held = this.#turn.length
+    if (held > 0 && held + length > this.#settings.sendBound) return false
+    if (!this.#turn.gather(bytes, length)) return false
+    if (held === 0) this.#resources.handles.flushLater(this.#owner)
     return true
   }
 
@@ -153,16 +153,10 @@ export class Sender {
     if (segments === undefined) {
       segments = []
       this.#segments = segments
-      if (this.#length > 0) this.#append(segments, this.#piece())
+      if (this.#turn.length > 0) this.#append(segments, this.#turn.take())
       else this.#resources.handles.flushLater(this.#owner)
-      this.#length = 0
     }
     return segments
-  }
-
-  #piece(): Uint8Array {
-    const memory = this.#memory as ArenaMemory
-    return memory.bytes.subarray(this.#start, this.#start + this.#length)
   }
 
   #append(segments: Segment[], bytes: Uint8Array): void {
@@ -185,7 +179,7 @@ export class Sender {
   flush(): void {
     if (this.#error !== undefined) return
     if (this.#segments !== undefined) this.#sendQueue()
-    else if (this.#length > 0) this.#try()
+    else if (this.#turn.length > 0) this.#try()
     else this.#drained()
   }
 
@@ -197,22 +191,31 @@ export class Sender {
       handles.flushLater(this.#owner)
       return
     }
-    const memory = this.#memory as ArenaMemory
-    const address = memory.address + this.#start
-    const length = this.#length
-    this.#triedMemory = memory
-    this.#triedStart = this.#start
+    const { memory, start, length } = this.#turn
+    this.#turn.length = 0
+    this.#tried = memory
+    this.#triedStart = start
     this.#triedLength = length
-    this.#length = 0
+    this.#triedRound = handles.round
     this.bytes += length
     // What waits for this turn's bytes looks again when they have been tried.
     if (this.#end !== undefined || this.#marks !== undefined) handles.flushLater(this.#owner)
     const data = Handles.userData(this.#number, KIND.TRY)
+    const address = memory.address + start
     if (handles.blocked || !prepareSendAt(handles.submissions, this.#fd, address, length, TRY_FLAGS, data)) {
       this.tried(-errnoOf('EAGAIN'))
     } else {
       handles.silence()
     }
+  }
+
+  /** Whether the kernel is known to have taken everything written, so that somebody else may send at once. */
+  get clear(): boolean {
+    if (this.queued > 0 || this.#segments !== undefined || this.#lent) return false
+    if ((this.#error ?? this.#end) !== undefined) return false
+    const { handles } = this.#resources
+    // How a send that was tried has failed is known once the completions after its submission have been seen.
+    return this.#triedRound !== handles.round && handles.submissions.unconsumed === 0
   }
 
   /** Sees how a send that was tried has failed. @param result bytes taken, or -errno */
@@ -225,10 +228,9 @@ export class Sender {
     const taken = Math.max(result, 0)
     const [start, end] = [this.#triedStart + taken, this.#triedStart + this.#triedLength]
     this.bytes -= end - start
-    const rest = (this.#triedMemory as ArenaMemory).bytes.subarray(start, end)
+    const rest = this.#tried.bytes.subarray(start, end)
     // It goes before whatever has been written meanwhile.
-    const written = this.#length > 0 ? this.#piece() : undefined
-    this.#length = 0
+    const written = this.#turn.length > 0 ? this.#turn.take() : undefined
     this.#segments = []
     this.#append(this.#segments, rest)
     if (written !== undefined) this.#append(this.#segments, written)
@@ -331,13 +333,9 @@ export class Sender {
   end(): Promise<void> {
     if (this.#end !== undefined) return this.#end.promise
     if (this.#error !== undefined) return Promise.reject(this.#error)
-    let resolve = () => {}
-    let reject: (error: Error) => void = () => {}
-    const promise = new Promise<void>((onResolve, onReject) => {
-      resolve = onResolve
-      reject = onReject
-    })
-    this.#end = { promise, resolve, reject }
+    const told = {} as { resolve: () => void; reject: (error: Error) => void }
+    const promise = new Promise<void>((resolve, reject) => Object.assign(told, { resolve, reject }))
+    this.#end = { promise, ...told }
     if (this.queued === 0 && this.#segments === undefined) this.#resources.handles.flushLater(this.#owner)
     return promise
   }
@@ -372,7 +370,7 @@ export class Sender {
     this.#segments = undefined
     this.#marks = undefined
     this.#queued = 0
-    this.#length = 0
+    this.#turn.length = 0
     for (const segment of segments) segment.settle(error)
     for (const mark of marks) mark(error)
     if (!this.#shutting) this.#end?.reject(error)

@@ -3,6 +3,7 @@ import { addressOf, checkInteger, IORING_CQE_F } from '../kernel/index.js'
 import { BufferGroup, type BufferHost } from './buffer-group.js'
 
 const { BUF_MORE } = IORING_CQE_F
+const NOTHING = Buffer.alloc(0)
 
 /** How a {@link BlockRing} is made. */
 export interface BlockRingOptions {
@@ -25,7 +26,11 @@ export interface BlockRingOptions {
  */
 export class BlockRing extends BufferGroup {
   readonly blockSize: number
-  readonly #blocks: ArrayBuffer[] = []
+  /** The block that `pass()` went past bytes of. */
+  block: Buffer = NOTHING
+  /** Where in it they begin. */
+  start = 0
+  readonly #blocks: Buffer[] = []
   /** Where the rest of each block begins. */
   readonly #used: Uint32Array
 
@@ -48,11 +53,11 @@ export class BlockRing extends BufferGroup {
 
   #replace(id: number): void {
     // Not zeroed: a view shows only what the kernel has written.
-    const { buffer } = Buffer.allocUnsafeSlow(this.blockSize)
-    markAsUntransferable(buffer)
-    this.#blocks[id] = buffer as ArrayBuffer
+    const block = Buffer.allocUnsafeSlow(this.blockSize)
+    markAsUntransferable(block.buffer)
+    this.#blocks[id] = block
     this.#used[id] = 0
-    this.put(id, addressOf(buffer), this.blockSize)
+    this.put(id, addressOf(block), this.blockSize)
   }
 
   /**
@@ -62,9 +67,18 @@ export class BlockRing extends BufferGroup {
    * @param length its result
    */
   take(flags: number, length: number): Uint8Array<ArrayBuffer> {
+    this.pass(flags, length)
+    return new Uint8Array(this.block.buffer as ArrayBuffer, this.start, length)
+  }
+
+  /**
+   * As `take()`, without making a view: the bytes lie in `block` from `start` on, both of which the next call changes.
+   */
+  pass(flags: number, length: number): void {
     const id = BufferGroup.id(flags)
     const start = this.#used[id]
-    const bytes = new Uint8Array(this.#blocks[id], start, length)
+    this.block = this.#blocks[id]
+    this.start = start
     if ((flags & BUF_MORE) !== 0) {
       this.#used[id] = start + length
     } else if (this.isOpen) {
@@ -72,12 +86,12 @@ export class BlockRing extends BufferGroup {
       this.#replace(id)
       this.publish()
     }
-    return bytes
   }
 
   /** Blocks live on in their views. */
   protected override release(): void {
     this.host.kept.delete(this.#blocks)
     this.#blocks.length = 0
+    this.block = NOTHING
   }
 }

@@ -4,7 +4,7 @@ import { SluiceError } from '../kernel/index.js'
 /** What all transfers of a thread may move before its event loop goes round: a millisecond or so. */
 const TURN_BYTES = 2 ** 23
 /** No transfer is given less at once, so that calls stay worth their price. */
-const LEAST_BYTES = 2 ** 17
+export const LEAST_BYTES = 2 ** 17
 const MAX_WAITING = 2 ** 20
 
 let left = TURN_BYTES

@@ -1,0 +1,188 @@
+import type { Connection, FixedBytes, Tap } from '../net/index.js'
+import { HEADER } from './header-name.js'
+import { ANSWER, type AnswerKind, KnownHead } from './known-head.js'
+import type { RequestHead } from './request-head.js'
+import { isCurrent } from './request-meaning.js'
+import { isHost } from './request-path.js'
+import type { Resource } from './resource.js'
+import { currentDate } from './response-head.js'
+import type { ServerStats } from './server-stats.js'
+import type { Site } from './site.js'
+import type { StaticFile } from './static-file.js'
+
+/** Bytes that may wait for a client before its next request is looked at. */
+export const WAITING_BYTES = 64 * 1024
+/** Fields that make a request ask for something else than the whole of a resource. */
+const PARTICULAR =
+  (1 << HEADER.RANGE) |
+  (1 << HEADER.IF_MATCH) |
+  (1 << HEADER.IF_NONE_MATCH) |
+  (1 << HEADER.IF_MODIFIED_SINCE) |
+  (1 << HEADER.IF_UNMODIFIED_SINCE) |
+  (1 << HEADER.CONTENT_LENGTH) |
+  (1 << HEADER.TRANSFER_ENCODING)
+
+const ignore = () => {}
+/** A promise of `write()` that is known to fail silently: the connection gives one and the same for whatever it copied. */
+let settled: Promise<void> | undefined
+
+/**
+ * The short way of a connection: requests for resources that are open, whose answers stand ready or whose pages are in
+ * memory, are answered in the turn in which they came, without a promise, a closure or a copy.
+ *
+ * As the connection's tap it sees what comes before the read that waits for it. Where that is, byte for byte, the head
+ * that this connection was asked with before, it is answered without being parsed. Everything else takes the long way.
+ */
+export class HotPath implements Tap {
+  /** Requests that are still taken. */
+  left: number
+  /** Grows with everything that is done here. */
+  beat = 0
+  /** Whether what comes next is a request's beginning: not the rest of a head, nor a body. */
+  between = false
+  /** What is left of a file whose beginning was sent: the next response must wait for it. */
+  rest: Promise<void> | undefined
+  readonly #connection: Connection
+  readonly #site: Site
+  readonly #stats: ServerStats
+  /** The last `Host`, which is seldom another one. */
+  #host: string | undefined
+  /** The head that was answered last, and with what. */
+  #known: KnownHead | undefined
+  #resource: Resource | undefined
+
+  constructor(connection: Connection, site: Site, stats: ServerStats, left: number) {
+    this.#connection = connection
+    this.#site = site
+    this.#stats = stats
+    this.left = left
+  }
+
+  take(bytes: Buffer, start: number, end: number): number {
+    const known = this.#known
+    if (known === undefined || !this.between) return 0
+    const resource = this.#resource as Resource
+    let at = start
+    // The last one is told so.
+    while (this.left > 1 && this.rest === undefined && known.lies(bytes, at, end)) {
+      if (!this.#site.isFresh(resource) || this.#connection.writableLength > WAITING_BYTES) break
+      if (this.#send(resource, known.answer) === 0) break
+      this.left--
+      at += known.length
+    }
+    return at - start
+  }
+
+  /** Whether `Host` can be one; only HTTP/1.0 may do without. */
+  hasHost(head: RequestHead): boolean {
+    const host = head.get(HEADER.HOST)
+    if (host !== this.#host) {
+      if (host !== undefined && !isHost(host)) return false
+      this.#host = host
+    }
+    return true
+  }
+
+  /**
+   * Answers a request that has been parsed, and counts as taken, if nothing has to be waited for.
+   *
+   * @param bytes which hold its head from `start` to `end`
+   * @returns the status, 0 where it takes the long way
+   */
+  answer(head: RequestHead, bytes: Buffer, start: number, end: number): number {
+    const resource = this.#find(head)
+    if (resource === undefined) return 0
+    const answer = answerTo(head, resource)
+    if (answer === undefined) return 0
+    const status = this.#send(resource, answer)
+    if (status !== 0) this.#remember(resource, answer, bytes, start, end)
+    return status
+  }
+
+  /** What a request asks for, if that is open and asked for as a whole, over a connection that stays. */
+  #find(head: RequestHead): Resource | undefined {
+    if (!head.keepAlive || head.minor === 0 || this.left <= 0) return undefined
+    const resource = this.#site.hot(head.target)
+    if (resource === undefined || !this.hasHost(head)) return undefined
+    return resource.encodings.length > 0 && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
+  }
+
+  #remember(resource: Resource, answer: AnswerKind, bytes: Buffer, start: number, end: number): void {
+    const { known } = resource
+    if (known?.length !== end - start || !known.lies(bytes, start, end)) {
+      resource.known = new KnownHead(answer, bytes.subarray(start, end))
+    }
+    this.#known = resource.known
+    this.#resource = resource
+  }
+
+  /** @returns the status, 0 where it cannot be done at once */
+  #send(resource: Resource, answer: AnswerKind): number {
+    const date = currentDate()
+    if (answer === ANSWER.WHOLE) {
+      const ready = resource.ready(date)
+      return ready === undefined ? this.#lend(resource, date) : this.#write(ready, 200)
+    }
+    if (answer === ANSWER.HEAD) return this.#write(resource.head(date), 200)
+    return this.#write(resource.notModified(date), 304)
+  }
+
+  #write(response: FixedBytes, status: number): number {
+    const written = this.#connection.writeFixed(response)
+    if (written !== settled) {
+      settled = written
+      // What a write fails with, the connection has failed with, and the next read says so.
+      written.catch(ignore)
+    }
+    this.#count(status, response.bytes.length)
+    return status
+  }
+
+  #count(status: number, bytes: number): void {
+    this.beat++
+    this.#stats.count(status, bytes)
+  }
+
+  /** Sends a file's pages from where they are, as many as the socket takes; the others follow. */
+  #lend(resource: Resource, date: string): number {
+    const socket = this.#connection.clearFd
+    if (socket < 0) return 0
+    const { plain } = resource
+    const head = resource.head(date)
+    const sent = plain.lent.send(socket, head, 0, plain.size)
+    if (sent === 0) return 0
+    this.#connection.moved(sent)
+    const length = head.bytes.length + plain.size
+    if (sent < length) this.rest = this.#sendRest(plain, head.bytes, sent)
+    else this.#stats.mechanism('sendfile')
+    this.#count(200, length)
+    return 200
+  }
+
+  async #sendRest(plain: StaticFile, head: Uint8Array, sent: number): Promise<void> {
+    const connection = this.#connection
+    const file = plain.retain()
+    try {
+      if (sent < head.length) await connection.write(head.subarray(sent))
+      const done = Math.max(0, sent - head.length)
+      this.#stats.mechanism(await file.lent.sendRest(connection, done, file.size - done))
+    } catch (error) {
+      // Whoever reads is told.
+      void connection.destroy(error as Error)
+    } finally {
+      file.release()
+      this.rest = undefined
+      this.beat++
+      if (this.left <= 0) void connection.close()
+    }
+  }
+}
+
+/** What a request asks a resource for; undefined where that takes more than a look. */
+function answerTo(head: RequestHead, resource: Resource): AnswerKind | undefined {
+  const { method } = head
+  if (method !== 'GET' && method !== 'HEAD') return undefined
+  const particular = head.seen & PARTICULAR
+  if (particular === 0) return method === 'GET' ? ANSWER.WHOLE : ANSWER.HEAD
+  return isCurrent(head, particular, resource) ? ANSWER.NOT_MODIFIED : undefined
+}
