@@ -24,12 +24,13 @@ function get(path: string, more = ''): string {
 async function ask(server: FileServer, ...pieces: string[]): Promise<string> {
   const socket = connect(server.port, '127.0.0.1')
   const received = collect(socket)
+  const closed = once(socket, 'close')
   for (const piece of pieces) {
     socket.write(piece)
     await wait(30)
   }
   socket.end()
-  await once(socket, 'close')
+  await closed
   return received()
 }
 
