@@ -38,6 +38,8 @@ export class HotPath implements Tap {
   left: number
   /** Grows with everything that is done here. */
   beat = 0
+  /** Bytes of the response that was given last. */
+  length = 0
   /** Whether what comes next is a request's beginning: not the rest of a head, nor a body. */
   between = false
   /** What is left of a file whose beginning was sent: the next response must wait for it. */
@@ -61,6 +63,7 @@ export class HotPath implements Tap {
   take(bytes: Buffer, start: number, end: number): number {
     const known = this.#known
     if (known === undefined || !this.between) return 0
+    this.#stats.arrive()
     const resource = this.#resource as Resource
     let at = start
     // The last one is told so.
@@ -138,9 +141,10 @@ export class HotPath implements Tap {
     return status
   }
 
-  #count(status: number, bytes: number): void {
+  #count(status: number, length: number): void {
+    this.length = length
     this.beat++
-    this.#stats.count(status, bytes)
+    this.#stats.count(status, length)
   }
 
   /** Sends a file's pages from where they are, as many as the socket takes; the others follow. */
@@ -152,16 +156,20 @@ export class HotPath implements Tap {
     const sent = plain.lent.send(socket, head, 0, plain.size)
     if (sent === 0) return 0
     this.#connection.moved(sent)
-    const length = head.bytes.length + plain.size
-    if (sent < length) this.rest = this.#sendRest(plain, head.bytes, sent)
-    else this.#stats.mechanism('sendfile')
-    this.#count(200, length)
+    this.length = head.bytes.length + plain.size
+    if (sent < this.length) {
+      this.rest = this.#sendRest(plain, head.bytes, sent)
+    } else {
+      this.#count(200, sent)
+      this.#stats.mechanism('sendfile')
+    }
     return 200
   }
 
   async #sendRest(plain: StaticFile, head: Uint8Array, sent: number): Promise<void> {
     const connection = this.#connection
     const file = plain.retain()
+    const started = performance.now()
     try {
       if (sent < head.length) await connection.write(head.subarray(sent))
       const done = Math.max(0, sent - head.length)
@@ -173,6 +181,7 @@ export class HotPath implements Tap {
       file.release()
       this.rest = undefined
       this.beat++
+      this.#stats.count(200, head.length + file.size, started)
       if (this.left <= 0) void connection.close()
     }
   }

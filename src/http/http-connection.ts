@@ -133,10 +133,9 @@ export class HttpConnection implements ServedConnection {
       if (this.#at === this.#end) this.#pipelined = 0
       // One more than may wait behind the one that is answered: this is the last.
       else if (++this.#pipelined === this.#settings.maxPipelined) hot.left = 0
-      const before = this.#stats.bytes
       const status = hot.answer(this.#head, this.#bytes, start, this.#at)
       if (status === 0) return STEP.ANSWER
-      this.#note?.(this.#head, status, this.#stats.bytes - before, performance.now())
+      this.#note?.(this.#head, status, hot.length, performance.now())
     }
     if (this.#phase !== 'idle' || this.#end > 0) this.#enter('idle')
     return STEP.RECEIVE
