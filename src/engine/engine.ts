@@ -58,8 +58,7 @@ export class Engine {
     this.#settlement = new Settlement(this.#slots, this.handles)
     this.#waiting = new WaitingLine(maxWaiting)
     try {
-      this.#watcher = new FdWatcher(driver.fd, () => this.#reap(true))
-      this.#watcher.start()
+      this.#watcher = FdWatcher.started(driver.fd, () => this.#reap(true))
     } catch (error) {
       driver.close()
       throw error

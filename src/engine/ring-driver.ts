@@ -44,10 +44,21 @@ export class RingDriver implements Driver {
   }
 
   submit(): number {
-    if (this.#silent > 0) {
-      this.ring.completions.countSilent(this.#silent)
-      this.#silent = 0
+    const silent = this.#silent
+    if (silent === 0) return this.#submit()
+    // Before they are submitted: a thread that is ended in the system call does not come back to count.
+    this.ring.completions.countSilent(silent)
+    this.#silent = 0
+    const consumed = this.#submit()
+    if (this.submissions.unconsumed > 0) {
+      // Some may not have begun. As long as they count as in flight, nobody takes their memory for free.
+      this.ring.completions.countSilent(-silent)
+      this.#silent = silent
     }
+    return consumed
+  }
+
+  #submit(): number {
     try {
       return this.ring.submit()
     } catch (error) {

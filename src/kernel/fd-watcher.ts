@@ -22,6 +22,18 @@ export class FdWatcher {
     this.#handle = handle
   }
 
+  /** One that watches already. @throws as the constructor and `start()` do, and leaves nothing behind */
+  static started(fd: number, callback: (events: number) => void): FdWatcher {
+    const watcher = new FdWatcher(fd, callback)
+    try {
+      watcher.start()
+    } catch (error) {
+      watcher.close()
+      throw error
+    }
+    return watcher
+  }
+
   /** Starts watching, or changes what is watched for. @param events of {@link WATCH} */
   start(events: number = WATCH.READABLE): void {
     if (this.#closed) return

@@ -226,9 +226,12 @@ export class Ring extends Registrar {
       const slice = Math.min(Math.max(0, timeoutMs - spentMs), longest)
       const minWait = Math.max(0, minWaitUs - spentMs * 1000)
       this.#control.setTimeout(slice, minWait)
-      consumed += this.#submitOnce(waitFor, EXT_ARG)
+      const taken = this.#submitOnce(waitFor, EXT_ARG)
+      // A kernel thread takes entries while this one waits, so that some may be left at a signal: the same ones again.
+      consumed = this.#polled ? max(consumed, taken) : consumed + taken
       const { ready } = this.completions
-      if (ready >= this.worthWaitingFor(waitFor) || this.submissions.unconsumed > 0) return consumed
+      if (ready >= this.worthWaitingFor(waitFor)) return consumed
+      if (!this.#polled && this.submissions.unconsumed > 0) return consumed
       spentMs = performance.now() - start
       if (spentMs >= timeoutMs || (minWaitUs > 0 && spentMs * 1000 >= minWaitUs && ready > 0)) return consumed
     }

@@ -143,7 +143,8 @@ export class SubmissionQueue {
    */
   next(): number {
     if (this.full) return -1
-    const entry = this.take()
+    const entry = this.place
+    this.take()
     this.soil()
     return entry
   }
@@ -158,11 +159,21 @@ export class SubmissionQueue {
     return this.space <= 0
   }
 
-  /** Takes the next entry of a queue that is not full. Who does not write all of it asks `fullForPlain`, else it is soiled. */
-  take(): number {
-    const tail = this.tail
-    this.tail = (tail + 1) | 0
-    return ((tail & this.mask) << this.shift) & INDEX_MASK
+  /** The index into `words` of the entry that is taken next. Written before it is taken, since a wrong value throws. */
+  get place(): number {
+    return ((this.tail & this.mask) << this.shift) & INDEX_MASK
+  }
+
+  /** Takes the entry at `place`, of a queue that is not full. Who does not write all of it asks `fullForPlain`, else it is soiled. */
+  take(): void {
+    this.tail = (this.tail + 1) | 0
+  }
+
+  /** Takes the entry at `place`, of a queue that is not full, all of which has been written. */
+  takeWhole(): true {
+    this.take()
+    this.soil()
+    return true
   }
 
   /**
@@ -178,7 +189,7 @@ export class SubmissionQueue {
     const soiled = ((this.soiledUntil - this.tail) | 0) > 0
     this.plainLimit = soiled ? (this.tail + 1) | 0 : this.limit
     this.hasLast = true
-    if (soiled) this.clean(((this.tail & this.mask) << this.shift) + FIRST_RARE_WORD)
+    if (soiled) this.clean(this.place + FIRST_RARE_WORD)
     return true
   }
 

@@ -89,12 +89,12 @@ const mine = new Ring({ entries: 8, mode: MODE })
 // A handler, so that the signal interrupts system calls rather than end the process.
 let signals = 0
 process.on('SIGUSR1', () => signals++)
-const shooter = spawn('sh', ['-c', 'for i in $(seq 40); do kill -USR1 ' + process.pid + ' || exit; sleep 0.01; done'])
-const time = kernel.timespec(250)
+const shooter = spawn('sh', ['-c', 'for i in $(seq 60); do kill -USR1 ' + process.pid + ' || exit; sleep 0.01; done'])
+const time = kernel.timespec(100)
 let waited = 0
 while (shooter.exitCode === null && waited < 3) {
   prepareTimeout(mine.submissions, time, 0, 0, 1)
-  mine.submit(1)
+  mine.submit(1, LIMIT)
   const seen = []
   mine.reap((userData, result) => seen.push(result))
   if (seen.length !== 1 || seen[0] !== -62) throw new Error('the wait ended with ' + JSON.stringify(seen))
@@ -108,9 +108,15 @@ process.removeAllListeners('SIGUSR1')
 `
 
 for (const mode of MODES) {
-  ringTest(`signals do not cut an unlimited wait short (${mode})`, async () => {
-    const { code, output } = await runModule(SIGNALLED.replace('MODE', `'${mode}'`))
-    assert.equal(code, 0, output)
-    assert.equal(output.trim(), '3 true 0')
-  })
+  for (const [kind, limit] of [
+    ['an unlimited', 'undefined'],
+    ['a limited', '60_000'],
+  ] as const) {
+    ringTest(`signals do not cut ${kind} wait short (${mode})`, async () => {
+      const script = SIGNALLED.replace('MODE', `'${mode}'`).replace('LIMIT', limit)
+      const { code, output } = await runModule(script)
+      assert.equal(code, 0, output)
+      assert.equal(output.trim(), '3 true 0')
+    })
+  }
 }

@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, storeWide } from './entry.js'
+import { fill, storeWide, write } from './entry.js'
 
 /**
  * Sets an extended attribute of an open file.
@@ -21,7 +21,7 @@ export function prepareFsetxattr(
 ): boolean {
   const operation = IORING_OP.FSETXATTR
   const length = value.byteLength
-  return fill(queue, operation, fd, addressOf(value), addressOf(name), length, flags, userData) >= 0
+  return fill(queue, operation, fd, addressOf(value), addressOf(name), length, flags, userData)
 }
 
 /** As {@link prepareFsetxattr}, by path. */
@@ -37,10 +37,10 @@ export function prepareSetxattr(
   const target = addressOf(path)
   const operation = IORING_OP.SETXATTR
   const length = value.byteLength
-  const entry = fill(queue, operation, 0, addressOf(value), addressOf(name), length, flags, userData)
+  const entry = write(queue, operation, 0, addressOf(value), addressOf(name), length, flags, userData)
   if (entry < 0) return false
   storeWide(queue.words, entry + SQE_WORD.ADDR3, target)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -60,7 +60,7 @@ export function prepareFgetxattr(
 ): boolean {
   const operation = IORING_OP.FGETXATTR
   const length = value.byteLength
-  return fill(queue, operation, fd, addressOf(value), addressOf(name), length, 0, userData) >= 0
+  return fill(queue, operation, fd, addressOf(value), addressOf(name), length, 0, userData)
 }
 
 /** As {@link prepareFgetxattr}, by path. */
@@ -74,8 +74,8 @@ export function prepareGetxattr(
   const target = addressOf(path)
   const operation = IORING_OP.GETXATTR
   const length = value.byteLength
-  const entry = fill(queue, operation, 0, addressOf(value), addressOf(name), length, 0, userData)
+  const entry = write(queue, operation, 0, addressOf(value), addressOf(name), length, 0, userData)
   if (entry < 0) return false
   storeWide(queue.words, entry + SQE_WORD.ADDR3, target)
-  return true
+  return queue.takeWhole()
 }

@@ -1,6 +1,6 @@
 import { IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill } from './entry.js'
+import { write } from './entry.js'
 
 /**
  * Gives buffers to a group, the way before buffer rings: an entry each time.
@@ -21,10 +21,10 @@ export function prepareProvideBuffers(
   first: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.PROVIDE_BUFFERS, count, first, address, length, 0, userData)
+  const entry = write(queue, IORING_OP.PROVIDE_BUFFERS, count, first, address, length, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -39,8 +39,8 @@ export function prepareRemoveBuffers(
   group: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.REMOVE_BUFFERS, count, 0, 0, 0, 0, userData)
+  const entry = write(queue, IORING_OP.REMOVE_BUFFERS, count, 0, 0, 0, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
-  return true
+  return queue.takeWhole()
 }

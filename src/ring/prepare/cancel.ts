@@ -17,7 +17,7 @@ export function prepareCancel(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.ASYNC_CANCEL, -1, 0, target, 0, flags, userData) >= 0
+  return fill(queue, IORING_OP.ASYNC_CANCEL, -1, 0, target, 0, flags, userData)
 }
 
 /**
@@ -31,7 +31,7 @@ export function prepareCancelFd(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.ASYNC_CANCEL, fd, 0, 0, 0, flags | IORING_ASYNC_CANCEL.FD, userData) >= 0
+  return fill(queue, IORING_OP.ASYNC_CANCEL, fd, 0, 0, 0, flags | IORING_ASYNC_CANCEL.FD, userData)
 }
 
 /**
@@ -47,10 +47,10 @@ export function prepareCancelOperation(
   userData: number,
 ): boolean {
   const key = flags | IORING_ASYNC_CANCEL.OP
-  return fill(queue, IORING_OP.ASYNC_CANCEL, -1, 0, 0, operation, key, userData) >= 0
+  return fill(queue, IORING_OP.ASYNC_CANCEL, -1, 0, 0, operation, key, userData)
 }
 
 /** Cancels everything in flight on the ring. The completion's result is how many were found. */
 export function prepareCancelAny(queue: SubmissionQueue, userData: number): boolean {
-  return fill(queue, IORING_OP.ASYNC_CANCEL, -1, 0, 0, 0, IORING_ASYNC_CANCEL.ANY, userData) >= 0
+  return fill(queue, IORING_OP.ASYNC_CANCEL, -1, 0, 0, 0, IORING_ASYNC_CANCEL.ANY, userData)
 }

@@ -1,6 +1,6 @@
 import { BLOCK_URING_CMD, IORING_NOP, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, highWord, storeWide } from './entry.js'
+import { fill, highWord, storeWide, write } from './entry.js'
 
 const WORD_RANGE = 2 ** 32
 
@@ -15,7 +15,7 @@ const upper = highWord
  */
 export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
   if (queue.fullForPlain) return false
-  const entry = queue.take()
+  const entry = queue.place
   const { words, pairs } = queue
   const pair = entry >> 1
   words[entry] = NOP
@@ -25,6 +25,7 @@ export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
   pairs[pair + 3] = 0
   words[entry + 8] = userData
   words[entry + 9] = upper(userData)
+  queue.take()
   return true
 }
 
@@ -35,7 +36,7 @@ export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
  * @returns false when the queue is full
  */
 export function prepareNopWithResult(queue: SubmissionQueue, result: number, userData: number): boolean {
-  return fill(queue, NOP, -1, 0, 0, result, IORING_NOP.INJECT_RESULT, userData) >= 0
+  return fill(queue, NOP, -1, 0, 0, result, IORING_NOP.INJECT_RESULT, userData)
 }
 
 /**
@@ -56,7 +57,7 @@ export function prepareMadvise(
   // Only newer kernels look for a 64-bit length in the offset; older ones insist that it is zero.
   const wide = length >= WORD_RANGE
   const operation = IORING_OP.MADVISE
-  return fill(queue, operation, -1, wide ? length : 0, address, wide ? 0 : length, advice, userData) >= 0
+  return fill(queue, operation, -1, wide ? length : 0, address, wide ? 0 : length, advice, userData)
 }
 
 /**
@@ -76,14 +77,14 @@ export function prepareUringCmd(
   payload: Int32Array,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.URING_CMD, fd, command, 0, 0, flags, userData)
+  const entry = write(queue, IORING_OP.URING_CMD, fd, command, 0, 0, flags, userData)
   if (entry < 0) return false
   const { words } = queue
   const end = queue.entryWords
   for (let word: number = SQE_WORD.ADDR3; word < end; word++) {
     words[entry + word] = payload[word - SQE_WORD.ADDR3] ?? 0
   }
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -100,8 +101,8 @@ export function prepareBlockDiscard(
   length: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.URING_CMD, fd, BLOCK_URING_CMD.DISCARD, offset, 0, 0, userData)
+  const entry = write(queue, IORING_OP.URING_CMD, fd, BLOCK_URING_CMD.DISCARD, offset, 0, 0, userData)
   if (entry < 0) return false
   storeWide(queue.words, entry + SQE_WORD.ADDR3, length)
-  return true
+  return queue.takeWhole()
 }

@@ -21,7 +21,7 @@ export function prepareFilesUpdate(
   userData: number,
 ): boolean {
   const count = fds.byteLength >>> FD_SHIFT
-  return fill(queue, IORING_OP.FILES_UPDATE, -1, first, addressOf(fds), count, 0, userData) >= 0
+  return fill(queue, IORING_OP.FILES_UPDATE, -1, first, addressOf(fds), count, 0, userData)
 }
 
 /**
@@ -37,5 +37,5 @@ export function prepareFixedFdInstall(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, FIXED_FD_INSTALL, slot, 0, 0, 0, flags, userData) >= 0
+  return fill(queue, FIXED_FD_INSTALL, slot, 0, 0, 0, flags, userData)
 }

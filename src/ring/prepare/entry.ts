@@ -12,8 +12,9 @@ const PER_HIGH_WORD = 2 ** -32
 export const highWord = (value: number): number => (value - (value >>> 0)) * PER_HIGH_WORD
 
 /**
- * Takes the next entry and writes all of its 16 words: what the caller does not name is zero, so nothing of
- * the entry's previous use survives.
+ * Writes all of the next entry's 16 words: what the caller does not name is zero, so nothing of the entry's
+ * previous use survives. It is not taken yet: the caller may write further words, and ends with `queue.takeWhole()`.
+ * Where a value that is no number throws, no entry has been taken.
  *
  * 64-bit values come as numbers and are stored as two words: the low one by the typed array's own modulo
  * 2^32, the high one by division. That is exact for safe integers of either sign. Small enough for V8 to
@@ -22,7 +23,7 @@ export const highWord = (value: number): number => (value - (value >>> 0)) * PER
  * @param head operation, `IOSQE` flags and priority
  * @returns the entry's first index into `words`, or -1 when the queue is full
  */
-export function fill(
+export function write(
   queue: SubmissionQueue,
   head: number,
   fd: number,
@@ -33,8 +34,7 @@ export function fill(
   userData: number,
 ): number {
   if (queue.full) return -1
-  const entry = queue.take()
-  queue.soil()
+  const entry = queue.place
   const words = queue.words
   words[entry] = head
   words[entry + 1] = fd
@@ -55,6 +55,20 @@ export function fill(
   return entry
 }
 
+/** Takes the next entry, written as by {@link write}. @returns false when the queue is full */
+export function fill(
+  queue: SubmissionQueue,
+  head: number,
+  fd: number,
+  offset: number,
+  address: number,
+  length: number,
+  flags: number,
+  userData: number,
+): boolean {
+  return write(queue, head, fd, offset, address, length, flags, userData) >= 0 && queue.takeWhole()
+}
+
 /**
  * As {@link fill}, for operations that have nothing to say beyond word 9: reads, writes, no-ops. While no other
  * kind has been through the queue, the rest of the entry is zero already, and storing that again would be a tenth
@@ -73,7 +87,7 @@ export function fillPlain(
   userData: number,
 ): boolean {
   if (queue.fullForPlain) return false
-  const entry = queue.take()
+  const entry = queue.place
   const words = queue.words
   words[entry] = head
   words[entry + 1] = fd
@@ -85,6 +99,7 @@ export function fillPlain(
   words[entry + 7] = flags
   words[entry + 8] = userData
   words[entry + 9] = highWord(userData)
+  queue.take()
   return true
 }
 

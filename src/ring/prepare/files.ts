@@ -1,6 +1,6 @@
 import { addressOf, IORING_FSYNC, IORING_OP, OPEN_HOW, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, slotWord } from './entry.js'
+import { fill, slotWord, write } from './entry.js'
 
 const WORD_RANGE = 2 ** 32
 
@@ -22,7 +22,7 @@ export function prepareOpenAt(
   mode: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.OPENAT, directory, 0, addressOf(path), mode, flags, userData) >= 0
+  return fill(queue, IORING_OP.OPENAT, directory, 0, addressOf(path), mode, flags, userData)
 }
 
 /**
@@ -39,10 +39,10 @@ export function prepareOpenAtDirect(
   slot: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.OPENAT, directory, 0, addressOf(path), mode, flags, userData)
+  const entry = write(queue, IORING_OP.OPENAT, directory, 0, addressOf(path), mode, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(slot)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -61,7 +61,7 @@ export function prepareOpenAt2(
   userData: number,
 ): boolean {
   const operation = IORING_OP.OPENAT2
-  return fill(queue, operation, directory, addressOf(how), addressOf(path), OPEN_HOW.SIZE, 0, userData) >= 0
+  return fill(queue, operation, directory, addressOf(how), addressOf(path), OPEN_HOW.SIZE, 0, userData)
 }
 
 /** As {@link prepareOpenAt2}, into a slot of the registered files; see {@link prepareOpenAtDirect}. */
@@ -73,9 +73,11 @@ export function prepareOpenAt2Direct(
   slot: number,
   userData: number,
 ): boolean {
-  if (!prepareOpenAt2(queue, directory, path, how, userData)) return false
-  queue.words[queue.last + SQE_WORD.FILE_INDEX] = slotWord(slot)
-  return true
+  const [name, target] = [addressOf(path), addressOf(how)]
+  const entry = write(queue, IORING_OP.OPENAT2, directory, target, name, OPEN_HOW.SIZE, 0, userData)
+  if (entry < 0) return false
+  queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(slot)
+  return queue.takeWhole()
 }
 
 /**
@@ -85,15 +87,15 @@ export function prepareOpenAt2Direct(
  * @see close(2)
  */
 export function prepareClose(queue: SubmissionQueue, fd: number, userData: number): boolean {
-  return fill(queue, IORING_OP.CLOSE, fd, 0, 0, 0, 0, userData) >= 0
+  return fill(queue, IORING_OP.CLOSE, fd, 0, 0, 0, 0, userData)
 }
 
 /** Empties a slot of the registered files. */
 export function prepareCloseDirect(queue: SubmissionQueue, slot: number, userData: number): boolean {
-  const entry = fill(queue, IORING_OP.CLOSE, 0, 0, 0, 0, 0, userData)
+  const entry = write(queue, IORING_OP.CLOSE, 0, 0, 0, 0, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(slot)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -117,7 +119,7 @@ export function prepareStatx(
   userData: number,
 ): boolean {
   const operation = IORING_OP.STATX
-  return fill(queue, operation, directory, addressOf(result), addressOf(path), mask, flags, userData) >= 0
+  return fill(queue, operation, directory, addressOf(result), addressOf(path), mask, flags, userData)
 }
 
 /**
@@ -136,7 +138,7 @@ export function prepareFallocate(
   userData: number,
 ): boolean {
   // The length stands where other operations have an address, the mode where they have a length.
-  return fill(queue, IORING_OP.FALLOCATE, fd, offset, length, mode, 0, userData) >= 0
+  return fill(queue, IORING_OP.FALLOCATE, fd, offset, length, mode, 0, userData)
 }
 
 /**
@@ -156,9 +158,7 @@ export function prepareFadvise(
 ): boolean {
   // Only newer kernels look for a 64-bit length in the address; older ones insist that it is zero.
   const wide = length >= WORD_RANGE
-  return (
-    fill(queue, IORING_OP.FADVISE, fd, offset, wide ? length : 0, wide ? 0 : length, advice, userData) >= 0
-  )
+  return fill(queue, IORING_OP.FADVISE, fd, offset, wide ? length : 0, wide ? 0 : length, advice, userData)
 }
 
 /**
@@ -173,7 +173,7 @@ export function prepareFtruncate(
   length: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.FTRUNCATE, fd, length, 0, 0, 0, userData) >= 0
+  return fill(queue, IORING_OP.FTRUNCATE, fd, length, 0, 0, 0, userData)
 }
 
 /**
@@ -184,7 +184,7 @@ export function prepareFtruncate(
  * @see fsync(2)
  */
 export function prepareFsync(queue: SubmissionQueue, fd: number, flags: number, userData: number): boolean {
-  return fill(queue, IORING_OP.FSYNC, fd, 0, 0, 0, flags, userData) >= 0
+  return fill(queue, IORING_OP.FSYNC, fd, 0, 0, 0, flags, userData)
 }
 
 /** As {@link prepareFsync} with `IORING_FSYNC.DATASYNC`. */
@@ -205,7 +205,7 @@ export function prepareFsyncRange(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.FSYNC, fd, offset, 0, length, flags, userData) >= 0
+  return fill(queue, IORING_OP.FSYNC, fd, offset, 0, length, flags, userData)
 }
 
 /**
@@ -224,5 +224,5 @@ export function prepareSyncFileRange(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.SYNC_FILE_RANGE, fd, offset, 0, length, flags, userData) >= 0
+  return fill(queue, IORING_OP.SYNC_FILE_RANGE, fd, offset, 0, length, flags, userData)
 }

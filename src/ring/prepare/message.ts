@@ -1,6 +1,6 @@
 import { IORING_MSG, IORING_MSG_RING, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, slotWord, storeWide } from './entry.js'
+import { fill, slotWord, storeWide, write } from './entry.js'
 
 /**
  * Posts a completion on another ring.
@@ -19,7 +19,7 @@ export function prepareMsgRing(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.MSG_RING, ring, targetUserData, IORING_MSG.DATA, result, flags, userData) >= 0
+  return fill(queue, IORING_OP.MSG_RING, ring, targetUserData, IORING_MSG.DATA, result, flags, userData)
 }
 
 /**
@@ -36,10 +36,10 @@ export function prepareMsgRingFlags(
   userData: number,
 ): boolean {
   const flags = IORING_MSG_RING.FLAGS_PASS
-  const entry = fill(queue, IORING_OP.MSG_RING, ring, targetUserData, 0, result, flags, userData)
+  const entry = write(queue, IORING_OP.MSG_RING, ring, targetUserData, 0, result, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = completionFlags
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -61,9 +61,9 @@ export function prepareMsgRingFd(
   userData: number,
 ): boolean {
   const operation = IORING_OP.MSG_RING
-  const entry = fill(queue, operation, ring, targetUserData, IORING_MSG.SEND_FD, 0, flags, userData)
+  const entry = write(queue, operation, ring, targetUserData, IORING_MSG.SEND_FD, 0, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(target)
   storeWide(queue.words, entry + SQE_WORD.ADDR3, source)
-  return true
+  return queue.takeWhole()
 }

@@ -22,9 +22,7 @@ export function prepareRenameAt(
   // The second directory stands where other operations have a length.
   const operation = IORING_OP.RENAMEAT
   const from = addressOf(source)
-  return (
-    fill(queue, operation, sourceDirectory, addressOf(target), from, targetDirectory, flags, userData) >= 0
-  )
+  return fill(queue, operation, sourceDirectory, addressOf(target), from, targetDirectory, flags, userData)
 }
 
 /**
@@ -46,9 +44,7 @@ export function prepareLinkAt(
 ): boolean {
   const operation = IORING_OP.LINKAT
   const from = addressOf(source)
-  return (
-    fill(queue, operation, sourceDirectory, addressOf(target), from, targetDirectory, flags, userData) >= 0
-  )
+  return fill(queue, operation, sourceDirectory, addressOf(target), from, targetDirectory, flags, userData)
 }
 
 /**
@@ -66,7 +62,7 @@ export function prepareSymlinkAt(
   path: ArrayBufferView,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.SYMLINKAT, directory, addressOf(path), addressOf(target), 0, 0, userData) >= 0
+  return fill(queue, IORING_OP.SYMLINKAT, directory, addressOf(path), addressOf(target), 0, 0, userData)
 }
 
 /**
@@ -84,7 +80,7 @@ export function prepareUnlinkAt(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.UNLINKAT, directory, 0, addressOf(path), 0, flags, userData) >= 0
+  return fill(queue, IORING_OP.UNLINKAT, directory, 0, addressOf(path), 0, flags, userData)
 }
 
 /**
@@ -101,5 +97,5 @@ export function prepareMkdirAt(
   mode: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.MKDIRAT, directory, 0, addressOf(path), mode, 0, userData) >= 0
+  return fill(queue, IORING_OP.MKDIRAT, directory, 0, addressOf(path), mode, 0, userData)
 }

@@ -15,7 +15,7 @@ export function preparePollAdd(
   events: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.POLL_ADD, fd, 0, 0, 0, events, userData) >= 0
+  return fill(queue, IORING_OP.POLL_ADD, fd, 0, 0, 0, events, userData)
 }
 
 /**
@@ -31,7 +31,7 @@ export function preparePollMultishot(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.POLL_ADD, fd, 0, 0, IORING_POLL.ADD_MULTI | flags, events, userData) >= 0
+  return fill(queue, IORING_OP.POLL_ADD, fd, 0, 0, IORING_POLL.ADD_MULTI | flags, events, userData)
 }
 
 /**
@@ -41,7 +41,7 @@ export function preparePollMultishot(
  * @returns false when the queue is full
  */
 export function preparePollRemove(queue: SubmissionQueue, target: number, userData: number): boolean {
-  return fill(queue, IORING_OP.POLL_REMOVE, -1, 0, target, 0, 0, userData) >= 0
+  return fill(queue, IORING_OP.POLL_REMOVE, -1, 0, target, 0, 0, userData)
 }
 
 /**
@@ -61,7 +61,7 @@ export function preparePollUpdate(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.POLL_REMOVE, -1, newUserData, target, flags, events, userData) >= 0
+  return fill(queue, IORING_OP.POLL_REMOVE, -1, newUserData, target, flags, events, userData)
 }
 
 /**
@@ -80,7 +80,7 @@ export function prepareEpollCtl(
   event: ArrayBufferView,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.EPOLL_CTL, epoll, fd, addressOf(event), operation, 0, userData) >= 0
+  return fill(queue, IORING_OP.EPOLL_CTL, epoll, fd, addressOf(event), operation, 0, userData)
 }
 
 /**
@@ -97,5 +97,5 @@ export function prepareEpollWait(
   maximum: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.EPOLL_WAIT, epoll, 0, addressOf(events), maximum, 0, userData) >= 0
+  return fill(queue, IORING_OP.EPOLL_WAIT, epoll, 0, addressOf(events), maximum, 0, userData)
 }

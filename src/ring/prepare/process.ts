@@ -1,6 +1,6 @@
 import { addressOf, FUTEX_WAITV, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, storeWide } from './entry.js'
+import { fill, storeWide, write } from './entry.js'
 
 /**
  * Awaits a change of a child process.
@@ -19,10 +19,10 @@ export function prepareWaitid(
   options: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.WAITID, id, addressOf(result), 0, idType, 0, userData)
+  const entry = write(queue, IORING_OP.WAITID, id, addressOf(result), 0, idType, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = options
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -43,10 +43,10 @@ export function prepareFutexWait(
   kind: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.FUTEX_WAIT, kind, value, addressOf(futex), 0, 0, userData)
+  const entry = write(queue, IORING_OP.FUTEX_WAIT, kind, value, addressOf(futex), 0, 0, userData)
   if (entry < 0) return false
   storeWide(queue.words, entry + SQE_WORD.ADDR3, mask)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -67,10 +67,10 @@ export function prepareFutexWake(
   kind: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.FUTEX_WAKE, kind, count, addressOf(futex), 0, 0, userData)
+  const entry = write(queue, IORING_OP.FUTEX_WAKE, kind, count, addressOf(futex), 0, 0, userData)
   if (entry < 0) return false
   storeWide(queue.words, entry + SQE_WORD.ADDR3, mask)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -86,5 +86,5 @@ export function prepareFutexWaitv(
   userData: number,
 ): boolean {
   const count = Math.floor(waiters.byteLength / FUTEX_WAITV.SIZE)
-  return fill(queue, IORING_OP.FUTEX_WAITV, 0, 0, addressOf(waiters), count, 0, userData) >= 0
+  return fill(queue, IORING_OP.FUTEX_WAITV, 0, 0, addressOf(waiters), count, 0, userData)
 }

@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, IOSQE, IOVEC, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, fillPlain, transferLength } from './entry.js'
+import { fill, fillPlain, transferLength, write } from './entry.js'
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { READ, WRITE, READ_FIXED, WRITE_FIXED } = IORING_OP
@@ -95,10 +95,10 @@ export function prepareReadFixedAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  const entry = fill(queue, READ_FIXED, fd, position, address, bytes, 0, userData)
+  const entry = write(queue, READ_FIXED, fd, position, address, bytes, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -130,10 +130,10 @@ export function prepareWriteFixedAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  const entry = fill(queue, WRITE_FIXED, fd, position, address, bytes, 0, userData)
+  const entry = write(queue, WRITE_FIXED, fd, position, address, bytes, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -151,7 +151,7 @@ export function prepareReadv(
   userData: number,
 ): boolean {
   const count = vectors.byteLength / IOVEC.SIZE
-  return fill(queue, IORING_OP.READV, fd, position, addressOf(vectors), count, 0, userData) >= 0
+  return fill(queue, IORING_OP.READV, fd, position, addressOf(vectors), count, 0, userData)
 }
 
 /**
@@ -169,7 +169,7 @@ export function prepareWritev(
   userData: number,
 ): boolean {
   const count = vectors.byteLength / IOVEC.SIZE
-  return fill(queue, IORING_OP.WRITEV, fd, position, addressOf(vectors), count, 0, userData) >= 0
+  return fill(queue, IORING_OP.WRITEV, fd, position, addressOf(vectors), count, 0, userData)
 }
 
 /** As {@link prepareReadv}, into parts of one registered buffer. */
@@ -182,10 +182,10 @@ export function prepareReadvFixed(
   userData: number,
 ): boolean {
   const count = vectors.byteLength / IOVEC.SIZE
-  const entry = fill(queue, IORING_OP.READV_FIXED, fd, position, addressOf(vectors), count, 0, userData)
+  const entry = write(queue, IORING_OP.READV_FIXED, fd, position, addressOf(vectors), count, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
-  return true
+  return queue.takeWhole()
 }
 
 /** As {@link prepareWritev}, from parts of one registered buffer. */
@@ -198,10 +198,10 @@ export function prepareWritevFixed(
   userData: number,
 ): boolean {
   const count = vectors.byteLength / IOVEC.SIZE
-  const entry = fill(queue, IORING_OP.WRITEV_FIXED, fd, position, addressOf(vectors), count, 0, userData)
+  const entry = write(queue, IORING_OP.WRITEV_FIXED, fd, position, addressOf(vectors), count, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -220,8 +220,8 @@ export function prepareReadMultishot(
   userData: number,
 ): boolean {
   const head = IORING_OP.READ_MULTISHOT | (IOSQE.BUFFER_SELECT << 8)
-  const entry = fill(queue, head, fd, position, 0, transferLength(length), 0, userData)
+  const entry = write(queue, head, fd, position, 0, transferLength(length), 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
-  return true
+  return queue.takeWhole()
 }

@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, IORING_RECVSEND, IOSQE, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, PRIORITY_SHIFT, transferLength } from './entry.js'
+import { fill, PRIORITY_SHIFT, transferLength, write } from './entry.js'
 
 const SELECT = IOSQE.BUFFER_SELECT << 8
 const MULTISHOT = IORING_RECVSEND.RECV_MULTISHOT << PRIORITY_SHIFT
@@ -36,7 +36,7 @@ export function prepareRecvAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fill(queue, IORING_OP.RECV, fd, 0, address, bytes, flags, userData) >= 0
+  return fill(queue, IORING_OP.RECV, fd, 0, address, bytes, flags, userData)
 }
 
 /**
@@ -54,10 +54,10 @@ export function prepareRecvSelect(
   flags: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, RECV_SELECT, fd, 0, 0, transferLength(length), flags, userData)
+  const entry = write(queue, RECV_SELECT, fd, 0, 0, transferLength(length), flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -75,10 +75,10 @@ export function prepareRecvMultishot(
   flags: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, RECV_MULTISHOT, fd, 0, 0, transferLength(length), flags, userData)
+  const entry = write(queue, RECV_MULTISHOT, fd, 0, 0, transferLength(length), flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -97,7 +97,7 @@ export function prepareRecvmsg(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.RECVMSG, fd, 0, addressOf(header), 1, flags, userData) >= 0
+  return fill(queue, IORING_OP.RECVMSG, fd, 0, addressOf(header), 1, flags, userData)
 }
 
 /**
@@ -115,10 +115,10 @@ export function prepareRecvmsgMultishot(
   flags: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, RECVMSG_MULTISHOT, fd, 0, addressOf(header), 1, flags, userData)
+  const entry = write(queue, RECVMSG_MULTISHOT, fd, 0, addressOf(header), 1, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -136,8 +136,8 @@ export function prepareRecvZc(
   length: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, RECV_ZC, fd, 0, 0, length, 0, userData)
+  const entry = write(queue, RECV_ZC, fd, 0, 0, length, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = interfaceQueue
-  return true
+  return queue.takeWhole()
 }

@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, IORING_RECVSEND, IOSQE, IOVEC, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, PRIORITY_SHIFT, storeWide, transferLength } from './entry.js'
+import { fill, PRIORITY_SHIFT, storeWide, transferLength, write } from './entry.js'
 
 const SEND_VECTORS = IORING_OP.SEND | (IORING_RECVSEND.SEND_VECTORIZED << PRIORITY_SHIFT)
 const SEND_BUNDLE = IORING_OP.SEND | (IOSQE.BUFFER_SELECT << 8) | (IORING_RECVSEND.BUNDLE << PRIORITY_SHIFT)
@@ -34,7 +34,7 @@ export function prepareSendAt(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  return fill(queue, IORING_OP.SEND, fd, 0, address, bytes, flags, userData) >= 0
+  return fill(queue, IORING_OP.SEND, fd, 0, address, bytes, flags, userData)
 }
 
 /**
@@ -53,10 +53,10 @@ export function prepareSendTo(
   userData: number,
 ): boolean {
   const bytes = transferLength(buffer.byteLength)
-  const entry = fill(queue, IORING_OP.SEND, fd, addressOf(target), addressOf(buffer), bytes, flags, userData)
+  const entry = write(queue, IORING_OP.SEND, fd, addressOf(target), addressOf(buffer), bytes, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = target.byteLength
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -73,7 +73,7 @@ export function prepareSendVectors(
   userData: number,
 ): boolean {
   const count = vectors.byteLength / IOVEC.SIZE
-  return fill(queue, SEND_VECTORS, fd, 0, addressOf(vectors), count, flags, userData) >= 0
+  return fill(queue, SEND_VECTORS, fd, 0, addressOf(vectors), count, flags, userData)
 }
 
 /**
@@ -90,10 +90,10 @@ export function prepareSendBundle(
   userData: number,
 ): boolean {
   // The kernel takes no length here; it refuses or ignores one.
-  const entry = fill(queue, SEND_BUNDLE, fd, 0, 0, 0, flags, userData)
+  const entry = write(queue, SEND_BUNDLE, fd, 0, 0, 0, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = group
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -127,7 +127,7 @@ export function prepareSendZcAt(
 ): boolean {
   const head = IORING_OP.SEND_ZC | (options << PRIORITY_SHIFT)
   const bytes = transferLength(length)
-  return fill(queue, head, fd, 0, address, bytes, flags, userData) >= 0
+  return fill(queue, head, fd, 0, address, bytes, flags, userData)
 }
 
 /**
@@ -145,10 +145,11 @@ export function prepareSendZcFixedAt(
   options: number,
   userData: number,
 ): boolean {
-  const all = options | IORING_RECVSEND.FIXED_BUF
-  if (!prepareSendZcAt(queue, fd, address, length, flags, all, userData)) return false
-  queue.words[queue.last + SQE_WORD.BUFFER] = index
-  return true
+  const head = IORING_OP.SEND_ZC | ((options | IORING_RECVSEND.FIXED_BUF) << PRIORITY_SHIFT)
+  const entry = write(queue, head, fd, 0, address, transferLength(length), flags, userData)
+  if (entry < 0) return false
+  queue.words[entry + SQE_WORD.BUFFER] = index
+  return queue.takeWhole()
 }
 
 /** As {@link prepareSendVectors}, without copying; see {@link prepareSendZc}. */
@@ -160,7 +161,7 @@ export function prepareSendZcVectors(
   userData: number,
 ): boolean {
   const count = vectors.byteLength / IOVEC.SIZE
-  return fill(queue, SEND_ZC_VECTORS, fd, 0, addressOf(vectors), count, flags, userData) >= 0
+  return fill(queue, SEND_ZC_VECTORS, fd, 0, addressOf(vectors), count, flags, userData)
 }
 
 /**
@@ -190,7 +191,7 @@ export function prepareSendmsg(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.SENDMSG, fd, 0, addressOf(header), 1, flags, userData) >= 0
+  return fill(queue, IORING_OP.SENDMSG, fd, 0, addressOf(header), 1, flags, userData)
 }
 
 /** As {@link prepareSendmsg}, by the header's address. */
@@ -201,7 +202,7 @@ export function prepareSendmsgAt(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.SENDMSG, fd, 0, header, 1, flags, userData) >= 0
+  return fill(queue, IORING_OP.SENDMSG, fd, 0, header, 1, flags, userData)
 }
 
 /** As {@link prepareSendmsg}, without copying; see {@link prepareSendZc}. */
@@ -212,7 +213,7 @@ export function prepareSendmsgZc(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.SENDMSG_ZC, fd, 0, addressOf(header), 1, flags, userData) >= 0
+  return fill(queue, IORING_OP.SENDMSG_ZC, fd, 0, addressOf(header), 1, flags, userData)
 }
 
 /**
@@ -228,8 +229,8 @@ export function prepareSendmsgZcFixed(
   flags: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, SENDMSG_ZC_FIXED, fd, 0, addressOf(header), 1, flags, userData)
+  const entry = write(queue, SENDMSG_ZC_FIXED, fd, 0, addressOf(header), 1, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.BUFFER] = index
-  return true
+  return queue.takeWhole()
 }

@@ -1,9 +1,10 @@
 import { addressOf, IORING_OP, SOCKET_URING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, storeWide } from './entry.js'
+import { storeWide, write } from './entry.js'
 
+/** Not taken yet: see `write()`. */
 function socketCommand(queue: SubmissionQueue, command: number, fd: number, userData: number): number {
-  return fill(queue, IORING_OP.URING_CMD, fd, command, 0, 0, 0, userData)
+  return write(queue, IORING_OP.URING_CMD, fd, command, 0, 0, 0, userData)
 }
 
 function socketOption(
@@ -23,7 +24,7 @@ function socketOption(
   queue.words[entry + SQE_WORD.ADDR_HIGH] = option
   queue.words[entry + SQE_WORD.FILE_INDEX] = value.byteLength
   storeWide(queue.words, entry + SQE_WORD.ADDR3, address)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -64,12 +65,12 @@ export function prepareSetsockopt(
 
 /** Asks how many bytes can be received; the completion's result says so. Needs kernel 6.6. */
 export function prepareSiocinq(queue: SubmissionQueue, fd: number, userData: number): boolean {
-  return socketCommand(queue, SOCKET_URING_OP.SIOCINQ, fd, userData) >= 0
+  return socketCommand(queue, SOCKET_URING_OP.SIOCINQ, fd, userData) >= 0 && queue.takeWhole()
 }
 
 /** Asks how many bytes are not sent or not acknowledged yet; the completion's result says so. Needs kernel 6.6. */
 export function prepareSiocoutq(queue: SubmissionQueue, fd: number, userData: number): boolean {
-  return socketCommand(queue, SOCKET_URING_OP.SIOCOUTQ, fd, userData) >= 0
+  return socketCommand(queue, SOCKET_URING_OP.SIOCOUTQ, fd, userData) >= 0 && queue.takeWhole()
 }
 
 function socketName(
@@ -82,11 +83,11 @@ function socketName(
 ): boolean {
   const lengthAddress = addressOf(length)
   const name = addressOf(address)
-  const entry = fill(queue, IORING_OP.URING_CMD, fd, SOCKET_URING_OP.GETSOCKNAME, name, 0, 0, userData)
+  const entry = write(queue, IORING_OP.URING_CMD, fd, SOCKET_URING_OP.GETSOCKNAME, name, 0, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = peer
   storeWide(queue.words, entry + SQE_WORD.ADDR3, lengthAddress)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -125,5 +126,5 @@ export function prepareGetpeername(
  * @returns false when the queue is full
  */
 export function prepareTxTimestamp(queue: SubmissionQueue, fd: number, userData: number): boolean {
-  return socketCommand(queue, SOCKET_URING_OP.TX_TIMESTAMP, fd, userData) >= 0
+  return socketCommand(queue, SOCKET_URING_OP.TX_TIMESTAMP, fd, userData) >= 0 && queue.takeWhole()
 }

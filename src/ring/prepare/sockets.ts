@@ -1,6 +1,6 @@
 import { addressOf, IORING_ACCEPT, IORING_FILE_INDEX_ALLOC, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, PRIORITY_SHIFT, slotWord } from './entry.js'
+import { fill, PRIORITY_SHIFT, slotWord, write } from './entry.js'
 
 const ACCEPT_MULTISHOT = IORING_OP.ACCEPT | (IORING_ACCEPT.MULTISHOT << PRIORITY_SHIFT)
 
@@ -18,7 +18,7 @@ export function prepareSocket(
   protocol: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.SOCKET, domain, type, 0, protocol, 0, userData) >= 0
+  return fill(queue, IORING_OP.SOCKET, domain, type, 0, protocol, 0, userData)
 }
 
 /**
@@ -34,10 +34,10 @@ export function prepareSocketDirect(
   slot: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.SOCKET, domain, type, 0, protocol, 0, userData)
+  const entry = write(queue, IORING_OP.SOCKET, domain, type, 0, protocol, 0, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(slot)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -53,7 +53,7 @@ export function prepareBind(
   address: ArrayBufferView,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.BIND, fd, address.byteLength, addressOf(address), 0, 0, userData) >= 0
+  return fill(queue, IORING_OP.BIND, fd, address.byteLength, addressOf(address), 0, 0, userData)
 }
 
 /**
@@ -69,7 +69,7 @@ export function prepareListen(
   backlog: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.LISTEN, fd, 0, 0, backlog, 0, userData) >= 0
+  return fill(queue, IORING_OP.LISTEN, fd, 0, 0, backlog, 0, userData)
 }
 
 /**
@@ -85,7 +85,7 @@ export function prepareConnect(
   address: ArrayBufferView,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.CONNECT, fd, address.byteLength, addressOf(address), 0, 0, userData) >= 0
+  return fill(queue, IORING_OP.CONNECT, fd, address.byteLength, addressOf(address), 0, 0, userData)
 }
 
 /**
@@ -96,7 +96,7 @@ export function prepareConnect(
  * @see accept4(2)
  */
 export function prepareAccept(queue: SubmissionQueue, fd: number, flags: number, userData: number): boolean {
-  return fill(queue, IORING_OP.ACCEPT, fd, 0, 0, 0, flags, userData) >= 0
+  return fill(queue, IORING_OP.ACCEPT, fd, 0, 0, 0, flags, userData)
 }
 
 /**
@@ -114,7 +114,7 @@ export function prepareAcceptFrom(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.ACCEPT, fd, addressOf(length), addressOf(address), 0, flags, userData) >= 0
+  return fill(queue, IORING_OP.ACCEPT, fd, addressOf(length), addressOf(address), 0, flags, userData)
 }
 
 /**
@@ -129,10 +129,10 @@ export function prepareAcceptDirect(
   slot: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.ACCEPT, fd, 0, 0, 0, flags, userData)
+  const entry = write(queue, IORING_OP.ACCEPT, fd, 0, 0, 0, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(slot)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -147,7 +147,7 @@ export function prepareAcceptMultishot(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, ACCEPT_MULTISHOT, fd, 0, 0, 0, flags, userData) >= 0
+  return fill(queue, ACCEPT_MULTISHOT, fd, 0, 0, 0, flags, userData)
 }
 
 /** As {@link prepareAcceptMultishot}, into free slots of the registered files, which the completions name. */
@@ -157,10 +157,10 @@ export function prepareAcceptMultishotDirect(
   flags: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, ACCEPT_MULTISHOT, fd, 0, 0, 0, flags, userData)
+  const entry = write(queue, ACCEPT_MULTISHOT, fd, 0, 0, 0, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(IORING_FILE_INDEX_ALLOC)
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -171,5 +171,5 @@ export function prepareAcceptMultishotDirect(
  * @see shutdown(2)
  */
 export function prepareShutdown(queue: SubmissionQueue, fd: number, how: number, userData: number): boolean {
-  return fill(queue, IORING_OP.SHUTDOWN, fd, 0, 0, how, 0, userData) >= 0
+  return fill(queue, IORING_OP.SHUTDOWN, fd, 0, 0, how, 0, userData)
 }

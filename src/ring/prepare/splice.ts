@@ -1,6 +1,6 @@
 import { addressOf, IORING_OP, SQE_WORD } from '../../kernel/index.js'
 import type { SubmissionQueue } from '../submission-queue.js'
-import { fill, slotWord, transferLength } from './entry.js'
+import { fill, slotWord, transferLength, write } from './entry.js'
 
 /**
  * Moves bytes between a pipe and another descriptor. Always runs on a worker thread.
@@ -21,10 +21,10 @@ export function prepareSplice(
   userData: number,
 ): boolean {
   const bytes = transferLength(length)
-  const entry = fill(queue, IORING_OP.SPLICE, target, targetOffset, sourceOffset, bytes, flags, userData)
+  const entry = write(queue, IORING_OP.SPLICE, target, targetOffset, sourceOffset, bytes, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = source
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -42,10 +42,10 @@ export function prepareTee(
   flags: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.TEE, target, 0, 0, transferLength(length), flags, userData)
+  const entry = write(queue, IORING_OP.TEE, target, 0, 0, transferLength(length), flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = source
-  return true
+  return queue.takeWhole()
 }
 
 /**
@@ -62,7 +62,7 @@ export function preparePipe(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.PIPE, 0, 0, addressOf(fds), 0, flags, userData) >= 0
+  return fill(queue, IORING_OP.PIPE, 0, 0, addressOf(fds), 0, flags, userData)
 }
 
 /**
@@ -77,8 +77,8 @@ export function preparePipeDirect(
   slot: number,
   userData: number,
 ): boolean {
-  const entry = fill(queue, IORING_OP.PIPE, 0, 0, addressOf(fds), 0, flags, userData)
+  const entry = write(queue, IORING_OP.PIPE, 0, 0, addressOf(fds), 0, flags, userData)
   if (entry < 0) return false
   queue.words[entry + SQE_WORD.FILE_INDEX] = slotWord(slot)
-  return true
+  return queue.takeWhole()
 }

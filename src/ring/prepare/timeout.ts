@@ -18,7 +18,7 @@ export function prepareTimeout(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.TIMEOUT, -1, completions, addressOf(time), 1, flags, userData) >= 0
+  return fill(queue, IORING_OP.TIMEOUT, -1, completions, addressOf(time), 1, flags, userData)
 }
 
 /**
@@ -28,7 +28,7 @@ export function prepareTimeout(
  * @returns false when the queue is full
  */
 export function prepareTimeoutRemove(queue: SubmissionQueue, target: number, userData: number): boolean {
-  return fill(queue, IORING_OP.TIMEOUT_REMOVE, -1, 0, target, 0, 0, userData) >= 0
+  return fill(queue, IORING_OP.TIMEOUT_REMOVE, -1, 0, target, 0, 0, userData)
 }
 
 /**
@@ -47,7 +47,7 @@ export function prepareTimeoutUpdate(
   userData: number,
 ): boolean {
   const update = flags | IORING_TIMEOUT.UPDATE
-  return fill(queue, IORING_OP.TIMEOUT_REMOVE, -1, addressOf(time), target, 0, update, userData) >= 0
+  return fill(queue, IORING_OP.TIMEOUT_REMOVE, -1, addressOf(time), target, 0, update, userData)
 }
 
 /**
@@ -64,5 +64,5 @@ export function prepareLinkTimeout(
   flags: number,
   userData: number,
 ): boolean {
-  return fill(queue, IORING_OP.LINK_TIMEOUT, -1, 0, addressOf(time), 1, flags, userData) >= 0
+  return fill(queue, IORING_OP.LINK_TIMEOUT, -1, 0, addressOf(time), 1, flags, userData)
 }
