@@ -7,6 +7,7 @@ import { ECHO_BYTES, MANY, SOCKET_COPIES } from '../sizes.js'
 /** Sockets of Node's. */
 export const echoNode: Mechanism = {
   name: 'node:net',
+  node: true,
   about: "Node's own sockets on one event loop: a write and a read of each are system calls of their own",
   ...SOCKET_COPIES,
   cases: [{ goal: 'net/echo', size: ECHO_BYTES, depth: MANY }],

@@ -7,6 +7,7 @@ import { ECHO_BYTES, MANY, SOCKET_COPIES } from '../sizes.js'
 /** Many messages in one writev. */
 export const messagesNodeCorked: Mechanism = {
   name: 'node:net, corked',
+  node: true,
   about: "Node's own socket, corked while many messages are written: they go out as one writev",
   ...SOCKET_COPIES,
   cases: [{ goal: 'net/messages', size: ECHO_BYTES, depth: MANY }],

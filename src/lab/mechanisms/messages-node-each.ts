@@ -7,6 +7,7 @@ import { ECHO_BYTES, SOCKET_COPIES } from '../sizes.js'
 /** One message, one write. */
 export const messagesNodeEach: Mechanism = {
   name: 'node:net, each',
+  node: true,
   about: "Node's own socket, each message written when the one before it has been taken",
   ...SOCKET_COPIES,
   cases: [{ goal: 'net/messages', size: ECHO_BYTES }],
