@@ -31,10 +31,24 @@ import { promisesWrite } from './mechanisms/promises-write.js'
 import { readStream } from './mechanisms/read-stream.js'
 import { readSyncMechanism } from './mechanisms/read-sync.js'
 import { readvMechanism } from './mechanisms/readv.js'
+import { relayNode } from './mechanisms/relay-node.js'
+import { relayRecv } from './mechanisms/relay-recv.js'
+import { relayRing } from './mechanisms/relay-ring.js'
+import { relayRingZeroCopy } from './mechanisms/relay-ring-zero-copy.js'
+import { relaySplice } from './mechanisms/relay-splice.js'
+import { relayTransfer } from './mechanisms/relay-transfer.js'
 import { ringRead } from './mechanisms/ring-read.js'
 import { ringReadRegistered } from './mechanisms/ring-read-registered.js'
 import { ringReadSqpoll } from './mechanisms/ring-read-sqpoll.js'
 import { ringWrite } from './mechanisms/ring-write.js'
+import { sendMapped } from './mechanisms/send-mapped.js'
+import { sendNode } from './mechanisms/send-node.js'
+import { sendRead } from './mechanisms/send-read.js'
+import { sendRing } from './mechanisms/send-ring.js'
+import { sendRingZeroCopy } from './mechanisms/send-ring-zero-copy.js'
+import { sendSendfile } from './mechanisms/send-sendfile.js'
+import { sendSplice } from './mechanisms/send-splice.js'
+import { sendTransfer } from './mechanisms/send-transfer.js'
 import { writeStream } from './mechanisms/write-stream.js'
 import { writeSyncMechanism } from './mechanisms/write-sync.js'
 import { writevMechanism } from './mechanisms/writev.js'
@@ -81,6 +95,20 @@ const MECHANISMS: readonly Mechanism[] = [
   messagesNetCoalesced,
   messagesNodeEach,
   messagesNodeCorked,
+  sendNode,
+  sendRead,
+  sendMapped,
+  sendRing,
+  sendRingZeroCopy,
+  sendSplice,
+  sendSendfile,
+  sendTransfer,
+  relayNode,
+  relayRecv,
+  relayRing,
+  relayRingZeroCopy,
+  relaySplice,
+  relayTransfer,
 ]
 
 /** What the goals are called, in the order in which they are measured and shown. */
@@ -89,6 +117,7 @@ export const GOALS: Record<Goal, string> = {
   'read/cached/random': 'Read at random, cached',
   'read/uncached/sequential': 'Read from front to back, uncached',
   'read/uncached/random': 'Read at random, uncached',
+  'read/cached/socket': 'Send a cached file to a socket',
   'write/cached/sequential': 'Write from front to back, into the cache',
   'write/cached/random': 'Write at random, into the cache',
   'write/uncached/sequential': 'Write from front to back, past the cache',
@@ -97,6 +126,7 @@ export const GOALS: Record<Goal, string> = {
   'write/copy/sequential': 'Copy from one place to another, cached',
   'net/echo': 'Send 64 bytes and wait for the echo',
   'net/messages': 'Send messages of 64 bytes',
+  'net/relay': 'Pass bytes on from one socket to another',
 }
 
 /** One row: a mechanism in one of its cases. */

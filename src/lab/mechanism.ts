@@ -9,6 +9,7 @@ export type Goal =
   | 'read/cached/random'
   | 'read/uncached/sequential'
   | 'read/uncached/random'
+  | 'read/cached/socket'
   | 'write/cached/sequential'
   | 'write/cached/random'
   | 'write/uncached/sequential'
@@ -17,6 +18,7 @@ export type Goal =
   | 'write/copy/sequential'
   | 'net/echo'
   | 'net/messages'
+  | 'net/relay'
 
 /** One row of the lab: a mechanism used for a goal. */
 export interface Case {
