@@ -225,7 +225,10 @@ export class HttpConnection implements ServedConnection {
     const { resource } = answer
     if (resource === undefined) return
     const { plain } = resource
-    if (plain.size <= READY_BYTES && plain.content === undefined && !(await plain.load())) return
+    if (plain.size <= READY_BYTES && plain.content === undefined) {
+      if (!(await plain.load())) return
+      this.#site.grown(resource, plain.size)
+    }
     this.#site.remember(head.target, resource)
   }
 

@@ -19,8 +19,10 @@ export class Resource {
   readonly headers: readonly (readonly [string, string])[]
   /** Codings that lie beside the file, besides none. */
   readonly encodings: readonly Encoding[]
-  /** When it was last seen to be current, in milliseconds of `performance.now()`. */
-  checked = 0
+  /** Until when it is taken to be current, in milliseconds of `performance.now()`. */
+  freshUntil = 0
+  /** Bytes of it that the cache holds in memory. */
+  keptBytes = 0
   readonly #settings: SiteSettings
   /** The head with which it was asked for last, for connections that are asked the same. */
   known: KnownHead | undefined
@@ -120,6 +122,11 @@ export class Resource {
     return { file: this.#coded.get(encoding) as StaticFile, encoding }
   }
 
+  /** Whether each of its codings' files can change by no path but its own. */
+  get watchable(): boolean {
+    return [...this.#coded.values()].every(file => file.watchable)
+  }
+
   /** Somebody looks at it across an await, while the cache may let it go. */
   retain(): this {
     this.#users++
@@ -157,6 +164,7 @@ export async function openSidecars(
     const opened = await root.open(path + SIDECAR[encoding])
     if (typeof opened === 'number') continue
     const file = new StaticFile(opened, encoding)
+    file.watchable = opened.links === 1 && root.holds(opened.fd, path + SIDECAR[encoding])
     if (opened.kind === 'file' && file.modifiedSeconds >= plain.modifiedSeconds) found.set(encoding, file)
     else file.release()
   }

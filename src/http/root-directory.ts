@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs'
 import { engine } from '../engine/index.js'
 import {
   AT,
@@ -26,6 +27,8 @@ export interface OpenedFile {
   modified: bigint
   inode: number
   device: number
+  /** Names that lead to it. */
+  links: number
 }
 
 const EAGAIN = -errnoOf('EAGAIN')
@@ -56,6 +59,7 @@ export function describe(fd: number): OpenedFile {
     modified: view.modifyTime,
     inode: view.inode,
     device: view.device,
+    links: view.links,
   }
 }
 
@@ -109,6 +113,17 @@ export class RootDirectory {
         if (error.errno === undefined) throw error
         return error.errno
       })
+  }
+
+  /** Whether an open file lies at this very path below the root, rather than where a link leads to. */
+  holds(fd: number, path: string): boolean {
+    try {
+      const root = readlinkSync(`/proc/self/fd/${this.#fd}`)
+      const whole = path === '' ? root : root === '/' ? `/${path}` : `${root}/${path}`
+      return readlinkSync(`/proc/self/fd/${fd}`) === whole
+    } catch {
+      return false // no /proc, or a name too long for it
+    }
   }
 
   /** Lets the directory go, once what is being opened has been. Idempotent. */

@@ -52,7 +52,7 @@ function siteFor(options: SiteOptions): Site {
       kept = undefined
     }
   }
-  kept ??= { site: new Site(options), identity: identityOf(options.root), checked: now }
+  kept ??= { site: new Site({ ...options, watch: false }), identity: identityOf(options.root), checked: now }
   sites.set(key, kept)
   if (sites.size > MAX_SITES) {
     const [[oldest, { site }]] = sites

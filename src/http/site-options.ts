@@ -41,8 +41,12 @@ export interface SiteOptions {
   cors?: string
   /** Open files that are kept; 1024 by default. */
   cacheEntries?: number
-  /** How long a kept file is trusted before it is looked at again, in milliseconds; 1000 by default. */
+  /** Bytes of small files that are kept in memory; 64 MiB by default. */
+  cacheBytes?: number
+  /** How long a kept file that inotify does not watch is trusted before it is looked at again, in milliseconds; 1000 by default, 0 for every time. */
   cacheMs?: number
+  /** Has inotify tell of changes of kept files, where it can; true by default, unless `cacheMs` is 0. */
+  watch?: boolean
 }
 
 /** A file's headers by rule. */
@@ -67,7 +71,9 @@ export interface SiteSettings {
   ranges: boolean
   rules: readonly HeaderRule[]
   cacheEntries: number
+  cacheBytes: number
   cacheMs: number
+  watch: boolean
 }
 
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
@@ -118,10 +124,12 @@ export function siteSettings(options: SiteOptions): SiteSettings {
   if (!statSync(options.root).isDirectory())
     throw invalidArgValue('options.root', options.root, 'is not a directory')
   const { symlinks = 'beneath', index = ['index.html'], cacheEntries = 1024, cacheMs = 1000 } = options
+  const { cacheBytes = 64 << 20 } = options
   if (!['beneath', 'deny', 'follow'].includes(symlinks)) {
     throw invalidArgValue('options.symlinks', symlinks, 'is not beneath, deny or follow')
   }
   checkInteger(cacheEntries, 'options.cacheEntries', 1, 2 ** 20)
+  checkInteger(cacheBytes, 'options.cacheBytes', 0)
   checkInteger(cacheMs, 'options.cacheMs', 0, 2 ** 31 - 1)
   return {
     root: options.root,
@@ -138,6 +146,8 @@ export function siteSettings(options: SiteOptions): SiteSettings {
     ranges: options.ranges ?? true,
     rules: headerRules(options),
     cacheEntries,
+    cacheBytes,
     cacheMs,
+    watch: cacheMs > 0 && (options.watch ?? true),
   }
 }

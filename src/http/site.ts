@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { errnoOf, type SocketAddress } from '../kernel/index.js'
+import { errnoOf, type SocketAddress, syscall } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
 import { type Answer, bareAnswer, type Part, plainAnswer } from './answer.js'
 import type { Fields } from './fields.js'
@@ -8,6 +8,7 @@ import { type Conditions, evaluateConditions, ifRangeHolds } from './preconditio
 import { type ByteRange, parseRanges } from './ranges.js'
 import { parseTarget, type RequestPath } from './request-path.js'
 import { openSidecars, Resource } from './resource.js'
+import { type CacheStats, ResourceCache } from './resource-cache.js'
 import { RootDirectory } from './root-directory.js'
 import { type SiteOptions, type SiteSettings, siteSettings } from './site-options.js'
 import { StaticFile } from './static-file.js'
@@ -49,10 +50,7 @@ const encoder = new TextEncoder()
 export class Site {
   readonly settings: SiteSettings
   readonly #root: RootDirectory
-  /** By path below the root, the least recently used first. */
-  readonly #resources = new Map<string, Resource>()
-  /** By target, as it was sent: a shortcut past taking it apart. Each is checked by its resource's own freshness. */
-  readonly #targets = new Map<string, Resource>()
+  readonly #cache: ResourceCache
   #closed = false
   /** Answers found without opening anything, and all of them. */
   hits = 0
@@ -63,6 +61,7 @@ export class Site {
   constructor(options: SiteOptions) {
     this.settings = siteSettings(options)
     this.#root = new RootDirectory(this.settings.root, this.settings.symlinks)
+    this.#cache = new ResourceCache(this.#root, this.settings)
   }
 
   /**
@@ -87,7 +86,7 @@ export class Site {
     }
     this.lookups++
     const name = path.segments.join('/')
-    const resource = path.directory ? undefined : this.#cached(name)
+    const resource = path.directory ? undefined : this.#cache.fresh(name)
     if (resource !== undefined) {
       this.hits++
       return this.#represent(request, resource)
@@ -107,32 +106,27 @@ export class Site {
    * the whole of it.
    */
   hot(target: string): Resource | undefined {
-    const resource = this.#targets.get(target)
-    if (resource === undefined) return undefined
-    if (this.isFresh(resource)) return resource
-    this.#targets.delete(target)
-    return undefined
+    return this.#cache.hot(target)
   }
 
   /** Whether a resource was looked at lately, and is still the one that its path leads to. */
   isFresh(resource: Resource): boolean {
-    return performance.now() - resource.checked < this.settings.cacheMs
+    return performance.now() < resource.freshUntil
   }
 
   /** Lets `hot()` find a resource by its target. */
   remember(target: string, resource: Resource): void {
-    if (this.#targets.size >= this.settings.cacheEntries) this.#targets.clear()
-    this.#targets.set(target, resource)
+    this.#cache.remember(target, resource)
   }
 
-  /** A resource that is open and was looked at lately. */
-  #cached(name: string): Resource | undefined {
-    const resource = this.#resources.get(name)
-    if (resource === undefined || performance.now() - resource.checked >= this.settings.cacheMs)
-      return undefined
-    this.#resources.delete(name)
-    this.#resources.set(name, resource)
-    return resource
+  /** Bytes of a resource have come into memory. */
+  grown(resource: Resource, bytes: number): void {
+    this.#cache.grown(resource, bytes)
+  }
+
+  /** What is kept open, and how it is kept current. */
+  cacheStats(): CacheStats {
+    return this.#cache.stats()
   }
 
   async #open(request: SiteRequest, path: RequestPath, name: string): Promise<Answer> {
@@ -159,48 +153,34 @@ export class Site {
 
   /** Opens a file, or sees that what is open is still it. A resource comes retained. */
   async #load(name: string): Promise<Resource | 'directory' | number> {
-    const fresh = this.#cached(name)
+    const fresh = this.#cache.fresh(name)
     if (fresh !== undefined) return fresh.retain()
+    const cover = await this.#cache.cover(name)
     const opened = await this.#root.open(name)
-    if (typeof opened === 'number') {
-      this.#drop(name)
-      return opened
-    }
-    const file = new StaticFile(opened)
-    if (opened.kind !== 'file') {
-      file.release()
+    if (typeof opened === 'number' || opened.kind !== 'file') {
+      this.#cache.uncover(cover)
+      this.#cache.drop(name)
+      if (typeof opened === 'number') return opened
+      syscall('close', opened.fd)
       return opened.kind === 'directory' ? 'directory' : EACCES
     }
-    const known = this.#resources.get(name)
+    const file = new StaticFile(opened)
+    const watchable = opened.links === 1 && this.#root.holds(opened.fd, name)
+    const known = this.#cache.known(name)
     if (known?.plain.isSame(opened)) {
       file.release()
-      known.checked = performance.now()
+      this.#cache.trust(known, cover, watchable && known.watchable)
       return known.retain()
     }
     const coded = this.settings.sidecars
       ? await openSidecars(this.#root, name, file)
       : new Map<Encoding, StaticFile>()
     const resource = new Resource(name, file, coded, this.settings)
-    return this.#closed ? resource : this.#keep(resource).retain()
-  }
-
-  #keep(resource: Resource): Resource {
-    this.#drop(resource.path)
-    resource.checked = performance.now()
-    this.#resources.set(resource.path, resource)
-    if (this.#resources.size > this.settings.cacheEntries) {
-      const [oldest] = this.#resources.keys()
-      this.#drop(oldest)
+    if (this.#closed) {
+      this.#cache.uncover(cover)
+      return resource
     }
-    return resource
-  }
-
-  #drop(name: string): void {
-    const resource = this.#resources.get(name)
-    if (resource === undefined) return
-    resource.checked = Number.NEGATIVE_INFINITY
-    resource.release()
-    this.#resources.delete(name)
+    return this.#cache.keep(resource, cover, watchable && resource.watchable).retain()
   }
 
   async #directory(request: SiteRequest, path: RequestPath, name: string): Promise<Answer> {
@@ -309,9 +289,7 @@ export class Site {
   /** Closes every file and the root; responses under way keep theirs. */
   close(): void {
     this.#closed = true
-    for (const resource of this.#resources.values()) resource.release()
-    this.#resources.clear()
-    this.#targets.clear()
+    this.#cache.close()
     this.#root.close()
   }
 }

@@ -36,6 +36,8 @@ export class StaticFile {
     this.etag = `"${opened.size.toString(16)}-${opened.modified.toString(16)}${coding}"`
   }
 
+  /** Whether it can change by no path but its own. */
+  watchable = false
   #lent: LentFile | undefined
 
   /** For lending its pages to sockets. */

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import type { Answer } from './answer.js'
+import { fileOf } from './answer.js'
+import { Site } from './site.js'
+import type { SiteOptions } from './site-options.js'
+
+/** Longer than any test: what is seen was told by inotify. */
+const NEVER = 2 ** 30
+
+interface Setting {
+  root: string
+  site: Site
+  /** What a target gives: the status, and the text of a file, by way of the shortcut where there is one. */
+  ask(target: string): Promise<string>
+}
+
+async function withSite(
+  options: Partial<SiteOptions>,
+  use: (setting: Setting) => Promise<void>,
+): Promise<void> {
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-cache-'))
+  fs.mkdirSync(path.join(root, 'a/b'), { recursive: true })
+  fs.writeFileSync(path.join(root, 'a/b/file.txt'), 'first')
+  fs.writeFileSync(path.join(root, 'top.txt'), 'top')
+  const site = new Site({ root, cacheMs: NEVER, ...options })
+  const ask = async (target: string) => {
+    // Whatever waits to be read by inotify is read within a turn.
+    await new Promise(resolve => setImmediate(resolve))
+    const hot = site.hot(target)
+    if (hot !== undefined) return (await hot.plain.read(0, 100)).toString()
+    const answer = await site.answer({ ...REQUEST, target })
+    const { resource } = answer
+    if (resource !== undefined) site.remember(target, resource)
+    return textOf(answer)
+  }
+  try {
+    await use({ root, site, ask })
+  } finally {
+    site.close()
+    fs.rmSync(root, { recursive: true })
+  }
+}
+
+const REQUEST = {
+  method: 'GET',
+  acceptEncoding: undefined,
+  accept: undefined,
+  range: undefined,
+  ifRange: undefined,
+  ifMatch: undefined,
+  ifNoneMatch: undefined,
+  ifModifiedSince: undefined,
+  ifUnmodifiedSince: undefined,
+}
+
+async function textOf(answer: Answer): Promise<string> {
+  const file = fileOf(answer)
+  if (file === undefined) return String(answer.status)
+  const text = (await file.read(0, 100)).toString()
+  file.release()
+  return text
+}
+
+/** What is asked for twice, so that it is at hand, then changed, and must be seen as it is at once. */
+const CHANGES: readonly [what: string, change: (root: string) => void, expected: string][] = [
+  ['a write', root => fs.writeFileSync(`${root}/a/b/file.txt`, 'other'), 'other'],
+  ['a write that leaves size and time', root => rewrite(`${root}/a/b/file.txt`, 'FIRST'), 'FIRST'],
+  ['a truncation', root => fs.truncateSync(`${root}/a/b/file.txt`, 2), 'fi'],
+  ['a replacement', root => replace(root, 'a/b/file.txt', 'second'), 'second'],
+  ['a deletion', root => fs.rmSync(`${root}/a/b/file.txt`), '404'],
+  ['a file renamed away', root => fs.renameSync(`${root}/a/b/file.txt`, `${root}/else`), '404'],
+  ['a directory renamed away', root => fs.renameSync(`${root}/a/b`, `${root}/c`), '404'],
+  ['a directory above renamed away', root => fs.renameSync(`${root}/a`, `${root}/c`), '404'],
+  ['a directory deleted', root => fs.rmSync(`${root}/a`, { recursive: true }), '404'],
+  ['a directory exchanged', exchange, 'exchanged'],
+  ['another mode of a directory', root => fs.chmodSync(`${root}/a`, 0o700), 'first'],
+]
+
+function rewrite(name: string, content: string): void {
+  const { atime, mtime } = fs.statSync(name)
+  fs.writeFileSync(name, content)
+  fs.utimesSync(name, atime, mtime)
+}
+
+function replace(root: string, name: string, content: string): void {
+  fs.writeFileSync(`${root}/new`, content)
+  fs.renameSync(`${root}/new`, `${root}/${name}`)
+}
+
+function exchange(root: string): void {
+  fs.mkdirSync(`${root}/new/b`, { recursive: true })
+  fs.writeFileSync(`${root}/new/b/file.txt`, 'exchanged')
+  fs.renameSync(`${root}/a`, `${root}/old`)
+  fs.renameSync(`${root}/new`, `${root}/a`)
+}
+
+for (const [what, change, expected] of CHANGES) {
+  test(`${what} is seen at once`, async () => {
+    await withSite({}, async ({ root, site, ask }) => {
+      assert.equal(await ask('/a/b/file.txt'), 'first')
+      assert.equal(await ask('/a/b/file.txt'), 'first')
+      assert.equal(site.cacheStats().watched, 1)
+      change(root)
+      assert.equal(await ask('/a/b/file.txt'), expected)
+      assert.equal(await ask('/top.txt'), 'top')
+    })
+  })
+}
+
+test('what stays is not looked at again', async () => {
+  await withSite({}, async ({ root, site, ask }) => {
+    for (let round = 0; round < 5; round++) assert.equal(await ask('/a/b/file.txt'), 'first')
+    assert.ok(site.hot('/a/b/file.txt') !== undefined)
+    fs.writeFileSync(`${root}/a/other`, 'x')
+    await ask('/top.txt')
+    assert.ok(site.hot('/a/b/file.txt') !== undefined, 'a neighbour changes nothing')
+  })
+})
+
+test('a file that comes between a path and what stood for it is seen at once', async () => {
+  await withSite({ index: ['index.html', 'file.txt'], cleanUrls: true }, async ({ root, ask }) => {
+    fs.writeFileSync(`${root}/page.html`, 'page')
+    assert.equal(await ask('/a/b/'), 'first')
+    assert.equal(await ask('/page'), 'page')
+    assert.equal(await ask('/page'), 'page')
+    fs.writeFileSync(`${root}/a/b/index.html`, 'index')
+    assert.equal(await ask('/a/b/'), 'index')
+    fs.writeFileSync(`${root}/page`, 'itself')
+    assert.equal(await ask('/page'), 'itself')
+  })
+})
+
+test('a coding that comes, changes or goes beside a file is seen at once', async () => {
+  await withSite({}, async ({ root, site }) => {
+    const coding = async () => {
+      await new Promise(resolve => setImmediate(resolve))
+      const answer = await site.answer({ ...REQUEST, target: '/top.txt', acceptEncoding: 'gzip' })
+      return textOf(answer)
+    }
+    assert.equal(await coding(), 'top')
+    fs.writeFileSync(`${root}/top.txt.gz`, 'coded')
+    assert.equal(await coding(), 'coded')
+    fs.writeFileSync(`${root}/top.txt.gz`, 'other')
+    assert.equal(await coding(), 'other')
+    fs.rmSync(`${root}/top.txt.gz`)
+    assert.equal(await coding(), 'top')
+  })
+})
+
+test('a file with another link, or behind a symbolic one, is looked at again after a time, and that is told', async () => {
+  await withSite({ cacheMs: 1 }, async ({ root, site, ask }) => {
+    fs.linkSync(`${root}/a/b/file.txt`, `${root}/a/linked`)
+    fs.symlinkSync('a', `${root}/via`)
+    for (const target of ['/a/linked', '/via/b/file.txt']) {
+      assert.equal(await ask(target), 'first')
+      assert.equal(site.cacheStats().watched, 0)
+      assert.match(site.cacheStats().reason ?? '', /links/)
+    }
+    fs.writeFileSync(`${root}/a/b/file.txt`, 'other')
+    await new Promise(resolve => setTimeout(resolve, 5))
+    for (const target of ['/a/linked', '/via/b/file.txt']) assert.equal(await ask(target), 'other')
+  })
+})
+
+test('on a file system whose changes do not all come by here files are looked at again', async () => {
+  const site = new Site({ root: '/proc/sys/kernel' })
+  const answer = await site.answer({ ...REQUEST, target: '/ostype' })
+  fileOf(answer)?.release()
+  const { watched, directories, reason } = site.cacheStats()
+  assert.deepEqual({ watched, directories }, { watched: 0, directories: 0 })
+  assert.match(reason ?? '', /file system of type 0x9fa0/)
+  site.close()
+})
+
+test('watches go with the last file below them, and descriptors with the site', async () => {
+  const before = fs.readdirSync('/proc/self/fd').length
+  await withSite({ cacheEntries: 1 }, async ({ site, ask }) => {
+    assert.equal(await ask('/a/b/file.txt'), 'first')
+    assert.equal(site.cacheStats().directories, 3)
+    assert.equal(await ask('/top.txt'), 'top')
+    assert.equal(site.cacheStats().directories, 1)
+    assert.equal(site.cacheStats().files, 1)
+  })
+  assert.equal(fs.readdirSync('/proc/self/fd').length, before)
+})
+
+test('what is kept in memory is bounded in bytes, and the least recently used goes first', async () => {
+  await withSite({ cacheBytes: 1000 }, async ({ root, site }) => {
+    for (let index = 0; index < 10; index++) fs.writeFileSync(`${root}/${index}`, 'x'.repeat(300))
+    for (let index = 0; index < 10; index++) {
+      const { resource, ...answer } = await site.answer({ ...REQUEST, target: `/${index}` })
+      assert.ok(resource !== undefined && (await resource.plain.load()))
+      site.grown(resource, 300)
+      fileOf(answer)?.release()
+      assert.ok(site.cacheStats().bytes <= 1000)
+    }
+    assert.equal(site.cacheStats().files, 3)
+    assert.equal(site.cacheStats().bytes, 900)
+  })
+})
+
+test('without inotify wanted, and where every look counts, nothing is watched', async () => {
+  for (const options of [{ watch: false }, { cacheMs: 0 }]) {
+    await withSite(options, async ({ site, ask }) => {
+      assert.equal(await ask('/top.txt'), 'top')
+      assert.equal(site.cacheStats().watched, 0)
+      assert.equal(site.cacheStats().reason, 'not asked for')
+    })
+  }
+})
