@@ -89,6 +89,15 @@ const WHAT = {
     argument: 'GLOB',
     description: 'files whose names hold a hash; repeatable',
   },
+  download: { kind: 'strings', argument: 'GLOB', description: 'files to be saved, not shown; repeatable' },
+  compress: { kind: 'boolean', description: 'compress text on the fly' },
+  compressMinBytes: { ...BYTES, description: 'of a file worth compressing; 1024 by default' },
+  compressMaxBytes: {
+    ...BYTES,
+    max: 2 ** 30,
+    description: 'of a file compressed at most; 4194304 by default',
+  },
+  compressCacheBytes: { ...BYTES, description: 'of compressed files kept; 33554432 by default' },
   headers: { kind: 'headers', description: 'further headers by glob' },
   cors: {
     kind: 'string',

@@ -107,7 +107,7 @@ export class HotPath implements Tap {
     if (!head.keepAlive || head.minor === 0 || this.left <= 0) return undefined
     const resource = this.#site.hot(head.target)
     if (resource === undefined || !this.hasHost(head)) return undefined
-    return resource.encodings.length > 0 && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
+    return resource.varies && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
   }
 
   #remember(resource: Resource, answer: AnswerKind, bytes: Buffer, start: number, end: number): void {

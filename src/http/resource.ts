@@ -48,8 +48,9 @@ export class Resource {
     this.encodings = [...coded.keys()]
     const headers = new Map<string, [string, string]>()
     for (const rule of settings.rules) {
-      if (rule.matches(path))
-        for (const [name, value] of rule.headers) headers.set(name.toLowerCase(), [name, value])
+      if (!rule.matches(path)) continue
+      for (const [name, value] of [...rule.headers, ...(rule.headersOf?.(path) ?? [])])
+        headers.set(name.toLowerCase(), [name, value])
     }
     this.headers = [...headers.values()]
   }
@@ -104,12 +105,39 @@ export class Resource {
     return fields
   }
 
+  /** Whether it is one that could be compressed when it is asked for. */
+  get isCompressible(): boolean {
+    const { compress } = this.#settings
+    if (compress === undefined || !isCompressible(this.contentType)) return false
+    return this.plain.size >= compress.minBytes && this.plain.size <= compress.maxBytes
+  }
+
+  /** Whether what is sent depends on `Accept-Encoding`. */
+  get varies(): boolean {
+    return this.encodings.length > 0 || this.isCompressible
+  }
+
+  /** The validator of a coding that is made when it is asked for: weak, since another compressor would make it otherwise. */
+  codedEtag(encoding: Encoding): string {
+    return `W/${this.plain.etag.slice(0, -1)}-${encoding}"`
+  }
+
+  /** The fields that describe such a coding. It has no ranges: who resumes one could get the middle of another one. */
+  codedFields(encoding: Encoding): [string, string][] {
+    return [
+      ['Content-Type', this.contentType],
+      ['X-Content-Type-Options', 'nosniff'],
+      ['Content-Encoding', encoding],
+      ...this.cacheFields(this.plain, this.codedEtag(encoding)),
+    ]
+  }
+
   /** The fields that a cache keeps with a representation, and that come with a 304. @see RFC 9110, section 15.4.5 */
-  cacheFields(file: StaticFile): [string, string][] {
+  cacheFields(file: StaticFile, etag = file.etag): [string, string][] {
     const fields: [string, string][] = []
-    if (this.#settings.etag) fields.push(['ETag', file.etag])
+    if (this.#settings.etag) fields.push(['ETag', etag])
     if (this.#settings.lastModified) fields.push(['Last-Modified', file.lastModified])
-    if (this.encodings.length > 0) fields.push(['Vary', 'Accept-Encoding'])
+    if (this.varies) fields.push(['Vary', 'Accept-Encoding'])
     for (const [name, value] of this.headers) fields.push([name, value])
     return fields
   }

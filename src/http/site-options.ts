@@ -1,5 +1,7 @@
 import { statSync } from 'node:fs'
 import { checkInteger, invalidArgType, invalidArgValue } from '../kernel/index.js'
+import type { CompressorSettings } from './compressor.js'
+import { attachment } from './content-disposition.js'
 import { compileGlob } from './glob.js'
 import type { SymlinkPolicy } from './root-directory.js'
 
@@ -35,6 +37,16 @@ export interface SiteOptions {
   ranges?: boolean
   /** Files whose names hold a hash of their content, kept for a year without asking; by glob. */
   immutable?: readonly string[]
+  /** Compresses files on the fly for clients that take it, where no coding lies beside them; false by default. */
+  compress?: boolean
+  /** Bytes of a file from which on it is compressed; 1024 by default. */
+  compressMinBytes?: number
+  /** Bytes of a file up to which it is compressed; 4 MiB by default. */
+  compressMaxBytes?: number
+  /** Bytes of compressed files that are kept in memory; 32 MiB by default. */
+  compressCacheBytes?: number
+  /** Files that are to be saved under their names rather than shown, by glob: `Content-Disposition: attachment`. */
+  download?: readonly string[]
   /** Further headers by glob: `{ '*.pdf': { 'Content-Disposition': 'attachment' } }`. */
   headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** `Access-Control-Allow-Origin`: `'*'` or one origin. */
@@ -53,6 +65,8 @@ export interface SiteOptions {
 export interface HeaderRule {
   matches: (path: string) => boolean
   headers: readonly (readonly [string, string])[]
+  /** Those that depend on the file. */
+  headersOf?: (path: string) => readonly (readonly [string, string])[]
 }
 
 /** {@link SiteOptions} with every default in place. */
@@ -70,6 +84,9 @@ export interface SiteSettings {
   lastModified: boolean
   ranges: boolean
   rules: readonly HeaderRule[]
+  cors: string | undefined
+  /** Undefined where nothing is compressed. */
+  compress: CompressorSettings | undefined
   cacheEntries: number
   cacheBytes: number
   cacheMs: number
@@ -88,6 +105,14 @@ function checkHeader(name: string, value: unknown): [string, string] {
   return [name, value]
 }
 
+/** What a script of another origin may read; what is not listed is kept from it. */
+function corsHeaders(origin: string): [string, string][] {
+  return [
+    checkHeader('Access-Control-Allow-Origin', origin),
+    ['Access-Control-Expose-Headers', 'Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag'],
+  ]
+}
+
 /** Later rules win over earlier ones. */
 function headerRules(options: SiteOptions): HeaderRule[] {
   const cacheControl = options.cacheControl ?? 'public, max-age=0, must-revalidate'
@@ -102,7 +127,11 @@ function headerRules(options: SiteOptions): HeaderRule[] {
     })
   }
   if (options.cors !== undefined) {
-    rules.push({ matches: EVERYTHING, headers: [checkHeader('Access-Control-Allow-Origin', options.cors)] })
+    rules.push({ matches: EVERYTHING, headers: corsHeaders(options.cors) })
+  }
+  for (const glob of options.download ?? []) {
+    const headersOf = (path: string): [string, string][] => [['Content-Disposition', attachment(path)]]
+    rules.push({ matches: compileGlob(glob), headers: [], headersOf })
   }
   for (const [glob, headers] of Object.entries(options.headers ?? {})) {
     rules.push({
@@ -111,6 +140,18 @@ function headerRules(options: SiteOptions): HeaderRule[] {
     })
   }
   return rules
+}
+
+function compressorSettings(options: SiteOptions): CompressorSettings | undefined {
+  const settings = {
+    minBytes: options.compressMinBytes ?? 1024,
+    maxBytes: options.compressMaxBytes ?? 4 << 20,
+    cacheBytes: options.compressCacheBytes ?? 32 << 20,
+  }
+  checkInteger(settings.minBytes, 'options.compressMinBytes', 0)
+  checkInteger(settings.maxBytes, 'options.compressMaxBytes', 0, 2 ** 30)
+  checkInteger(settings.cacheBytes, 'options.compressCacheBytes', 0)
+  return options.compress ? settings : undefined
 }
 
 /**
@@ -145,6 +186,8 @@ export function siteSettings(options: SiteOptions): SiteSettings {
     lastModified: options.lastModified ?? true,
     ranges: options.ranges ?? true,
     rules: headerRules(options),
+    cors: options.cors,
+    compress: compressorSettings(options),
     cacheEntries,
     cacheBytes,
     cacheMs,

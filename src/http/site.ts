@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { errnoOf, type SocketAddress, syscall } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
 import { type Answer, bareAnswer, type Part, plainAnswer } from './answer.js'
+import { Compressor } from './compressor.js'
 import type { Fields } from './fields.js'
 import { listDirectory } from './listing.js'
-import { type Conditions, evaluateConditions, ifRangeHolds } from './preconditions.js'
+import { type Conditions, evaluateConditions, ifRangeHolds, type Validators } from './preconditions.js'
 import { type ByteRange, parseRanges } from './ranges.js'
 import { parseTarget, type RequestPath } from './request-path.js'
 import { openSidecars, Resource } from './resource.js'
@@ -32,6 +33,14 @@ export interface SiteRequest extends Conditions {
 }
 
 const ALLOW = 'GET, HEAD, OPTIONS'
+const ALLOWED: Fields = [['Allow', ALLOW]]
+/** What a script of another origin may ask, for a day. @see https://fetch.spec.whatwg.org/#http-cors-protocol */
+const PREFLIGHT: Fields = [
+  ...ALLOWED,
+  ['Access-Control-Allow-Methods', ALLOW],
+  ['Access-Control-Allow-Headers', 'Range, If-Range, If-Match, If-None-Match, If-Modified-Since'],
+  ['Access-Control-Max-Age', '86400'],
+]
 const KNOWN_METHODS = new Set(['POST', 'PUT', 'DELETE', 'CONNECT', 'TRACE', 'PATCH'])
 const EACCES = -errnoOf('EACCES')
 const EPERM = -errnoOf('EPERM')
@@ -51,6 +60,7 @@ export class Site {
   readonly settings: SiteSettings
   readonly #root: RootDirectory
   readonly #cache: ResourceCache
+  readonly #compressor: Compressor | undefined
   #closed = false
   /** Answers found without opening anything, and all of them. */
   hits = 0
@@ -62,6 +72,8 @@ export class Site {
     this.settings = siteSettings(options)
     this.#root = new RootDirectory(this.settings.root, this.settings.symlinks)
     this.#cache = new ResourceCache(this.#root, this.settings)
+    const { compress } = this.settings
+    this.#compressor = compress === undefined ? undefined : new Compressor(compress)
   }
 
   /**
@@ -70,6 +82,13 @@ export class Site {
    * @returns an answer whose file, if it has one, has been retained for the caller
    */
   answer(request: SiteRequest): Answer | Promise<Answer> {
+    const { cors } = this.settings
+    const answer = this.#decide(request)
+    if (cors === undefined) return answer
+    return answer instanceof Promise ? answer.then(found => readable(found, cors)) : readable(answer, cors)
+  }
+
+  #decide(request: SiteRequest): Answer | Promise<Answer> {
     const { method } = request
     if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') {
       // RFC 9110, 9.1: a method that nobody knows is told apart from one that is not for files.
@@ -78,7 +97,7 @@ export class Site {
     if (method === 'OPTIONS' && request.target === '*') return bareAnswer(204, [['Allow', ALLOW]])
     const path = parseTarget(request.target)
     if (path === undefined) return plainAnswer(400)
-    if (method === 'OPTIONS') return bareAnswer(204, [['Allow', ALLOW]])
+    if (method === 'OPTIONS') return bareAnswer(204, this.settings.cors === undefined ? ALLOWED : PREFLIGHT)
     const own = this.status?.answer(path, request.peer?.remoteAddress)
     if (own !== undefined) return own
     if (this.#isHidden(path.segments)) {
@@ -125,8 +144,8 @@ export class Site {
   }
 
   /** What is kept open, and how it is kept current. */
-  cacheStats(): CacheStats {
-    return this.#cache.stats()
+  cacheStats(): CacheStats & { compressed: { files: number; bytes: number } } {
+    return { ...this.#cache.stats(), compressed: this.#compressor?.stats() ?? { files: 0, bytes: 0 } }
   }
 
   async #open(request: SiteRequest, path: RequestPath, name: string): Promise<Answer> {
@@ -143,7 +162,7 @@ export class Site {
   }
 
   /** @param resource retained, as `#load()` gives it */
-  #answerBy(request: SiteRequest, resource: Resource): Answer {
+  #answerBy(request: SiteRequest, resource: Resource): Answer | Promise<Answer> {
     try {
       return this.#represent(request, resource)
     } finally {
@@ -220,7 +239,7 @@ export class Site {
       const page = await this.#load(fallback)
       if (page instanceof Resource) {
         // Another client may ask for the same and not take HTML: nothing to be kept at hand for this target.
-        const { resource: _, ...answer } = this.#answerBy(request, page)
+        const { resource: _, ...answer } = await this.#answerBy(request, page)
         return varyByAccept(answer)
       }
     }
@@ -233,13 +252,50 @@ export class Site {
     return answer
   }
 
-  #represent(request: SiteRequest, resource: Resource): Answer {
+  #represent(request: SiteRequest, resource: Resource): Answer | Promise<Answer> {
     const { file, encoding } = resource.select(request.acceptEncoding)
-    const found = { path: resource.path, found: file }
-    const validators = {
-      etag: this.settings.etag ? file.etag : undefined,
+    if (encoding === undefined && request.range === undefined && resource.isCompressible) {
+      const coding = this.#compressor?.choose(request.acceptEncoding)
+      if (coding !== undefined) return this.#compressed(request, resource, coding)
+    }
+    return this.#stored(request, resource, file, encoding)
+  }
+
+  /** A file in a coding that is made when it is first asked for; as it is stored where that is not worth it. */
+  async #compressed(request: SiteRequest, resource: Resource, coding: Encoding): Promise<Answer> {
+    const { plain, path } = resource
+    const found = { path, found: plain }
+    const verdict = evaluateConditions(request, this.#validators(plain, resource.codedEtag(coding)), true)
+    if (verdict === 304) {
+      return { ...bareAnswer(304, resource.cacheFields(plain, resource.codedEtag(coding))), ...found }
+    }
+    if (verdict === 412) return { ...plainAnswer(412), ...found }
+    resource.retain()
+    try {
+      const bytes = await this.#compressor?.get(plain, coding)
+      if (bytes === undefined) return this.#stored(request, resource, plain, undefined)
+      const fields = [...resource.codedFields(coding), ['Content-Length', String(bytes.length)]] as const
+      return { status: 200, fields: fields as Fields, body: { kind: 'bytes', bytes }, ...found }
+    } finally {
+      resource.release()
+    }
+  }
+
+  #validators(file: StaticFile, etag = file.etag): Validators {
+    return {
+      etag: this.settings.etag ? etag : undefined,
       lastModified: this.settings.lastModified ? file.modifiedSeconds : undefined,
     }
+  }
+
+  #stored(
+    request: SiteRequest,
+    resource: Resource,
+    file: StaticFile,
+    encoding: Encoding | undefined,
+  ): Answer {
+    const found = { path: resource.path, found: file }
+    const validators = this.#validators(file)
     const verdict = evaluateConditions(request, validators, true)
     if (verdict === 304) {
       const answer = { ...bareAnswer(304, resource.cacheFields(file)), ...found }
@@ -292,6 +348,13 @@ export class Site {
     this.#cache.close()
     this.#root.close()
   }
+}
+
+/** Has scripts of another origin see an answer, also one that tells them of a failure. */
+function readable(answer: Answer, cors: string): Answer {
+  const name = 'Access-Control-Allow-Origin'
+  if (answer.fields.some(([known]) => known.toLowerCase() === name.toLowerCase())) return answer
+  return { ...answer, fields: [...answer.fields, [name, cors]] }
 }
 
 /** For what one client gets and another one does not, by what it accepts. */
