@@ -20,6 +20,8 @@ const NAMED = IN.CREATE | IN.DELETE | IN.MOVED_FROM | IN.MOVED_TO
 const GONE = IN.DELETE_SELF | IN.MOVE_SELF | IN.UNMOUNT | IN.IGNORED
 const MASK = (IN.MODIFY | IN.ATTRIB | NAMED | IN.DELETE_SELF | IN.MOVE_SELF | IN.ONLYDIR) >>> 0
 const MAX_DIRECTORIES = 8192
+/** Of those, directories of which no file is kept. */
+const MAX_IDLE = 64
 const BUFFER_BYTES = 65_536
 
 /** A directory whose changes are seen, and who needs to know of them. */
@@ -57,6 +59,8 @@ export class DirectoryWatch {
   readonly #changed: (change: Change) => void
   readonly #byPath = new Map<string, WatchedDirectory>()
   readonly #byWatch = new Map<number, WatchedDirectory>()
+  /** Watched, and used by nobody just now; the one that has been so for longest first. */
+  readonly #idle = new Set<WatchedDirectory>()
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
   readonly #fd: number
   readonly #watcher: FdWatcher | undefined
@@ -82,10 +86,7 @@ export class DirectoryWatch {
   async cover(path: string): Promise<WatchedDirectory | undefined> {
     if (this.#watcher === undefined) return undefined
     const known = this.#byPath.get(path)
-    if (known !== undefined) {
-      known.users++
-      return known
-    }
+    if (known !== undefined) return this.#use(known)
     const parent = path === '' ? undefined : await this.cover(parentOf(path))
     if (path !== '' && parent === undefined) return undefined
     const directory = await this.#open(path, parent)
@@ -100,9 +101,8 @@ export class DirectoryWatch {
       // Somebody else may have come first, meanwhile.
       const known = this.#byPath.get(path)
       if (known !== undefined) {
-        known.users++
         if (parent !== undefined && known.parent === parent) this.release(parent)
-        return known
+        return this.#use(known)
       }
       const watch = opened.kind === 'directory' ? this.#add(path, opened.fd) : -1
       if (watch < 0) return undefined
@@ -134,9 +134,24 @@ export class DirectoryWatch {
     return -1
   }
 
-  /** One user less; of the last one nothing is watched any more. */
+  #use(directory: WatchedDirectory): WatchedDirectory {
+    directory.users++
+    this.#idle.delete(directory)
+    return directory
+  }
+
+  /** One user less. A few directories that nobody uses are watched on: of what is not there, somebody may ask again. */
   release(directory: WatchedDirectory): void {
     if (--directory.users > 0) return
+    this.#idle.add(directory)
+    const [oldest] = this.#idle
+    const known = this.#byWatch.get(directory.watch) === directory
+    if (!known) this.#end(directory)
+    else if (this.#idle.size > MAX_IDLE && oldest !== undefined) this.#end(oldest)
+  }
+
+  #end(directory: WatchedDirectory): void {
+    this.#idle.delete(directory)
     this.#forget(directory, true)
     if (directory.parent !== undefined) this.release(directory.parent)
   }
@@ -157,16 +172,19 @@ export class DirectoryWatch {
   }
 
   #see({ watch, mask, name }: InotifyEvent): void {
-    this.epoch++
     if ((mask & IN.Q_OVERFLOW) !== 0) {
+      this.epoch++
       this.#changed({ path: '', below: true, named: true })
       return
     }
     const directory = this.#byWatch.get(watch)
+    // Of a watch that is no more.
     if (directory === undefined) return
+    this.epoch++
     const { path } = directory
     if ((mask & GONE) !== 0) {
       this.#forget(directory, (mask & (IN.IGNORED | IN.DELETE_SELF)) === 0)
+      if (this.#idle.has(directory)) this.#end(directory)
       this.#changed({ path, below: true, named: true })
     } else if (name === '') {
       this.#changed({ path, below: true, named: false })
@@ -183,6 +201,7 @@ export class DirectoryWatch {
     syscall('close', this.#fd)
     this.#byPath.clear()
     this.#byWatch.clear()
+    this.#idle.clear()
   }
 }
 

@@ -180,16 +180,33 @@ test('on a file system whose changes do not all come by here files are looked at
   site.close()
 })
 
-test('watches go with the last file below them, and descriptors with the site', async () => {
+test('watches of directories without a kept file are bounded, and descriptors go with the site', async () => {
   const before = fs.readdirSync('/proc/self/fd').length
-  await withSite({ cacheEntries: 1 }, async ({ site, ask }) => {
-    assert.equal(await ask('/a/b/file.txt'), 'first')
-    assert.equal(site.cacheStats().directories, 3)
-    assert.equal(await ask('/top.txt'), 'top')
-    assert.equal(site.cacheStats().directories, 1)
-    assert.equal(site.cacheStats().files, 1)
+  await withSite({ cacheEntries: 1 }, async ({ root, site, ask }) => {
+    for (let index = 0; index < 100; index++) {
+      fs.mkdirSync(`${root}/${index}`)
+      fs.writeFileSync(`${root}/${index}/file`, 'x')
+    }
+    for (let index = 0; index < 100; index++) {
+      assert.equal(await ask(`/${index}/file`), 'x')
+      assert.equal(await ask(`/${index}/absent`), '404')
+    }
+    const { files, watched, directories } = site.cacheStats()
+    // The root, that of the file, and 64 that nobody uses.
+    assert.deepEqual({ files, watched, directories }, { files: 1, watched: 1, directories: 66 })
+    fs.rmSync(`${root}/98`, { recursive: true })
+    await turn()
+    assert.equal(site.cacheStats().directories, 65)
   })
   assert.equal(fs.readdirSync('/proc/self/fd').length, before)
+})
+
+test('what is asked for where nothing is costs no watch', async () => {
+  await withSite({}, async ({ site, ask }) => {
+    assert.equal(await ask('/x/y/z'), '404')
+    assert.equal(await ask('/x/y/z'), '404')
+    assert.equal(site.cacheStats().directories, 1)
+  })
 })
 
 test('what is kept in memory is bounded in bytes, and the least recently used goes first', async () => {
