@@ -38,8 +38,8 @@ export class ResourceCache {
   readonly #covers = new Map<Resource, WatchedDirectory>()
   /** By target, as it was sent: a shortcut past taking it apart. Each is checked by its resource's own freshness. */
   readonly #targets = new Map<string, Resource>()
-  /** Targets of files by another name: a new file may come between. */
-  readonly #indirect = new Set<string>()
+  /** Files by a target that is not their name: a new file may come between. */
+  readonly #indirect = new Map<string, Resource>()
   #bytes = 0
 
   constructor(root: RootDirectory, settings: SiteSettings) {
@@ -162,7 +162,8 @@ export class ResourceCache {
     this.drop(path)
     if (SIDECAR.test(path)) this.drop(path.replace(SIDECAR, ''))
     if (named) {
-      for (const target of this.#indirect) this.#targets.delete(target)
+      // Connections remember what they were asked for last: so they look again, too.
+      for (const resource of this.#indirect.values()) resource.freshUntil = Math.min(resource.freshUntil, 0)
       this.#indirect.clear()
     }
     if (!below) return
