@@ -76,7 +76,7 @@ export class ResourceCache {
     }
     this.#targets.set(target, resource)
     if (target.length !== resource.path.length + 1 || !target.endsWith(resource.path))
-      this.#indirect.add(target)
+      this.#indirect.set(target, resource)
   }
 
   /** By path, if it is open and was looked at lately. */
