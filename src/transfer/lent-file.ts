@@ -80,10 +80,10 @@ export class LentFile {
     }
   }
 
-  /** How many bytes from an offset on are in memory. */
+  /** How many bytes from an offset on are in memory. What comes behind is looked at with them: others ask for it next. */
   #warm(offset: number, length: number): number {
     this.#residency.expire()
-    return this.#residency.warm(offset, length)
+    return this.#residency.warm(offset, length, Math.max(length, this.#source.size - offset))
   }
 
   /** @returns bytes that the socket took, or -errno */
