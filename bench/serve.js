@@ -47,6 +47,7 @@ export default {
     { of: 'sluice', to: 'sirv', where: named(/^1 KiB, 64/), bar: 8, aim: 12 },
     { of: 'sluice', to: '@fastify/static', where: named(/^1 KiB, 64/), bar: 8, aim: 12 },
     { of: 'sluice', to: 'Bun.serve', where: named(/^1 KiB, 64/), bar: 1, aim: 1.3 },
+    { of: 'staticFiles', to: 'sirv', figure: 'CPU µs a request', where: named(/^1 MiB/), most: 0.5 },
     { of: 'sluice', figure: 'system calls a request', where: named(/^system calls/), most: 0.5 },
   ],
 }

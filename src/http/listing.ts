@@ -1,6 +1,7 @@
 import { type Dirent, promises as fs } from 'node:fs'
 import type { Answer } from './answer.js'
 import type { RequestPath } from './request-path.js'
+import type { StaticFile } from './static-file.js'
 
 /** Names in one listing; a larger directory says that it was cut. */
 const MAX_NAMES = 10_000
@@ -21,18 +22,28 @@ const escapes: Record<string, string> = {
 }
 const escapeHtml = (text: string) => text.replace(/[&<>"']/g, character => escapes[character])
 
+interface Listing {
+  entries: Entry[]
+  cut: boolean
+}
+
+/** Names that are looked at side by side. */
+const BATCH = 64
+/** Listings that are being made: who asks for one meanwhile gets the same. */
+const underWay = new Map<string, Promise<Listing>>()
+
 /**
  * Lists a directory, as HTML for people and as JSON for whoever prefers it (`Accept: application/json`).
  *
- * @param fd the open directory: what is listed is what was resolved, whatever stands at its path by now
+ * @param directory open: what is listed is what was resolved, whatever stands at its path by now
  */
 export async function listDirectory(
-  fd: number,
+  directory: StaticFile,
   path: RequestPath,
   accept: string | undefined,
   dotfiles: boolean,
 ): Promise<Answer> {
-  const { entries, cut } = await readEntries(fd, dotfiles)
+  const { entries, cut } = await listingOf(directory, dotfiles)
   const json = /\bapplication\/json\b/.test(accept ?? '') && !/\btext\/html\b/.test(accept ?? '')
   const text = json ? JSON.stringify({ entries, cut }) : page(path, entries, cut)
   const bytes = new TextEncoder().encode(text)
@@ -53,7 +64,18 @@ export async function listDirectory(
   }
 }
 
-async function readEntries(fd: number, dotfiles: boolean): Promise<{ entries: Entry[]; cut: boolean }> {
+/** However many ask for a large directory at once, it is held once. */
+function listingOf({ fd, device, inode }: StaticFile, dotfiles: boolean): Promise<Listing> {
+  const key = `${device}:${inode}:${dotfiles}`
+  let listing = underWay.get(key)
+  if (listing === undefined) {
+    listing = readEntries(fd, dotfiles).finally(() => underWay.delete(key))
+    underWay.set(key, listing)
+  }
+  return listing
+}
+
+async function readEntries(fd: number, dotfiles: boolean): Promise<Listing> {
   const directory = `/proc/self/fd/${fd}`
   const found: Dirent[] = []
   let cut = false
@@ -67,16 +89,23 @@ async function readEntries(fd: number, dotfiles: boolean): Promise<{ entries: En
     found.push(dirent)
   }
   const entries: Entry[] = []
-  for (const dirent of found) {
-    const stats = await fs.lstat(`${directory}/${dirent.name}`).catch(() => undefined) // gone since
-    if (stats === undefined) continue
-    const type = stats.isDirectory() ? 'directory' : 'file'
-    entries.push({ name: dirent.name, type, size: stats.size, modified: stats.mtime.toISOString() })
+  for (let at = 0; at < found.length; at += BATCH) {
+    const batch = await Promise.all(found.slice(at, at + BATCH).map(({ name }) => look(directory, name)))
+    for (const entry of batch) if (entry !== undefined) entries.push(entry)
   }
-  entries.sort(
-    (a, b) => a.type.localeCompare(b.type) || a.name.localeCompare(b.name, undefined, { numeric: true }),
-  )
+  entries.sort((a, b) => a.type.localeCompare(b.type) || collator.compare(a.name, b.name))
   return { entries, cut }
+}
+
+/** Making one takes far longer than comparing by it. */
+const collator = new Intl.Collator(undefined, { numeric: true })
+
+/** @returns undefined for what is gone since */
+async function look(directory: string, name: string): Promise<Entry | undefined> {
+  const stats = await fs.lstat(`${directory}/${name}`).catch(() => undefined)
+  if (stats === undefined) return undefined
+  const type = stats.isDirectory() ? 'directory' : 'file'
+  return { name, type, size: stats.size, modified: stats.mtime.toISOString() }
 }
 
 function humanSize(bytes: number): string {

@@ -215,7 +215,7 @@ export class Site {
     const directory = new StaticFile(opened)
     try {
       if (opened.kind !== 'directory') return await this.#nowhere(request)
-      return await listDirectory(directory.fd, path, request.accept, this.settings.dotfiles === true)
+      return await listDirectory(directory, path, request.accept, this.settings.dotfiles === true)
     } finally {
       directory.release()
     }
