@@ -11,8 +11,12 @@ export interface ListenTarget {
   reusePort?: boolean
   noDelay: boolean
   maxConnections: number
+  backlog: number
   maxRate?: number
 }
+
+/** Connections that may wait to be accepted: as many as Linux lets anybody have (net.core.somaxconn). */
+const BACKLOG = 4096
 
 /** Where and how a server is to listen. */
 export function listenTarget(options: ServeOptions, settings: ServerSettings): ListenTarget {
@@ -20,6 +24,7 @@ export function listenTarget(options: ServeOptions, settings: ServerSettings): L
   const { maxConnections, maxRate } = settings
   const common = {
     maxConnections,
+    backlog: BACKLOG,
     noDelay: path === undefined,
     ...(reusePort === undefined ? {} : { reusePort }),
     ...(maxRate === 0 ? {} : { maxRate }),

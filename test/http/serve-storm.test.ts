@@ -108,23 +108,27 @@ test('thousands of connections that say nothing cost little, hold up nobody, and
   timeout: 60_000,
 }, async () => {
   const most = Number(/Max open files\s+(\d+)/.exec(fs.readFileSync('/proc/self/limits', 'utf8'))?.[1])
-  const count = Math.min(3000, Math.floor(most / 2) - 200)
-  await withServer({ idleTimeout: 1500, headTimeout: 1500 }, async server => {
+  const count = Math.min(2000, Math.floor(most / 2) - 400)
+  await withServer({ idleTimeout: 5000, headTimeout: 5000 }, async server => {
     const before = process.memoryUsage()
-    const silent = Array.from({ length: count }, (_, index) => {
-      const socket = client(server.port)
-      if (index % 2 === 0) socket.write('GET /a.txt HT')
-      return socket
-    })
-    await until(() => server.connections === count)
+    const silent: net.Socket[] = []
+    while (silent.length < count) {
+      // No more at once than the backlog takes: what it drops believes itself to be connected.
+      for (let index = 0; index < 200; index++) {
+        const socket = client(server.port)
+        if (index % 2 === 0) socket.write('GET /a.txt HT')
+        silent.push(socket)
+      }
+      await until(() => server.connections === silent.length)
+    }
     assert.match(await exchange(server.port, last('/a.txt')), /hello$/)
     const { heapUsed, external } = process.memoryUsage()
     // The client's own sockets are among it.
-    const each = (heapUsed + external - before.heapUsed - before.external) / count
+    const each = (heapUsed + external - before.heapUsed - before.external) / silent.length
     assert.ok(each < 64 * 1024, `${each} bytes each`)
     await Promise.all(silent.map(socket => socket.destroyed || closed(socket)))
     await until(() => server.connections === 0)
-    assert.ok(server.stats.timeouts >= count)
+    assert.ok(server.stats.timeouts >= silent.length)
     assert.match(await exchange(server.port, last('/a.txt')), /hello$/)
   })
 })
