@@ -60,7 +60,7 @@ test('a client that takes less than minRate is dropped, and one that takes more 
     const steady = client(server)
     steady.write(get('/large'))
     let received = 0
-    for (let round = 0; round < 80; round++) {
+    for (let round = 0; round < 80 && received < LARGE; round++) {
       received += ((await nextChunk(steady)) as Buffer).length
       await new Promise(resolve => setTimeout(resolve, 20))
     }
