@@ -28,10 +28,13 @@ export class Outbox {
   readonly #backlog: Fifo<() => boolean>
   readonly #afterSubmit: () => void
   #scheduled = false
+  /** Whether the event loop comes to `#turn`: once is enough, however often somebody asks. */
+  #turning = false
   #following = false
   #rounds = 0
   #closed = false
   readonly #turn = () => {
+    this.#turning = false
     this.#rounds = 0
     if (this.#scheduled) this.#handOver()
   }
@@ -62,8 +65,8 @@ export class Outbox {
     } finally {
       this.submit()
       this.#afterSubmit()
-      // What waits for what was just handed over need not wait for the event loop.
-      if (this.#scheduled) this.follow(false)
+      // What waits for what was just handed over need not wait for the event loop; what the kernel had no memory for must.
+      if (this.#scheduled && this.#driver.submissions.unconsumed === 0) this.follow(false)
     }
   }
 
@@ -93,7 +96,9 @@ export class Outbox {
   schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    if (!this.#following) setImmediate(this.#turn)
+    if (this.#following || this.#turning) return
+    this.#turning = true
+    setImmediate(this.#turn)
   }
 
   /** Completions have been handed out. @param fresh the event loop has turned since the last time */

@@ -18,12 +18,13 @@ test('where the kernel has no memory for a submission, it is handed over later a
     refuse()
     const refused = batch()
     for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setImmediate(resolve))
-    const { inFlight, submissions } = own.stats()
+    const { inFlight, submissions, batches } = own.stats()
     const results = await Promise.all([refused, nop()])
-    console.log(inFlight, submissions, new Set(results.flat()))
+    // Once a turn, and no more often.
+    console.log(inFlight, submissions, batches >= 5 && batches <= 11, new Set(results.flat()))
     await own.close()
   `)
-  assert.equal(printed, `${BATCH} 0 Set(1) { 0 }\n`)
+  assert.equal(printed, `${BATCH} 0 true Set(1) { 0 }\n`)
 })
 
 test('a submission that must wait for memory does not hold up the event loop', () => {
