@@ -224,7 +224,8 @@ export class Ring extends Registrar {
     let consumed = 0
     for (let spentMs = 0; ; ) {
       const slice = Math.min(Math.max(0, timeoutMs - spentMs), longest)
-      const minWait = Math.max(0, minWaitUs - spentMs * 1000)
+      // The kernel waits for the least wait first, also where the limit is shorter.
+      const minWait = Math.min(Math.max(0, minWaitUs - spentMs * 1000), slice * 1000)
       this.#control.setTimeout(slice, minWait)
       const taken = this.#submitOnce(waitFor, EXT_ARG)
       // A kernel thread takes entries while this one waits, so that some may be left at a signal: the same ones again.

@@ -39,9 +39,11 @@ const blocked = (mode: string, wait: string) => `
 `
 
 for (const mode of ['hosted', 'dedicated', 'sqpoll']) {
-  for (const wait of ['1', '1, 60000', '1, 60000, 50000000']) {
+  for (const wait of ['1', '1, 600000', '1, 600000, 500000000']) {
     test(`a worker in submit(${wait}) of a ${mode} ring can be terminated`, () => {
       const printed = runChild(`${blocked(mode, wait)}
+        // Time to get there.
+        await new Promise(resolve => setTimeout(resolve, 100))
         await worker.terminate()
         console.log(rings() - before)
       `)
