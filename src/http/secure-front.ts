@@ -57,8 +57,8 @@ export class SecureFront {
       requireHostHeader: false,
     })
     this.#http1.maxRequestsPerSocket = maxRequests
-    // One more, to see that there were too many.
-    this.#http1.maxHeadersCount = headLimits.fields + 1
+    // They are bounded in bytes, and counted here: Node drops what is too much, or the connection without a word.
+    this.#http1.maxHeadersCount = 0
     this.#http1.on('request', (request, response) => this.#serve1(request, response))
     this.#http2 = createHttp2Server({
       settings: { maxConcurrentStreams: maxPipelined || STREAMS, maxHeaderListSize: headLimits.bytes },
