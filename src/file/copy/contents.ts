@@ -29,8 +29,8 @@ export interface Source {
 const STEP_BYTES = 64 * 2 ** 20
 /** Mapped at once: mapping costs per call, and what is in the processor's cache is written from there. */
 const MAP_BYTES = 8 * 2 ** 20
-/** A smaller file is copied before a second thread has woken up. */
-const RELAY_BYTES = 8 * 2 ** 20
+/** From here on copy_file_range(2) is the fastest, cached or not. */
+const LARGE_BYTES = 8 * 2 ** 20
 /** It takes longer to find out whether a smaller file is cached than it could save. */
 const COLD_BYTES = 2 ** 20
 /** File systems whose server copies, or that know better than the page cache. */
@@ -99,13 +99,12 @@ async function shareExtents(
 }
 
 /**
- * What is in the page cache is written from there fastest by way of a mapping, or, where there is much of it, by two
- * threads; what is not comes fastest by the read-ahead that copy_file_range(2) sets off; and what a server holds, it can
- * copy itself.
+ * Of a few MiB, what is in the page cache is written from there fastest by way of a mapping. What is not, and what is
+ * large, comes fastest by copy_file_range(2), which sets off the read-ahead; and what a server holds, it can copy itself.
  */
-async function chooseMethod({ fd, size }: Source): Promise<'copy_file_range' | 'map' | 'threads'> {
+async function chooseMethod({ fd, size }: Source): Promise<'copy_file_range' | 'map'> {
   if (REMOTE.has(fileSystemType(fd))) return 'copy_file_range'
-  if (size < COLD_BYTES || isCached(fd, 0, size)) return size < RELAY_BYTES ? 'map' : 'threads'
+  if (size < COLD_BYTES || (size < LARGE_BYTES && isCached(fd, 0, size))) return 'map'
   await call('fadvise64', undefined, fd, 0, 0, POSIX_FADV.SEQUENTIAL)
   return 'copy_file_range'
 }

@@ -27,7 +27,7 @@ async function bring(t: TestContext, path: string, state: 'cached' | 'cold'): Pr
 for (const [state, size, via] of [
   ['cached', 100_000, 'map'],
   ['cached', 3 * MIB + 1, 'map'],
-  ['cached', 20 * MIB + 7, 'threads'],
+  ['cached', 20 * MIB + 7, 'copy_file_range'],
   ['cold', 100_000, 'map'],
   ['cold', 3 * MIB + 1, 'copy_file_range'],
   ['cold', 20 * MIB + 7, 'copy_file_range'],
