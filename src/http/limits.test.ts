@@ -7,7 +7,7 @@ import path from 'node:path'
 import { after, test } from 'node:test'
 import { AddressCounts, addressKey, addressMemory } from './address-counts.js'
 import { type FileServer, serve } from './serve.js'
-import type { ServeOptions } from './server-options.js'
+import { serversOf } from './serve.test.support.js'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-limits-'))
 const LARGE = 32 << 20
@@ -15,17 +15,7 @@ fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
 fs.writeFileSync(path.join(root, 'large'), Buffer.alloc(LARGE, 'x'))
 after(() => fs.rmSync(root, { recursive: true }))
 
-async function withServer(
-  options: Partial<ServeOptions>,
-  use: (server: FileServer) => Promise<void>,
-): Promise<void> {
-  const server = await serve({ root, host: '127.0.0.1', port: 0, ...options })
-  try {
-    await use(server)
-  } finally {
-    await server.close({ timeout: 500 })
-  }
-}
+const withServer = serversOf(() => root)
 
 const client = (server: FileServer) => net.connect(server.port, '127.0.0.1').on('error', () => {})
 const get = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`

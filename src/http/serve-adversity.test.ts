@@ -7,8 +7,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type FileServer, serve } from './serve.js'
-import type { ServeOptions } from './server-options.js'
+import { serve } from './serve.js'
+import { serversOf } from './serve.test.support.js'
 
 const SECRET = 'not for the public'
 const LARGE = 64 << 20
@@ -27,17 +27,7 @@ before(() => {
 
 after(() => fs.rmSync(base, { recursive: true }))
 
-async function withServer(
-  options: Partial<ServeOptions>,
-  use: (server: FileServer) => Promise<void>,
-): Promise<void> {
-  const server = await serve({ root, host: '127.0.0.1', port: 0, ...options })
-  try {
-    await use(server)
-  } finally {
-    await server.close({ timeout: 1000 })
-  }
-}
+const withServer = serversOf(() => root)
 
 const get = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
 const kept = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`
@@ -176,7 +166,7 @@ test('without a descriptor left requests get 503, and are served once there is o
     const socket = net.connect(server.port, '127.0.0.1')
     const before = await ask(socket, '/a.txt')
     const held = []
-    try { for (;;) held.push(fs.openSync('/dev/null')) } catch {}
+    try { for (;;) held.push(fs.openSync('/dev/null')) } catch (error) { if (error.code !== 'EMFILE') throw error }
     const without = await ask(socket, '/sub/absent')
     for (const fd of held) fs.closeSync(fd)
     const again = await ask(socket, '/a.txt')

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { type FileServer, serve } from './serve.js'
-import type { ServeOptions } from './server-options.js'
+import { serversOf } from './serve.test.support.js'
 
 const LARGE = Buffer.from(Array.from({ length: 400_000 }, (_, index) => index & 255))
 let root: string
@@ -18,17 +18,7 @@ before(() => {
 
 after(() => fs.rmSync(root, { recursive: true }))
 
-async function withServer(
-  options: Partial<ServeOptions>,
-  use: (server: FileServer) => Promise<void>,
-): Promise<void> {
-  const server = await serve({ root, host: '127.0.0.1', port: 0, ...options })
-  try {
-    await use(server)
-  } finally {
-    await server.close({ timeout: 1000 })
-  }
-}
+const withServer = serversOf(() => root)
 
 /** Sends bytes, in pieces, and gives back everything that comes until the server closes. */
 async function exchange(server: FileServer, request: string | Buffer, piece = Infinity): Promise<Buffer> {
