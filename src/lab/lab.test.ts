@@ -64,7 +64,7 @@ test('the file is only read: bytes, size and time of change stay as they were', 
   const report = await runLab({
     file,
     quick: true,
-    only: 'write/cached/random,write/uncached/random,readsync-64',
+    only: 'write/cached/random/writesync,write/uncached/random/direct-ring,readsync-64',
   })
   assert.deepEqual({ hash: hash(), mtimeMs: statSync(file).mtimeMs }, before)
   assert.deepEqual(readdirSync(folder), ['data'])
