@@ -1,4 +1,4 @@
-/** `npm run bench [-- NAME…] [--json] [--rounds N] [--seconds S] [--case PATTERN]`: measures peers beside us. */
+/** `npm run bench`: measures peers beside us. See bench/README.md. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -6,13 +6,19 @@ import { build } from './build.js'
 import { fail, root } from './run.js'
 import { ensureDebianPackages } from './setup.js'
 
-const options = {
-  json: { type: 'boolean' },
-  rounds: { type: 'string', default: '5' },
-  seconds: { type: 'string', default: '0.5' },
-  case: { type: 'string', default: '' },
+const HELP = `npm run bench -- [NAME]… [--case PATTERN] [--rounds N] [--seconds S] [--json]
+
+NAME           a file of bench/, without its ending; all of them if none is named
+--case PATTERN only cases whose names match this regular expression
+--rounds N     how often each contestant has its turn: 5
+--seconds S    how long each turn is: 0.5
+--json         the results on standard output, as JSON`
+
+const { values, positionals } = parseArguments()
+if (values.help) {
+  process.stdout.write(`${HELP}\n`)
+  process.exit(0)
 }
-const { values, positionals } = parseArgs({ options, allowPositionals: true })
 const rounds = Number(values.rounds)
 const seconds = Number(values.seconds)
 if (!Number.isInteger(rounds) || rounds < 1)
@@ -67,3 +73,20 @@ const results = reports
   .flatMap(report => report.cases)
   .flatMap(({ contestants }) => Object.values(contestants))
 process.exitCode = results.some(({ failed }) => failed !== undefined) ? 1 : 0
+
+function parseArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean' },
+        rounds: { type: 'string', default: '5' },
+        seconds: { type: 'string', default: '0.5' },
+        case: { type: 'string', default: '' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    return fail(`${error.message}\n\n${HELP}`)
+  }
+}
