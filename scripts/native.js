@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { root } from './run.js'
-import { ensureCompiler } from './setup.js'
+import { ensureCompiler, requireWritable } from './setup.js'
 
 const FLAGS = [
   '-std=gnu11',
@@ -59,6 +59,7 @@ export async function buildNative({ sanitize = false } = {}) {
   const digest = digestOf(compiler, args, files)
   if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return true
 
+  requireWritable(root)
   mkdirSync(join(output, '..'), { recursive: true })
   mkdirSync(join(stamp, '..'), { recursive: true })
   // A process may have the old binary mapped: it keeps the old file, and the new one takes the name whole.

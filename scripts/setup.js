@@ -17,6 +17,7 @@ const APT_LISTS_FRESH_MS = 12 * 3_600_000
  */
 export async function ensureModules(folder = root) {
   if (modulesAreCurrent(folder)) return
+  requireWritable(folder)
   await withLock(`${folder} npm`, async () => {
     if (modulesAreCurrent(folder)) return
     say(`installing npm packages in ${folder}`)
@@ -32,6 +33,22 @@ export async function ensureModules(folder = root) {
     const time = Math.max(Date.now(), statSync(join(folder, 'package-lock.json')).mtimeMs) / 1000
     utimesSync(installedRecord(folder), time, time)
   })
+}
+
+/**
+ * Ends the program where this user may not write to a folder that something has to be put into.
+ *
+ * @param {string} folder
+ */
+export function requireWritable(folder) {
+  try {
+    accessSync(folder, constants.W_OK)
+  } catch (error) {
+    fail(
+      `Sluice has to be set up first, and this user may not write to ${folder} (${error.code}).\n` +
+        'Run it once as the owner of that folder, or in a clone of your own.',
+    )
+  }
 }
 
 function modulesAreCurrent(folder) {

@@ -1,4 +1,5 @@
 import { open as openFile, pageCache } from '../file/index.js'
+import { SluiceError } from '../kernel/index.js'
 import { type CachedFile, lookAt, regularFiles, type Unseen } from './cache-tree.js'
 import { defineCommand, UsageError } from './command.js'
 import { formatBytes, formatCount } from './layout.js'
@@ -64,6 +65,8 @@ async function survey(
         if (act !== undefined) await act(path)
         files.push(lookAt(path))
       } catch (error) {
+        // Not of this file but of all: Sluice itself cannot run.
+        if (error instanceof SluiceError) throw error
         unseen.push({ path, reason: (error as Error).message })
       }
       progress.step(files.length)

@@ -9,7 +9,7 @@ import {
   prepareRecvSelect,
   type Ring,
 } from './index.js'
-import { textOf } from './operation.test.support.js'
+import { type Completion, textOf } from './operation.test.support.js'
 import { completion, completions, failure, ringTest, type Stage } from './ring.test.support.js'
 
 const { MORE, BUFFER, BUF_MORE } = IORING_CQE_F
@@ -139,6 +139,42 @@ ringTest('a used-up incremental buffer begins at its beginning again', stage => 
     buffers.give(BufferRing.id(flags))
   }
 })
+
+ringTest(
+  'with every incremental buffer used up a multishot ends with ENOBUFS, and goes on after giving',
+  stage => {
+    const parts = incremental(stage, { entries: 2, bufferSize: 4 })
+    if (parts === undefined) return
+    const { ring, buffers, send, arm } = parts
+    arm()
+    let text = ''
+    const used: number[] = []
+    const see = ({ result, flags }: Completion) => {
+      text += textOf(buffers.take(flags, result))
+      if ((flags & BUF_MORE) === 0) used.push(BufferRing.id(flags))
+    }
+    // The last of each buffer is a byte: a buffer that is not full yet is no exhaustion.
+    for (const piece of ['abc', 'd', 'ef', 'gh']) {
+      send(piece)
+      for (const each of completions(ring, 1)) see(each)
+    }
+    assert.deepEqual([text, used, buffers.available], ['abcdefgh', [0, 1], 0])
+
+    send('ijkl')
+    const last = completion(ring)
+    assert.deepEqual(last, { userData: 1, result: failure('ENOBUFS'), flags: 0 })
+    assert.equal(ring.inFlight, 0)
+    arm()
+    assert.equal(completion(ring).result, failure('ENOBUFS'), 'armed again with nothing given, it ends again')
+
+    for (const id of used.splice(0)) buffers.give(id)
+    assert.equal(buffers.available, 2)
+    arm()
+    send('mn')
+    while (text.length < 14) for (const each of completions(ring, 1)) see(each)
+    assert.equal(text, 'abcdefghijklmn', 'what came meanwhile is not lost')
+  },
+)
 
 ringTest('giving back more than was taken is refused', stage => {
   const { buffers } = receiver(stage)

@@ -4,14 +4,12 @@ import type { Copying } from './copying.js'
 import { copyRegular } from './entry.js'
 import type { Folder } from './folder.js'
 import { JobList } from './job-list.js'
-import { type Name, nameOf } from './name.js'
+import { EMPTY_PATH, type Name } from './name.js'
 
 /** Files that are copied in one go. */
 export const GROUP_FILES = 32
 /** What is read of each at once: a smaller file is copied by one read and one write. */
 const SLAB_BYTES = 32768
-/** For what an open descriptor is itself. */
-const EMPTY_PATH = nameOf(new Uint8Array(0))
 
 /** A file of the group that has been opened, and whose contents are in its slab. */
 interface Opened {

@@ -14,6 +14,23 @@ export function nameOf(text: Uint8Array): Name {
   return { address: addressOf(bytes), bytes: bytes.subarray(0, -1) }
 }
 
+/** The empty path, which names what a descriptor leads to. Made when it is first asked for: importing needs no binary. */
+class EmptyPath implements Name {
+  #made: Name | undefined
+
+  get address(): number {
+    this.#made ??= nameOf(this.bytes)
+    return this.#made.address
+  }
+
+  get bytes(): Uint8Array {
+    return new Uint8Array(0)
+  }
+}
+
+/** For what an open descriptor is itself, with `AT.EMPTY_PATH`. */
+export const EMPTY_PATH: Name = new EmptyPath()
+
 /** A name that lies where the kernel has written it. */
 export class FoundName implements Name {
   readonly address: number

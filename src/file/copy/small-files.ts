@@ -17,7 +17,7 @@ import {
 import type { Copying } from './copying.js'
 import { GROUP_FILES } from './file-group.js'
 import type { Folder } from './folder.js'
-import { type Name, nameOf } from './name.js'
+import { EMPTY_PATH, type Name } from './name.js'
 
 /** Files that are copied in one crossing. */
 const CAPACITY = GROUP_FILES
@@ -25,8 +25,6 @@ const CAPACITY = GROUP_FILES
 const SLAB_BYTES = 32768
 const READ = O.RDONLY | O.NOFOLLOW | O.NONBLOCK | O.CLOEXEC
 const WRITE = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC
-/** What opens a descriptor itself. */
-const EMPTY_PATH = nameOf(new Uint8Array(0))
 
 /** The jobs of each file. */
 const JOB = { OPEN: 0, STAT: 1, READ: 2, MAKE: 3, WRITE: 4, CLOSE: 5, CLOSE_SOURCE: 6, COUNT: 7 } as const

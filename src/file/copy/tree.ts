@@ -19,14 +19,12 @@ import { copyLink, copyRegular, copySpecial, type Entry } from './entry.js'
 import { FileGroup, GROUP_FILES } from './file-group.js'
 import { Folder } from './folder.js'
 import { call, JobList, must } from './job-list.js'
-import { FoundName, type Name, nameOf } from './name.js'
+import { EMPTY_PATH, FoundName, type Name } from './name.js'
 import { SmallFiles } from './small-files.js'
 
 /** Groups of files, folders and links that are worked on at once. */
 const WORKERS = Math.min(availableParallelism() + 1, 8)
 const LIST_BYTES = 32768
-/** For what an open descriptor is itself. */
-const EMPTY_PATH = nameOf(new Uint8Array(0))
 const NO_PATH = new Uint8Array(0)
 const FOLDER = O.RDONLY | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC
 const EEXIST = -errnoOf('EEXIST')

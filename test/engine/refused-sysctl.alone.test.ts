@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { cannotTurnSwitch, withIoUringDisabled } from '../helpers/io-uring-sysctl.js'
+
+const PROGRAM = fileURLToPath(new URL('./fixtures/library-on-demand.js', import.meta.url))
+const skip = cannotTurnSwitch()
+const folder = mkdtempSync(join(tmpdir(), 'sluice-sysctl-'))
+chmodSync(folder, 0o777)
+after(() => rmSync(folder, { recursive: true }))
+
+interface Answer {
+  driver?: string
+  reason?: string
+  texts?: string[]
+  code?: string
+  message?: string
+}
+
+/** Uses the library in a process that is ready before the switch is turned: the machine is without rings only briefly. */
+async function useWith(
+  value: 1 | 2,
+  user: 'root' | 'ordinary',
+  extra: NodeJS.ProcessEnv = {},
+): Promise<Answer> {
+  const { SLUICE_DRIVER, ...inherited } = process.env
+  const env = { ...inherited, TMPDIR: folder, ...extra }
+  const child = fork(PROGRAM, [user], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  try {
+    await once(child, 'message')
+    return await withIoUringDisabled(value, async () => {
+      const answer = once(child, 'message')
+      child.send('use')
+      const [result] = await answer
+      return result as Answer
+    })
+  } finally {
+    child.kill('SIGKILL')
+  }
+}
+
+const WORKS = ['carried out', 'there and back']
+
+test('where the switch bars everybody, files and sockets work on epoll, and the engine names the switch', {
+  skip,
+}, async () => {
+  const { driver, reason, texts } = await useWith(2, 'root')
+  assert.deepEqual(texts, WORKS)
+  assert.equal(driver, 'epoll')
+  assert.match(reason ?? '', /kernel\.io_uring_disabled is 2/)
+})
+
+test('where it leaves io_uring to the superuser, an ordinary user has epoll and is told why', {
+  skip,
+}, async () => {
+  const { driver, reason, texts } = await useWith(1, 'ordinary')
+  assert.deepEqual(texts, WORKS)
+  assert.equal(driver, 'epoll')
+  assert.match(reason ?? '', /kernel\.io_uring_disabled is 1/)
+})
+
+test('where the switch bars io_uring and the ring is demanded, the error says how to turn it', {
+  skip,
+}, async () => {
+  const { code, message } = await useWith(2, 'root', { SLUICE_DRIVER: 'ring' })
+  assert.equal(code, 'ERR_SLUICE_DRIVER')
+  assert.match(message ?? '', /sysctl -w kernel\.io_uring_disabled=0/)
+})
