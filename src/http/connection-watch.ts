@@ -4,6 +4,8 @@ import type { ServerSettings } from './server-options.js'
 
 /** How often the connections' time limits are looked at, in milliseconds: a limit is kept to twice as much. */
 const SWEEP_MS = 500
+/** How long a client that was told to go may take to go, unless it would have had less to send a head. */
+const LINGER_MS = 5000
 
 /** How far a connection was when its time limits were last looked at. */
 interface Watched {
@@ -15,6 +17,8 @@ interface Watched {
   /** Bytes that had been sent when it was last looked at, and since when it has been that many. */
   last: number
   moved: number
+  /** Its time was up once: it is counted, and the next time it is reset. */
+  expired: boolean
 }
 
 /** The connections of a server that are open, and the clock that they are measured by. */
@@ -38,7 +42,7 @@ export class ConnectionWatch {
 
   add(served: ServedConnection): void {
     const now = performance.now()
-    this.#open.set(served, { beat: served.beat, since: now, sent: 0, last: 0, moved: now })
+    this.#open.set(served, { beat: served.beat, since: now, sent: 0, last: 0, moved: now, expired: false })
   }
 
   delete(served: ServedConnection): void {
@@ -64,8 +68,9 @@ export class ConnectionWatch {
         watched.last = watched.sent
         watched.moved = now
       } else if (this.#isLate(served, watched, now)) {
-        this.#dropped()
-        void served.connection.reset()
+        if (!watched.expired) this.#dropped()
+        if (watched.expired || !served.expire()) void served.connection.reset()
+        watched.expired = true
       }
     }
   }
@@ -80,6 +85,8 @@ export class ConnectionWatch {
         return waited > headTimeout
       case 'body':
         return waited > bodyTimeout
+      case 'linger':
+        return waited > Math.min(headTimeout, LINGER_MS)
       default:
         return this.#isSlow(served.connection, watched, now)
     }

@@ -1,6 +1,7 @@
 import { type Connection, FixedBytes } from '../net/index.js'
 import { type Answer, fileOf, plainAnswer } from './answer.js'
 import { ChunkedBody } from './chunked-body.js'
+import { closingAnswer } from './closing-answer.js'
 import { HotPath, WAITING_BYTES } from './hot-path.js'
 import { RequestHead } from './request-head.js'
 import { isFatal, requestOf } from './request-meaning.js'
@@ -34,6 +35,8 @@ export class HttpConnection implements ServedConnection {
   readonly connection: Connection
   /** No further request is taken once the one under way is answered. */
   #closing = false
+  /** Its time was up, and its client has been told. */
+  #expired = false
   readonly #site: Site
   readonly #settings: ServerSettings
   readonly #stats: ServerStats
@@ -85,6 +88,33 @@ export class HttpConnection implements ServedConnection {
     if (this.phase === 'idle') void this.connection.close()
   }
 
+  /** A client that has sent part of a request is told that it took too long; one that has sent none is owed nothing. */
+  expire(): boolean {
+    const { connection, phase } = this
+    if (this.#expired || phase === 'send' || phase === 'linger') return false
+    this.#expired = true
+    this.#closing = true
+    this.#hot.left = 0
+    if (phase === 'idle') {
+      void connection.close()
+      return true
+    }
+    if (phase === 'head') this.#head.forget()
+    this.#refuse(408).catch(ignore)
+    connection.end().catch(ignore)
+    // Whoever waits for the client goes on with its end, or drops what it sends.
+    this.#enter('linger')
+    return true
+  }
+
+  /** Answers what is no request, or not a whole one: the connection ends with it. */
+  #refuse(status: number): Promise<void> {
+    const answer = closingAnswer(status)
+    this.#stats.count(status, answer.length)
+    this.#note?.(this.#head, status, answer.length, performance.now())
+    return this.connection.write(answer)
+  }
+
   /** Serves requests until the client ends, an error makes it impossible to go on, or the server closes. */
   async run(): Promise<void> {
     while (!this.#closing) {
@@ -103,7 +133,7 @@ export class HttpConnection implements ServedConnection {
         if (!(await this.#serve(this.#head.keepAlive && this.#hot.left > 0))) break
         if (this.#at === this.#end) this.#enter('idle')
       } else {
-        await this.#send(plainAnswer(-this.#refusal), false, true)
+        await this.#refuse(-this.#refusal)
         break
       }
     }
@@ -124,7 +154,6 @@ export class HttpConnection implements ServedConnection {
         return STEP.RECEIVE
       }
       if (result < 0) {
-        this.#stats.count(-result, 0)
         this.#refusal = result
         return STEP.REFUSE
       }
@@ -150,7 +179,7 @@ export class HttpConnection implements ServedConnection {
   async #linger(): Promise<void> {
     if (!this.connection.isOpen) return
     await this.connection.end()
-    this.#enter('head')
+    if (!this.#expired) this.#enter('linger')
     let limit = this.#settings.maxBody
     while (limit > 0) {
       const bytes = await this.connection.read()
@@ -192,7 +221,7 @@ export class HttpConnection implements ServedConnection {
           keep = false
         }
       }
-      if (!this.connection.isOpen) return false
+      if (!this.connection.isOpen || this.#expired) return false
       const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
       this.#enter('send')
       await this.#keepReady(answer, head)

@@ -140,8 +140,8 @@ export class HttpService {
       log.write({
         address,
         time: Date.now(),
-        method: head.method,
-        target: head.target,
+        method: head.method || '-',
+        target: head.target || '-',
         version: `1.${head.minor}`,
         status,
         bytes,

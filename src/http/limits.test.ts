@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import fs from 'node:fs'
-import net from 'node:net'
+import type net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
 import { AddressCounts, addressKey, addressMemory } from './address-counts.js'
-import { type FileServer, serve } from './serve.js'
-import { serversOf } from './serve.test.support.js'
+import { serve } from './serve.js'
+import { client, kept, pause, serversOf, until } from './serve.test.support.js'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-limits-'))
 const LARGE = 32 << 20
@@ -17,18 +17,15 @@ after(() => fs.rmSync(root, { recursive: true }))
 
 const withServer = serversOf(() => root)
 
-const client = (server: FileServer) => net.connect(server.port, '127.0.0.1').on('error', () => {})
-const get = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`
-
 test('a client that takes nothing of a response is dropped after sendTimeout', {
   timeout: 30_000,
 }, async () => {
   await withServer({ sendTimeout: 300 }, async server => {
-    const socket = client(server)
-    socket.write(get('/large'))
+    const socket = client(server.port)
+    socket.write(kept('/large'))
     await once(socket, 'readable')
-    while (server.stats.timeouts === 0) await new Promise(resolve => setTimeout(resolve, 20))
-    while (server.connections > 0) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => server.stats.timeouts > 0)
+    await until(() => server.connections === 0)
     socket.destroy()
   })
 })
@@ -37,22 +34,22 @@ test('a client that takes less than minRate is dropped, and one that takes more 
   timeout: 30_000,
 }, async () => {
   await withServer({ minRate: 2 ** 30, rateWindow: 500 }, async server => {
-    const slow = client(server)
-    slow.write(get('/large'))
+    const slow = client(server.port)
+    slow.write(kept('/large'))
     await once(slow, 'readable')
     while (server.stats.timeouts === 0) {
       slow.read(1000)
-      await new Promise(resolve => setTimeout(resolve, 20))
+      await pause(20)
     }
     slow.destroy()
   })
   await withServer({ minRate: 1000, rateWindow: 500, sendTimeout: 20_000 }, async server => {
-    const steady = client(server)
-    steady.write(get('/large'))
+    const steady = client(server.port)
+    steady.write(kept('/large'))
     let received = 0
     for (let round = 0; round < 80 && received < LARGE; round++) {
       received += ((await nextChunk(steady)) as Buffer).length
-      await new Promise(resolve => setTimeout(resolve, 20))
+      await pause(20)
     }
     assert.equal(server.stats.timeouts, 0)
     assert.ok(received > 0)
@@ -75,9 +72,9 @@ test('a connection is sent no more than maxRate, and all the same all of it', {
   // The first packets are not paced, and loopback's are large; and what the buffers hold counts as sent.
   const ahead = 4 << 20
   await withServer({ maxRate: rate }, async server => {
-    const socket = client(server)
+    const socket = client(server.port)
     const started = performance.now()
-    socket.write(get('/large'))
+    socket.write(kept('/large'))
     let received = 0
     socket.on('data', chunk => {
       received += chunk.length
@@ -99,7 +96,7 @@ test('a rate that cannot be kept is refused', async () => {
 test('a client that sends more ahead than maxPipelined gets so many answers, the last of them with a close', async () => {
   await withServer({ maxPipelined: 3 }, async server => {
     const ask = async (requests: string): Promise<string> => {
-      const socket = client(server)
+      const socket = client(server.port)
       let received = ''
       socket.on('data', chunk => {
         received += chunk
@@ -108,12 +105,12 @@ test('a client that sends more ahead than maxPipelined gets so many answers, the
       await once(socket, 'close')
       return received
     }
-    const text = await ask(get('/a.txt').repeat(5))
+    const text = await ask(kept('/a.txt').repeat(5))
     assert.equal(text.match(/200 OK/g)?.length, 3)
     assert.equal(text.match(/Connection: close/g)?.length, 1)
-    const polite = client(server)
+    const polite = client(server.port)
     for (let round = 0; round < 10; round++) {
-      polite.write(get('/a.txt').repeat(3))
+      polite.write(kept('/a.txt').repeat(3))
       let answers = ''
       while (answers.match(/hello/g)?.length !== 3) answers += (await once(polite, 'data'))[0]
     }

@@ -83,14 +83,27 @@ export class RequestHead {
    */
   parse(bytes: Uint8Array, start: number, end: number): number {
     const begin = this.#skipEmptyLines(bytes, start, end)
-    if (begin < 0) return this.#again(-400)
+    if (begin < 0) return this.#unread(-400)
     if (begin - start !== this.#skipped) this.#scanned = 0
     this.#skipped = begin - start
     const found = this.#findEnd(bytes, begin, end)
-    if (found <= 0) return found === 0 ? 0 : this.#again(found)
+    if (found <= 0) return found === 0 ? 0 : this.#unread(found)
     this.#bytes = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     const status = this.#read(begin, found)
     return this.#again(status === 0 ? found - start : -status)
+  }
+
+  /** Knows nothing any more of the request before: what has come since is none. */
+  forget(): void {
+    this.method = ''
+    this.target = ''
+    this.seen = 0
+    this.minor = 1
+  }
+
+  #unread(result: number): number {
+    this.forget()
+    return this.#again(result)
   }
 
   #again(result: number): number {
@@ -128,7 +141,7 @@ export class RequestHead {
 
   /** @returns 0, or the status of the refusal */
   #read(begin: number, end: number): number {
-    this.seen = 0
+    this.forget()
     this.#hasLength = false
     this.#chunked = false
     this.#close = false

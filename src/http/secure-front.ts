@@ -21,6 +21,11 @@ import type { Site, SiteRequest } from './site.js'
 const PROTOCOLS = ['h2', 'http/1.1']
 /** Streams of one HTTP/2 connection at once, where nobody says how many. */
 const STREAMS = 100
+/** What Node's parser refuses, other than with 400. */
+const REFUSALS: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+}
 
 /** What a front needs of its server. */
 export interface FrontContext {
@@ -60,6 +65,11 @@ export class SecureFront {
     // They are bounded in bytes, and counted here: Node drops what is too much, or the connection without a word.
     this.#http1.maxHeadersCount = 0
     this.#http1.on('request', (request, response) => this.#serve1(request, response))
+    this.#http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      const served = this.#bySocket.get(socket)
+      if (error.code?.startsWith('HPE_') && served !== undefined) served.refuse(REFUSALS[error.code] ?? 400)
+      else socket.destroy()
+    })
     this.#http2 = createHttp2Server({
       settings: { maxConcurrentStreams: maxPipelined || STREAMS, maxHeaderListSize: headLimits.bytes },
     })
@@ -76,7 +86,9 @@ export class SecureFront {
 
   /** Begins the handshake. */
   accept(connection: Connection): SecureConnection {
-    const served = new SecureConnection(connection)
+    const served: SecureConnection = new SecureConnection(connection, (status, bytes) =>
+      this.#refused(served, status, bytes),
+    )
     const duplex = connection.toDuplex()
     // A failure of TLS or of its client ends the connection, and its end is seen.
     duplex.on('error', () => {})
@@ -145,6 +157,13 @@ export class SecureFront {
       if (left < 0) request.destroy()
     })
     request.on('error', () => {})
+  }
+
+  /** What is no request, or has not come whole, and was answered for that. */
+  #refused({ address }: SecureConnection, status: number, bytes: number): void {
+    this.#context.stats.count(status, bytes, performance.now())
+    const unknown = { method: '-', target: '-', version: '1.1', referer: undefined, userAgent: undefined }
+    this.#context.log?.write({ ...unknown, address, time: Date.now(), status, bytes, milliseconds: 0 })
   }
 
   async #answer(

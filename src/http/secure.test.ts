@@ -13,7 +13,7 @@ import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { type Identity, makeIdentity } from './certificate.test.support.js'
 import { type FileServer, serve } from './serve.js'
-import type { ServeOptions } from './server-options.js'
+import { serversOf, until } from './serve.test.support.js'
 
 const base = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-tls-'))
 const root = path.join(base, 'root')
@@ -30,17 +30,10 @@ const first = makeIdentity(base, 'first') as Identity
 const second = makeIdentity(base, 'second') as Identity
 const skip = first === undefined && 'there is no openssl to make a certificate with'
 
-async function withServer(
-  options: Partial<ServeOptions>,
-  use: (server: FileServer) => Promise<void>,
-): Promise<void> {
-  const server = await serve({ root, host: '127.0.0.1', port: 0, tls: first, ...options })
-  try {
-    await use(server)
-  } finally {
-    await server.close({ timeout: 1000 })
-  }
-}
+const withServer = serversOf(
+  () => root,
+  () => ({ tls: first }),
+)
 
 interface Reply {
   status: number
@@ -299,13 +292,19 @@ test('a client that does not finish its handshake, speaks no TLS or goes quiet i
     const half = tls.connect({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false }, () =>
       half.write('GET / HT'),
     )
-    half.on('error', () => {}).resume()
+    let told = ''
+    half
+      .on('error', () => {})
+      .on('data', text => {
+        told += text
+      })
     const idle = openSession(server).on('error', () => {})
     await Promise.all(
       [silent, plain, half, idle].map(peer => new Promise(resolve => peer.once('close', resolve))),
     )
-    assert.equal(server.connections, 0)
+    await until(() => server.connections === 0)
     assert.equal(server.stats.timeouts, 3)
+    assert.match(told, /^HTTP\/1\.1 408 Request Timeout\r\n[\s\S]*Connection: close\r\n/)
   })
 })
 

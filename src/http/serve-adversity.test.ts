@@ -8,7 +8,17 @@ import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { serve } from './serve.js'
-import { serversOf } from './serve.test.support.js'
+import {
+  client,
+  closed,
+  exchange,
+  kept,
+  last,
+  pause,
+  serversOf,
+  statusOf,
+  until,
+} from './serve.test.support.js'
 
 const SECRET = 'not for the public'
 const LARGE = 64 << 20
@@ -29,22 +39,6 @@ after(() => fs.rmSync(base, { recursive: true }))
 
 const withServer = serversOf(() => root)
 
-const get = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
-const kept = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`
-
-function client(port: number): net.Socket {
-  return net.connect(port, '127.0.0.1').on('error', () => {})
-}
-
-async function exchange(port: number, request: string): Promise<string> {
-  const socket = client(port)
-  const chunks: Buffer[] = []
-  socket.on('data', chunk => chunks.push(chunk)).write(request)
-  await new Promise(resolve => socket.once('close', resolve))
-  return Buffer.concat(chunks).toString('latin1')
-}
-
-const status = (response: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(response)?.[1])
 const descriptors = () => fs.readdirSync('/proc/self/fd').length
 
 test('no spelling of a path leads out of the root', async () => {
@@ -72,9 +66,9 @@ test('no spelling of a path leads out of the root', async () => {
   for (const symlinks of ['beneath', 'deny', 'follow'] as const) {
     await withServer({ symlinks, dotfiles: true }, async server => {
       for (const target of spellings) {
-        const response = await exchange(server.port, get(target))
+        const response = await exchange(server.port, last(target))
         assert.ok(!response.includes(SECRET), target)
-        assert.ok([400, 404].includes(status(response)), `${target}: ${status(response)}`)
+        assert.ok([400, 404].includes(statusOf(response)), `${target}: ${statusOf(response)}`)
       }
     })
   }
@@ -94,7 +88,7 @@ test('a symbolic link is followed as far as the policy says', async () => {
   for (const symlinks of ['beneath', 'deny', 'follow'] as const) {
     await withServer({ symlinks }, async server => {
       for (const [target, wanted] of Object.entries(expected[symlinks])) {
-        assert.equal(status(await exchange(server.port, get(target))), wanted, `${symlinks} ${target}`)
+        assert.equal(statusOf(await exchange(server.port, last(target))), wanted, `${symlinks} ${target}`)
       }
     })
   }
@@ -114,7 +108,7 @@ test('what is no regular file is refused at once', async t => {
   }
   await withServer({}, async server => {
     for (const name of names)
-      assert.ok([403, 404].includes(status(await exchange(server.port, get(name)))), name)
+      assert.ok([403, 404].includes(statusOf(await exchange(server.port, last(name)))), name)
   })
 })
 
@@ -126,7 +120,7 @@ test('a root that is replaced goes on being served as it was opened', async () =
     fs.renameSync(moved, `${moved}.old`)
     fs.mkdirSync(moved)
     fs.writeFileSync(path.join(moved, 'a'), 'second')
-    assert.match(await exchange(server.port, get('/a')), /first$/)
+    assert.match(await exchange(server.port, last('/a')), /first$/)
   })
 })
 
@@ -137,14 +131,14 @@ test('a file that is replaced or deleted in mid-response is sent to its end as i
     fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
     await withServer({}, async server => {
       const socket = client(server.port)
-      socket.write(get('/changing'))
+      socket.write(last('/changing'))
       let received = 0
       socket.on('data', chunk => {
         if (received === 0) change(name)
         received += chunk.length
         assert.equal(chunk.at(-1), 'y'.charCodeAt(0))
       })
-      await new Promise(resolve => socket.once('close', resolve))
+      await closed(socket)
       assert.ok(received > LARGE)
     })
   }
@@ -183,15 +177,14 @@ test('readers who take nothing cost no memory but the kernel’s', { timeout: 60
     const readers = Array.from({ length: 300 }, () => client(server.port).pause())
     for (const reader of readers) reader.write(kept('/large'))
     const before = process.memoryUsage()
-    while (server.stats.mechanisms.size === 0 && server.connections < readers.length)
-      await new Promise(resolve => setTimeout(resolve, 10))
-    await new Promise(resolve => setTimeout(resolve, 500))
+    await until(() => !(server.stats.mechanisms.size === 0 && server.connections < readers.length))
+    await pause(500)
     const { external, heapUsed } = process.memoryUsage()
     const grown = external + heapUsed - before.external - before.heapUsed
     assert.ok(grown < readers.length * 64 * 1024, `${grown} bytes for ${readers.length} readers`)
-    assert.equal(status(await exchange(server.port, get('/a.txt'))), 200)
+    assert.equal(statusOf(await exchange(server.port, last('/a.txt'))), 200)
     for (const reader of readers) reader.destroy()
-    while (server.connections > 0) await new Promise(resolve => setTimeout(resolve, 10))
+    await until(() => server.connections === 0)
   })
 })
 
@@ -210,7 +203,9 @@ test('a client that has ended its half still gets its answer', async () => {
 
 test('connections beyond the limit wait, and all are served', { timeout: 60_000 }, async () => {
   await withServer({ maxConnections: 8 }, async server => {
-    const answers = await Promise.all(Array.from({ length: 200 }, () => exchange(server.port, get('/a.txt'))))
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, () => exchange(server.port, last('/a.txt'))),
+    )
     assert.ok(answers.every(answer => answer.endsWith('hello')))
   })
 })
@@ -218,14 +213,14 @@ test('connections beyond the limit wait, and all are served', { timeout: 60_000 
 test('a full disk for the access log holds up no response', async () => {
   await withServer({ accessLog: '/dev/full' }, async server => {
     for (let count = 0; count < 20; count++) {
-      assert.equal(status(await exchange(server.port, get('/a.txt'))), 200)
+      assert.equal(statusOf(await exchange(server.port, last('/a.txt'))), 200)
     }
   })
 })
 
 test('closing under load loses no response that has begun', { timeout: 60_000 }, async () => {
   const server = await serve({ root, host: '127.0.0.1', port: 0 })
-  const whole = (await exchange(server.port, get('/a.txt'))).length - 'Connection: close\r\n'.length
+  const whole = (await exchange(server.port, last('/a.txt'))).length - 'Connection: close\r\n'.length
   const loads = Array.from({ length: 32 }, async () => {
     const socket = client(server.port)
     let received = ''
@@ -235,10 +230,10 @@ test('closing under load loses no response that has begun', { timeout: 60_000 },
       if (received.endsWith('hello')) socket.write(kept('/a.txt'))
     })
     socket.write(kept('/a.txt'))
-    await new Promise(resolve => socket.once('close', resolve))
+    await closed(socket)
     return received
   })
-  await new Promise(resolve => setTimeout(resolve, 200))
+  await pause(200)
   await server.close()
   for (const received of await Promise.all(loads)) {
     assert.ok(received.endsWith('hello'), `${received.slice(-200)} of ${whole}`)
@@ -264,16 +259,16 @@ test('no descriptor is left behind by clients that go away in mid-response', {
   timeout: 60_000,
 }, async () => {
   await withServer({}, async server => {
-    await exchange(server.port, get('/large'))
+    await exchange(server.port, last('/large'))
     const before = descriptors()
     for (let round = 0; round < 5; round++) {
       const sockets = Array.from({ length: 20 }, () => client(server.port))
       for (const socket of sockets) socket.write(kept('/large') + kept('/a.txt'))
       await Promise.all(sockets.map(socket => once(socket, 'data')))
       for (const socket of sockets) socket.resetAndDestroy()
-      while (server.connections > 0) await new Promise(resolve => setTimeout(resolve, 5))
+      await until(() => server.connections === 0)
     }
     // The client's own end of the first exchange may have been among them.
-    while (descriptors() > before) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => descriptors() <= before)
   })
 })

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { type FileServer, serve } from './serve.js'
-import { serversOf } from './serve.test.support.js'
+import { client, closed, kept, serversOf, until } from './serve.test.support.js'
 
 const LARGE = Buffer.from(Array.from({ length: 400_000 }, (_, index) => index & 255))
 let root: string
@@ -22,27 +22,25 @@ const withServer = serversOf(() => root)
 
 /** Sends bytes, in pieces, and gives back everything that comes until the server closes. */
 async function exchange(server: FileServer, request: string | Buffer, piece = Infinity): Promise<Buffer> {
-  const socket = net.connect(server.port, '127.0.0.1')
+  const socket = client(server.port)
   const chunks: Buffer[] = []
   socket.on('data', chunk => chunks.push(chunk))
-  socket.on('error', () => {})
   socket.setNoDelay(true)
   const bytes = Buffer.from(request)
   for (let at = 0; at < bytes.length && !socket.destroyed; at += piece) {
     socket.write(bytes.subarray(at, Math.min(bytes.length, at + piece)))
     if (piece !== Infinity) await new Promise(resolve => setImmediate(resolve))
   }
-  await new Promise(resolve => socket.once('close', resolve))
+  await closed(socket)
   return Buffer.concat(chunks)
 }
 
 const status = (response: Buffer) => Number(/^HTTP\/1\.1 (\d+)/.exec(response.toString('latin1'))?.[1])
-const get = (target: string, more = '') => `GET ${target} HTTP/1.1\r\nHost: x\r\n${more}\r\n`
 const CLOSE = 'Connection: close\r\n'
 
 test('requests in one piece, byte by byte and pipelined are answered alike and in order', async () => {
   await withServer({}, async server => {
-    const requests = get('/a.txt') + get('/large.bin') + get('/absent') + get('/a.txt', CLOSE)
+    const requests = kept('/a.txt') + kept('/large.bin') + kept('/absent') + kept('/a.txt', CLOSE)
     const whole = await exchange(server, requests)
     const undated = (response: Buffer) => response.toString('latin1').replace(/Date: .*\r\n/g, '')
     assert.equal(undated(await exchange(server, requests, 1)), undated(whole))
@@ -75,7 +73,7 @@ test('what two readers could read differently is refused, and the connection clo
       [`GET / HTTP/1.1\r\nHost: x\r\nA: ${'b'.repeat(20_000)}\r\n\r\n`, 431],
     ]
     for (const [request, expected] of refusals) {
-      const response = await exchange(server, request + get('/a.txt'))
+      const response = await exchange(server, request + kept('/a.txt'))
       assert.equal(status(response), expected, request.slice(0, 60))
       assert.ok(!response.includes('hello'), 'nothing behind a refused request is answered')
     }
@@ -89,12 +87,12 @@ test('a body is read to its end, and the request behind it answered', async () =
     const counted = 'GET /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc'
     for (const request of [chunked, counted]) {
       for (const piece of [1, Infinity]) {
-        const response = (await exchange(server, request + get('/a.txt', CLOSE), piece)).toString()
+        const response = (await exchange(server, request + kept('/a.txt', CLOSE), piece)).toString()
         assert.equal(response.match(/hello/g)?.length, 2)
       }
     }
     const tooLong = `GET /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n${'x'.repeat(101)}`
-    const response = (await exchange(server, tooLong + get('/a.txt'))).toString()
+    const response = (await exchange(server, tooLong + kept('/a.txt'))).toString()
     assert.equal(response.match(/HTTP\/1\.1 /g)?.length, 1)
   })
 })
@@ -102,7 +100,7 @@ test('a body is read to its end, and the request behind it answered', async () =
 test('RFC 9110 10.1.1: a client that expects 100-continue is told to go on', async () => {
   await withServer({}, async server => {
     const request = 'GET /a.txt HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx'
-    const response = (await exchange(server, request + get('/a.txt', CLOSE))).toString()
+    const response = (await exchange(server, request + kept('/a.txt', CLOSE))).toString()
     assert.ok(response.startsWith('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK'))
   })
 })
@@ -126,7 +124,7 @@ test('a response that stands ready changes with its file', async () => {
     for (const content of ['one', 'three', 'seventeen']) {
       fs.writeFileSync(`${name}.new`, content)
       fs.renameSync(`${name}.new`, name)
-      const twice = (await exchange(server, get('/changing') + get('/changing', CLOSE))).toString()
+      const twice = (await exchange(server, kept('/changing') + kept('/changing', CLOSE))).toString()
       assert.equal(twice.match(new RegExp(`\r\n\r\n${content}`, 'g'))?.length, 2)
     }
   })
@@ -134,8 +132,8 @@ test('a response that stands ready changes with its file', async () => {
 
 test('the fallback is for clients that take HTML, also when it has just been given to one', async () => {
   await withServer({ fallback: 'a.txt' }, async server => {
-    const html = get('/nowhere', 'Accept: text/html\r\n')
-    const text = (await exchange(server, html + html + get('/nowhere', CLOSE))).toString('latin1')
+    const html = kept('/nowhere', 'Accept: text/html\r\n')
+    const text = (await exchange(server, html + html + kept('/nowhere', CLOSE))).toString('latin1')
     assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404'])
   })
 })
@@ -144,10 +142,9 @@ test('a file that is truncated in mid-response ends the connection short, never 
   await withServer({}, async server => {
     const name = path.join(root, 'shrinking')
     fs.writeFileSync(name, Buffer.alloc(64 << 20, 'x'))
-    const socket = net.connect(server.port, '127.0.0.1')
-    socket.on('error', () => {})
+    const socket = client(server.port)
     let received = 0
-    socket.write(get('/shrinking'))
+    socket.write(kept('/shrinking'))
     await new Promise(resolve => socket.once('data', resolve))
     socket.pause()
     fs.truncateSync(name, 1000)
@@ -155,46 +152,109 @@ test('a file that is truncated in mid-response ends the connection short, never 
       received += chunk.length
     })
     socket.resume()
-    await new Promise(resolve => socket.once('close', resolve))
+    await closed(socket)
     assert.ok(received < 64 << 20)
-    assert.equal(status(await exchange(server, get('/a.txt', CLOSE))), 200)
+    assert.equal(status(await exchange(server, kept('/a.txt', CLOSE))), 200)
   })
 })
 
-test('clients that keep the server waiting are dropped', async () => {
-  await withServer({ headTimeout: 300, idleTimeout: 300, bodyTimeout: 300 }, async server => {
-    const slow = [
+test('a request that does not come whole in time is answered with 408, and a client that sends none with its end', async () => {
+  const accessLog = path.join(root, 'late.log')
+  await withServer({ headTimeout: 300, idleTimeout: 300, bodyTimeout: 300, accessLog }, async server => {
+    const late = [
       'GET / HTT',
-      get('/a.txt'),
+      `${kept('/a.txt')}GET / HTT`,
       'GET /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc',
+      'GET /a.txt HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc',
     ]
-    await Promise.all(slow.map(request => exchange(server, request)))
-    assert.equal(server.stats.timeouts, 3)
+    const ask = async (request: string) => (await exchange(server, request)).toString('latin1')
+    const [first = '', ...others] = await Promise.all(late.map(ask))
+    assert.match(
+      first,
+      /^HTTP\/1\.1 408 Request Timeout\r\n[\s\S]*Connection: close\r\n\r\nRequest Timeout\n$/,
+    )
+    assert.deepEqual(
+      others.map(text => text.match(/HTTP\/1\.1 \d+/g)?.join()),
+      ['HTTP/1.1 200,HTTP/1.1 408', 'HTTP/1.1 408', 'HTTP/1.1 408'],
+    )
+    const [silent, idle] = await Promise.all(['', kept('/a.txt')].map(ask))
+    assert.deepEqual([silent, idle?.match(/HTTP\/1\.1 \d+/g)], ['', ['HTTP/1.1 200']])
+    assert.equal(server.stats.timeouts, 6)
+    assert.equal(server.stats.statuses.get(408), 4)
     assert.equal(server.connections, 0)
   })
+  const lines = fs.readFileSync(accessLog, 'latin1')
+  assert.equal(lines.match(/"GET \/a\.txt HTTP\/1\.1" 408 /g)?.length, 2)
+  assert.equal(lines.match(/"- - HTTP\/1\.1" 408 /g)?.length, 2)
+})
+
+test('a client that goes on sending after 408, and reads nothing, is soon reset, and costs no memory', {
+  timeout: 30_000,
+}, async () => {
+  await withServer({ headTimeout: 300, maxBody: 2 ** 30 }, async server => {
+    const socket = net.connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true })
+    const gone = new Promise<NodeJS.ErrnoException>(resolve => socket.once('error', resolve))
+    socket.pause().write('GET / HTTP/1.1\r\nHost: x\r\nX: ')
+    const before = process.memoryUsage().arrayBuffers
+    let most = 0
+    const drip = setInterval(() => {
+      if (socket.writableLength === 0) socket.write('x'.repeat(server.stats.timeouts > 0 ? 65_536 : 1))
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+    }, 1)
+    assert.match((await gone).code ?? '', /^(?:ECONNRESET|EPIPE)$/)
+    clearInterval(drip)
+    socket.destroy()
+    assert.equal(server.stats.statuses.get(408), 1)
+    assert.equal(server.stats.timeouts, 1)
+    assert.ok(most < 16 << 20, `${most} bytes`)
+  })
+})
+
+test('what is refused before it is a request is noted and counted', async () => {
+  const accessLog = path.join(root, 'refused.log')
+  await withServer({ accessLog }, async server => {
+    await exchange(server, `${kept('/a.txt')}GET /a.txt HTTP/1.1\nHost: x\n\n`)
+    await exchange(server, 'GET /bad HTTP/1.1\r\nHost : x\r\n\r\n')
+    assert.deepEqual(
+      [...server.stats.statuses],
+      [
+        [200, 1],
+        [400, 2],
+      ],
+    )
+  })
+  const lines = fs.readFileSync(accessLog, 'latin1').trimEnd().split('\n')
+  assert.deepEqual(
+    lines.map(line => /"([^"]*)" (\d+)/.exec(line)?.slice(1, 3)),
+    [
+      ['GET /a.txt HTTP/1.1', '200'],
+      ['- - HTTP/1.1', '400'],
+      ['GET /bad HTTP/1.1', '400'],
+    ],
+  )
 })
 
 test('too many connections of one address are closed at once', async () => {
   await withServer({ maxConnectionsPerAddress: 2 }, async server => {
     const held = [net.connect(server.port, '127.0.0.1'), net.connect(server.port, '127.0.0.1')]
-    for (const socket of held) socket.write(get('/a.txt'))
+    for (const socket of held) socket.write(kept('/a.txt'))
     await Promise.all(held.map(socket => new Promise(resolve => socket.once('data', resolve))))
-    assert.equal((await exchange(server, get('/a.txt'))).length, 0)
+    assert.equal((await exchange(server, kept('/a.txt'))).length, 0)
     for (const socket of held) socket.on('error', () => {}).destroy()
     await Promise.all(held.map(socket => new Promise(resolve => socket.once('close', resolve))))
-    while (server.connections > 0) await new Promise(resolve => setImmediate(resolve))
-    assert.equal(status(await exchange(server, get('/a.txt', CLOSE))), 200)
+    await until(() => server.connections === 0)
+    assert.equal(status(await exchange(server, kept('/a.txt', CLOSE))), 200)
   })
 })
 
 test('closing finishes what is under way and drops what is idle', async () => {
   const server = await serve({ root, host: '127.0.0.1', port: 0 })
   const idle = net.connect(server.port, '127.0.0.1')
-  idle.write(get('/a.txt'))
+  idle.write(kept('/a.txt'))
   await new Promise(resolve => idle.once('data', resolve))
   const busy = net.connect(server.port, '127.0.0.1')
   const chunks: Buffer[] = []
-  busy.write(get('/large.bin'))
+  busy.write(kept('/large.bin'))
   await new Promise<void>(resolve => {
     busy.once('data', chunk => {
       chunks.push(chunk)
@@ -209,12 +269,12 @@ test('closing finishes what is under way and drops what is idle', async () => {
 })
 
 test('nothing stays open behind a closed server', async () => {
-  await withServer({}, async server => void (await exchange(server, get('/a.txt', CLOSE))))
+  await withServer({}, async server => void (await exchange(server, kept('/a.txt', CLOSE))))
   const count = () => fs.readdirSync('/proc/self/fd').length
   const before = count()
   await withServer({}, async server => {
     const requests = Array.from({ length: 50 }, () =>
-      exchange(server, get('/large.bin') + get('/a.txt', CLOSE)),
+      exchange(server, kept('/large.bin') + kept('/a.txt', CLOSE)),
     )
     await Promise.all(requests)
   })
@@ -226,7 +286,7 @@ test('requests are noted as they come, and a client cannot forge a line', async 
   await withServer({ accessLog }, async server => {
     await exchange(
       server,
-      get('/a.txt', 'User-Agent: a" 200 \\\r\nReferer: http://r/\r\n') + get('/absent', CLOSE),
+      kept('/a.txt', 'User-Agent: a" 200 \\\r\nReferer: http://r/\r\n') + kept('/absent', CLOSE),
     )
   })
   const lines = fs.readFileSync(accessLog, 'latin1').trimEnd().split('\n')

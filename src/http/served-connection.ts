@@ -1,7 +1,7 @@
 import type { Connection } from '../net/index.js'
 
-/** What a connection waits for, each with a time limit of its own. */
-export type Phase = 'idle' | 'head' | 'body' | 'send'
+/** What a connection waits for, each with a time limit of its own; `linger`: for a client to go that was told to. */
+export type Phase = 'idle' | 'head' | 'body' | 'send' | 'linger'
 
 /** A connection as whoever watches the clock and closes the server sees it, whatever protocol it speaks. */
 export interface ServedConnection {
@@ -14,6 +14,12 @@ export interface ServedConnection {
   run(): Promise<void>
   /** Takes no further request: it ends once those under way are answered, at once where there is none. */
   finish(): void
+  /**
+   * Its time is up: it tells its client, where there is something to tell, and ends.
+   *
+   * @returns false where nothing but a reset is left
+   */
+  expire(): boolean
 }
 
 /** A client's address, for the log; of a Unix socket there is none. */

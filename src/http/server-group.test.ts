@@ -8,6 +8,7 @@ import path from 'node:path'
 import { after, test } from 'node:test'
 import { type Identity, makeIdentity } from './certificate.test.support.js'
 import { serve } from './serve.js'
+import { client, exchange, last, until } from './serve.test.support.js'
 import type { ServerGroup } from './server-group.js'
 import type { WorkerServeOptions } from './server-options.js'
 
@@ -30,17 +31,7 @@ async function withGroup(
   }
 }
 
-const client = (where: number | string) =>
-  (typeof where === 'number' ? net.connect(where, '127.0.0.1') : net.connect(where)).on('error', () => {})
-
-async function get(where: number | string, target = '/a.txt'): Promise<string> {
-  const socket = client(where)
-  const chunks: Buffer[] = []
-  socket.on('data', chunk => chunks.push(chunk))
-  socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
-  await new Promise(resolve => socket.once('close', resolve))
-  return Buffer.concat(chunks).toString('latin1')
-}
+const get = (where: number | string, target = '/a.txt') => exchange(where, last(target))
 
 test('threads serve at one address; what they do is summed up, and noted in one file, line by line', {
   timeout: 60_000,
@@ -54,7 +45,7 @@ test('threads serve at one address; what they do is summed up, and noted in one 
     }
     assert.equal(group.stats.requests, 200)
     assert.equal(group.stats.statuses.get(200), 200)
-    while (group.connections > 0) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => group.connections === 0)
   })
   const lines = fs.readFileSync(accessLog, 'utf8').trimEnd().split('\n')
   assert.equal(lines.length, 200)
@@ -110,7 +101,7 @@ test('connections of one address are counted over all threads', { timeout: 60_00
     for (let more = 0; more < 8; more++) assert.equal(await get(group.port), '')
     assert.equal(group.stats.refused, 8)
     for (const socket of held) socket.destroy()
-    while (group.connections > 0) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => group.connections === 0)
     assert.match(await get(group.port), /hello$/)
   })
 })

@@ -2,14 +2,23 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
-import net from 'node:net'
+import type net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { engine } from 'sluice'
-import { type FileServer, type ServeOptions, serve } from 'sluice/http'
 import { pipePool } from 'sluice/transfer'
+import {
+  client,
+  closed,
+  exchange,
+  kept,
+  last,
+  pause,
+  serversOf,
+  until,
+} from '#dist/http/serve.test.support.js'
 import { mounted } from '../helpers/mounts.js'
 import { refusedProcess } from '../helpers/refused-process.js'
 
@@ -32,37 +41,7 @@ before(() => {
 
 after(() => fs.rmSync(base, { recursive: true }))
 
-async function withServer(
-  options: Partial<ServeOptions>,
-  use: (server: FileServer) => Promise<void>,
-): Promise<void> {
-  const server = await serve({ root, host: '127.0.0.1', port: 0, ...options })
-  try {
-    await use(server)
-  } finally {
-    await server.close({ timeout: 1000 })
-  }
-}
-
-const kept = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`
-const last = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
-const client = (port: number) => net.connect(port, '127.0.0.1').on('error', () => {})
-const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
-
-/** As `once()`, which fails where there is an error first. */
-const closed = (socket: net.Socket) => new Promise<void>(resolve => socket.once('close', () => resolve()))
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await pause(5)
-}
-
-async function exchange(port: number, request: string): Promise<string> {
-  const socket = client(port)
-  const chunks: Buffer[] = []
-  socket.on('data', chunk => chunks.push(chunk)).write(request)
-  await closed(socket)
-  return Buffer.concat(chunks).toString('latin1')
-}
+const withServer = serversOf(() => root)
 
 /** Descriptors of sockets, pipes and files below the root; not those of Node itself. */
 function held(): string[] {
@@ -87,7 +66,7 @@ test('a directory of 100,000 files is served and listed, within bounded memory, 
   await withServer({ root: many, listing: true, cacheEntries: 100 }, async server => {
     for (let round = 0; round < 20; round++) {
       const targets = Array.from({ length: 50 }, (_, index) => `/${(round * 50 + index) * 97}.txt`)
-      const text = await exchange(server.port, targets.map(kept).join('') + last('/absent'))
+      const text = await exchange(server.port, targets.map(target => kept(target)).join('') + last('/absent'))
       assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, targets.length)
       assert.equal(text.match(/HTTP\/1\.1 404/g)?.length, 1)
     }

@@ -6,6 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { type FileServer, serve } from '../serve.js'
+import { serversOf } from '../serve.test.support.js'
 import type { ServeOptions } from '../server-options.js'
 import type { StatusReport } from './status-report.js'
 import { StatusRoutes } from './status-routes.js'
@@ -22,17 +23,14 @@ before(() => {
 
 after(() => fs.rmSync(root, { recursive: true }))
 
-async function withServer(
+const servers = serversOf(
+  () => root,
+  () => ({ status: { path: STATUS } }),
+)
+const withServer = (
   options: Partial<ServeOptions>,
   use: (url: string, server: FileServer) => Promise<void>,
-): Promise<void> {
-  const server = await serve({ root, host: '127.0.0.1', port: 0, status: { path: STATUS }, ...options })
-  try {
-    await use(`http://127.0.0.1:${server.port}`, server)
-  } finally {
-    await server.close({ timeout: 1000 })
-  }
-}
+): Promise<void> => servers(options, server => use(`http://127.0.0.1:${server.port}`, server))
 
 const report = async (url: string): Promise<StatusReport> =>
   (await (await fetch(`${url}${STATUS}/json`)).json()) as StatusReport
