@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -171,4 +171,22 @@ test('closing waits for the rest of a file that goes out by the short way', asyn
   await once(socket, 'close')
   await closed
   assert.equal(responses(received())[0][1].length, LARGE)
+})
+
+test('a file that is first asked for by many at once, who have it already, is kept open for all', async () => {
+  await using server = await serve({ root: folder, host: '127.0.0.1', port: 0 })
+  for (const name of ['first', 'second', 'third']) {
+    writeFileSync(join(folder, name), name)
+    const modified = statSync(join(folder, name)).mtime.toUTCString()
+    const sockets = Array.from({ length: 48 }, () => connect(server.port, '127.0.0.1'))
+    await Promise.all(sockets.map(socket => once(socket, 'connect')))
+    const texts = sockets.map(collect)
+    for (const socket of sockets) socket.end(get(name, `If-Modified-Since: ${modified}\r\n`) + get(name))
+    await Promise.all(sockets.map(socket => once(socket, 'close')))
+    const expected = [
+      [304, ''],
+      [200, name],
+    ]
+    for (const text of texts) assert.deepEqual(responses(text()), expected)
+  }
 })

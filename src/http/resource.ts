@@ -155,6 +155,16 @@ export class Resource {
     return [...this.#coded.values()].every(file => file.watchable)
   }
 
+  /** Whether another one is of the same file, with the same codings beside it. */
+  isSame(other: Resource): boolean {
+    const codings = [...this.#coded]
+    return (
+      other.plain.isSame(this.plain) &&
+      codings.length === other.#coded.size &&
+      codings.every(([encoding, file]) => other.#coded.get(encoding)?.isSame(file) === true)
+    )
+  }
+
   /** Somebody looks at it across an await, while the cache may let it go. */
   retain(): this {
     this.#users++

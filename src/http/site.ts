@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { errnoOf, type SocketAddress, syscall } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
-import { type Answer, bareAnswer, type Part, plainAnswer } from './answer.js'
+import { type Answer, bareAnswer, plainAnswer } from './answer.js'
 import { Compressor } from './compressor.js'
 import type { Fields } from './fields.js'
 import { listDirectory } from './listing.js'
+import { multipart } from './multipart.js'
 import { type Conditions, evaluateConditions, ifRangeHolds, type Validators } from './preconditions.js'
 import { type ByteRange, parseRanges } from './ranges.js'
 import { parseTarget, type RequestPath } from './request-path.js'
@@ -50,7 +50,6 @@ const NOWHERE = new Set(
     name => -errnoOf(name),
   ),
 )
-const encoder = new TextEncoder()
 
 /**
  * Turns requests into answers: which file, in which coding, which of its bytes, under which conditions. It knows
@@ -198,6 +197,13 @@ export class Site {
     if (this.#closed) {
       this.#cache.uncover(cover)
       return resource
+    }
+    const other = this.#cache.known(name)
+    if (other !== known && other?.isSame(resource)) {
+      // Whoever asked for it at the same time was quicker.
+      resource.release()
+      this.#cache.uncover(cover)
+      return other.retain()
     }
     return this.#cache.keep(resource, cover, watchable && resource.watchable).retain()
   }
@@ -367,30 +373,4 @@ function varyByAccept(answer: Answer): Answer {
 /** A segment as it may stand in a path: what `encodeURIComponent` encodes beyond need is left as it is. */
 function encodeSegment(segment: string): string {
   return encodeURIComponent(segment).replace(/%(?:2[46BC]|3[ABD]|40)/g, decodeURIComponent)
-}
-
-/** @see RFC 9110, section 14.6 */
-function multipart(fields: Fields, type: string, file: StaticFile, ranges: readonly ByteRange[]): Answer {
-  const boundary = randomBytes(12).toString('hex')
-  const parts: Part[] = ranges.map(range => ({
-    head: encoder.encode(
-      `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: bytes ${range.start}-${range.end}/${file.size}\r\n\r\n`,
-    ),
-    range,
-  }))
-  const closing = encoder.encode(`\r\n--${boundary}--\r\n`)
-  const length = parts.reduce(
-    (sum, part) => sum + part.head.length + part.range.end - part.range.start + 1,
-    closing.length,
-  )
-  const others = fields.filter(([name]) => name !== 'Content-Type')
-  return {
-    status: 206,
-    fields: [
-      ['Content-Type', `multipart/byteranges; boundary=${boundary}`],
-      ...others,
-      ['Content-Length', String(length)],
-    ],
-    body: { kind: 'parts', file: file.retain(), parts, closing },
-  }
 }

@@ -61,16 +61,23 @@ export class StaticFile {
     return bytes.subarray(0, done)
   }
 
-  /** Reads it whole, for one that is small. @returns whether it is as long as it was when it was opened */
+  /** Reads it whole, for one that is small. @returns whether it is open, and as long as it was when it was opened */
   async load(): Promise<boolean> {
-    const content = await this.read(0, this.size)
-    if (content.length < this.size) return false
-    this.content = content
-    return true
+    // Nobody need hold it for an answer that sends nothing of it, and its descriptor's number may be another file's by now.
+    if (this.#users === 0) return false
+    this.retain()
+    try {
+      const content = await this.read(0, this.size)
+      if (content.length < this.size) return false
+      this.content = content
+      return true
+    } finally {
+      this.release()
+    }
   }
 
-  /** Whether what lies open now is still this very content. */
-  isSame(other: OpenedFile): boolean {
+  /** Whether what lies open there is still this very content. */
+  isSame(other: Pick<OpenedFile, 'inode' | 'device' | 'size' | 'modified'>): boolean {
     return (
       other.inode === this.inode &&
       other.device === this.device &&
