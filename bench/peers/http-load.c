@@ -1,176 +1,338 @@
-// An HTTP client for what wrk cannot do: HEAD, requests at a fixed rate, and a list of paths in random order.
-//
-//   http-load PORT CONNECTIONS SECONDS RATE METHOD PATHS
-//
-// RATE 0 sends the next request once a connection has its response; any other sends so many a second, whether or not
-// responses keep up, and counts a request's time from when it was due. PATHS is a file with a path a line.
-
+/*
+ * An HTTP/1.1 client that takes less of its core than wrk does, and for what wrk cannot do: HEAD, requests at a fixed
+ * rate, and many paths.
+ *
+ *   http-load PORT CONNECTIONS SECONDS RATE METHOD PATHS [FIELD]
+ *     RATE 0: a connection sends its next request once it has its response; PATHS, a file with a path a line, are asked
+ *       for at random, or each once in random order where SECONDS is 0
+ *     RATE n: n requests a second in all, timed from when each was due, whether or not a connection was free then
+ *     FIELD: sent with each request, a condition that holds: every response must be 304, else 200
+ *   -> {"operations": n, "seconds": s, "clientSeconds": s, "p50": us, "p99": us}
+ *
+ * Responses with one path have one length: the first is parsed, and of those that follow the status, the length and the
+ * head's end are compared with it; one that differs is parsed.
+ */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <liburing.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#define HEAD_BYTES 8192
-#define SINK_BYTES (1 << 20)
-#define BUCKETS 1000000 // of a microsecond each
+enum { ENTRIES = 4096, HEAD_BYTES = 8192, STATUS_BYTES = 12, BUCKETS = 1000000 /* of a microsecond each */ };
+enum { BLOCKS = 1024, BLOCK_BYTES = 4096, GROUP = 0 };
+enum { RECEIVED = 0, SENT = 1 };
 
-struct connection {
-  int fd;
-  int busy;
-  int64_t due;
-  size_t held;    // bytes of a head that is not there whole
-  int64_t left;   // bytes of a body that are to come
-  char head[HEAD_BYTES];
+struct path {
+  char *request;
+  size_t request_bytes;
+  /* Of its responses, once there was one; head_bytes is 0 before. */
+  size_t head_bytes, body_bytes, length_at, length_bytes;
+  char length[64];
 };
 
+struct connection {
+  struct path *path; /* what it waits for; NULL while idle */
+  int64_t due;
+  size_t held; /* bytes of a head that is not there whole */
+  size_t left; /* bytes of a body that are to come */
+  char *head;
+};
+
+static struct io_uring ring;
+static struct io_uring_buf_ring *block_ring;
+static char *blocks;
 static struct connection *connections;
-static int *idle;
-static int idle_count;
-static char **paths;
-static size_t path_count;
-static const char *method;
-static int bodyless;
+static unsigned *idle, idle_first, idle_count, connection_count;
+static struct path *paths;
+static size_t path_count, asked;
+static char status[STATUS_BYTES + 1];
+static bool once, bodyless;
 static uint32_t histogram[BUCKETS];
 static uint64_t done;
-static char sink[SINK_BYTES];
 
 static int64_t now(void) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return at.tv_sec * 1000000000LL + at.tv_nsec;
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
 static void fail(const char *what) {
-  fprintf(stderr, "%s: %s\n", what, strerror(errno));
+  fprintf(stderr, "http-load: %s\n", what);
   exit(1);
 }
 
-static void read_paths(const char *file) {
+static void check(const char *what, int result) {
+  if (result >= 0) return;
+  fprintf(stderr, "http-load: %s: %s\n", what, strerror(result == -1 ? errno : -result));
+  exit(1);
+}
+
+static void read_paths(const char *file, const char *method, const char *field) {
   FILE *in = fopen(file, "r");
   char *line = NULL;
   size_t size = 0, room = 0;
-  if (!in) fail(file);
+  check(file, in == NULL ? -1 : 0);
   while (getline(&line, &size, in) > 0) {
     line[strcspn(line, "\n")] = 0;
     if (path_count == room) paths = realloc(paths, (room = room ? room * 2 : 64) * sizeof *paths);
-    paths[path_count++] = strdup(line);
+    struct path *path = &paths[path_count++];
+    *path = (struct path){0};
+    int length = asprintf(&path->request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", method, line, field,
+                          *field ? "\r\n" : "");
+    check("asprintf", length);
+    path->request_bytes = (size_t)length;
   }
   free(line);
   fclose(in);
-  if (path_count == 0) exit(1);
-}
-
-static void request(struct connection *connection, int64_t due) {
-  char text[1024];
-  const char *path = paths[path_count == 1 ? 0 : (size_t)random() % path_count];
-  int length = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n", method, path);
-  connection->busy = 1;
-  connection->due = due;
-  connection->held = 0;
-  connection->left = -1;
-  if (send(connection->fd, text, length, MSG_NOSIGNAL) != length) fail("send");
-}
-
-static void finished(struct connection *connection) {
-  int64_t took = (now() - connection->due) / 1000;
-  histogram[took < BUCKETS ? took : BUCKETS - 1]++;
-  done++;
-  connection->busy = 0;
-  idle[idle_count++] = connection - connections;
-}
-
-static void receive(struct connection *connection) {
-  while (connection->busy) {
-    if (connection->left > 0) {
-      size_t most = connection->left < SINK_BYTES ? connection->left : SINK_BYTES;
-      ssize_t got = recv(connection->fd, sink, most, MSG_DONTWAIT);
-      if (got < 0 && errno == EAGAIN) return;
-      if (got <= 0) fail("the server ended a connection in a body");
-      connection->left -= got;
-      if (connection->left == 0) finished(connection);
-      continue;
-    }
-    char *head = connection->head;
-    ssize_t got = recv(connection->fd, head + connection->held, HEAD_BYTES - 1 - connection->held, MSG_DONTWAIT);
-    if (got < 0 && errno == EAGAIN) return;
-    if (got <= 0) fail("the server ended a connection");
-    connection->held += got;
-    head[connection->held] = 0;
-    char *end = strstr(head, "\r\n\r\n");
-    if (!end) continue;
-    if (head[9] != '2') {
-      fprintf(stderr, "%.*s\n", (int)strcspn(head, "\r"), head);
-      exit(1);
-    }
-    char *field = strcasestr(head, "\r\ncontent-length:");
-    int64_t length = bodyless || !field ? 0 : atoll(field + 17);
-    connection->left = length - (int64_t)(connection->held - (end + 4 - head));
-    if (connection->left <= 0) finished(connection);
+  if (path_count == 0) fail("no paths");
+  if (!once) return;
+  for (size_t last = path_count - 1; last > 0; last--) {
+    size_t other = (size_t)random() % (last + 1);
+    struct path path = paths[last];
+    paths[last] = paths[other];
+    paths[other] = path;
   }
 }
 
-static double percentile(double part) {
-  uint64_t wanted = done * part, seen = 0;
+static struct io_uring_sqe *entry(unsigned connection, int kind) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+  if (sqe == NULL) {
+    check("submit", io_uring_submit(&ring));
+    sqe = io_uring_get_sqe(&ring);
+  }
+  io_uring_sqe_set_data64(sqe, connection * 2 + (unsigned)kind);
+  return sqe;
+}
+
+static void receive(unsigned index) {
+  struct io_uring_sqe *sqe = entry(index, RECEIVED);
+  io_uring_prep_recv_multishot(sqe, (int)index, NULL, 0, 0);
+  sqe->flags |= IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE;
+  sqe->buf_group = GROUP;
+}
+
+static void request(unsigned index, int64_t due) {
+  struct connection *connection = &connections[index];
+  struct path *path = once ? &paths[asked] : path_count == 1 ? paths : &paths[(size_t)random() % path_count];
+  asked++;
+  connection->path = path;
+  connection->due = due;
+  connection->held = 0;
+  connection->left = 0;
+  struct io_uring_sqe *sqe = entry(index, SENT);
+  io_uring_prep_send(sqe, (int)index, path->request, path->request_bytes, MSG_WAITALL | MSG_NOSIGNAL);
+  sqe->flags |= IOSQE_CQE_SKIP_SUCCESS | IOSQE_FIXED_FILE;
+}
+
+/* Whether a chunk begins with the head that this path's response had before. */
+static bool is_known(const struct path *path, const char *bytes, size_t length) {
+  return path->head_bytes > 0 && length >= path->head_bytes && memcmp(bytes, status, STATUS_BYTES) == 0 &&
+         memcmp(bytes + path->length_at, path->length, path->length_bytes) == 0 &&
+         memcmp(bytes + path->head_bytes - 4, "\r\n\r\n", 4) == 0;
+}
+
+/* Takes a head apart that is there whole. */
+static void parse(struct path *path, char *head, char *end) {
+  if (strncmp(head, status, STATUS_BYTES) != 0) {
+    fprintf(stderr, "http-load: %.*s\n", (int)strcspn(head, "\r"), head);
+    exit(1);
+  }
+  char *field = strcasestr(head, "\r\ncontent-length:");
+  path->head_bytes = (size_t)(end + 4 - head);
+  path->body_bytes = 0;
+  path->length_bytes = 0;
+  if (field == NULL || field > end) {
+    if (!bodyless) fail("a response without a length");
+    return;
+  }
+  if (!bodyless) path->body_bytes = strtoull(field + 17, NULL, 10);
+  path->length_at = (size_t)(field + 2 - head);
+  path->length_bytes = strcspn(field + 2, "\r");
+  if (path->length_bytes > sizeof path->length) fail("an odd length");
+  memcpy(path->length, field + 2, path->length_bytes);
+}
+
+/* Collects a head. Returns how many of the bytes of its chunk it took, all of them where it is not whole yet. */
+static size_t collect(struct connection *connection, const char *bytes, size_t length) {
+  if (connection->head == NULL) connection->head = malloc(HEAD_BYTES);
+  char *head = connection->head;
+  size_t before = connection->held, room = HEAD_BYTES - 1 - before;
+  size_t taken = length < room ? length : room;
+  memcpy(head + before, bytes, taken);
+  head[before + taken] = 0;
+  connection->held += taken;
+  char *end = strstr(head, "\r\n\r\n");
+  if (end == NULL) {
+    if (taken < length || taken == room) fail("a head without an end");
+    return length;
+  }
+  parse(connection->path, head, end);
+  connection->held = 0;
+  connection->left = connection->path->body_bytes;
+  return connection->path->head_bytes - before;
+}
+
+static void answered(unsigned index, int64_t time) {
+  struct connection *connection = &connections[index];
+  int64_t took = (time - connection->due) / 1000;
+  histogram[took < BUCKETS ? took : BUCKETS - 1]++;
+  done++;
+  connection->path = NULL;
+  idle[(idle_first + idle_count++) % connection_count] = index;
+}
+
+static void came(unsigned index, const char *bytes, size_t length, int64_t time) {
+  struct connection *connection = &connections[index];
+  struct path *path = connection->path;
+  if (path == NULL) fail("a response that nobody asked for");
+  if (connection->left == 0) {
+    bool known = connection->held == 0 && is_known(path, bytes, length);
+    size_t head = known ? path->head_bytes : collect(connection, bytes, length);
+    if (known) connection->left = path->body_bytes;
+    if (connection->held > 0) return;
+    length -= head;
+  }
+  if (length > connection->left) fail("more bytes than there should be");
+  connection->left -= length;
+  if (connection->left == 0) answered(index, time);
+}
+
+static void completed(const struct io_uring_cqe *cqe, int64_t time, int returned) {
+  unsigned index = (unsigned)(cqe->user_data / 2);
+  if (cqe->res != -ENOBUFS) check("transfer", cqe->res);
+  if (cqe->user_data % 2 == SENT) return;
+  if (cqe->res == 0) fail("the server hung up");
+  if (cqe->res > 0) {
+    unsigned short id = (unsigned short)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+    char *block = blocks + (size_t)id * BLOCK_BYTES;
+    came(index, block, (size_t)cqe->res, time);
+    io_uring_buf_ring_add(block_ring, block, BLOCK_BYTES, id, BLOCKS - 1, returned);
+  }
+  if ((cqe->flags & IORING_CQE_F_MORE) == 0) receive(index);
+}
+
+static void reap(void) {
+  struct io_uring_cqe *cqe;
+  unsigned head, seen = 0;
+  int returned = 0;
+  int64_t time = now();
+  io_uring_for_each_cqe(&ring, head, cqe) {
+    completed(cqe, time, returned);
+    if (cqe->flags & IORING_CQE_F_BUFFER) returned++;
+    seen++;
+  }
+  if (seen > 0) io_uring_buf_ring_cq_advance(&ring, block_ring, returned);
+}
+
+static unsigned next_idle(void) {
+  unsigned index = idle[idle_first];
+  idle_first = (idle_first + 1) % connection_count;
+  idle_count--;
+  return index;
+}
+
+static void set_up_ring(void) {
+  struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                                            IORING_SETUP_CQSIZE,
+                                   .cq_entries = 4 * ENTRIES};
+  check("set-up", io_uring_queue_init_params(ENTRIES, &ring, &params));
+  check("register", io_uring_register_ring_fd(&ring));
+  block_ring = aligned_alloc(4096, BLOCKS * sizeof(struct io_uring_buf));
+  struct io_uring_buf_reg where = {.ring_addr = (uintptr_t)block_ring, .ring_entries = BLOCKS, .bgid = GROUP};
+  check("buffer ring", io_uring_register_buf_ring(&ring, &where, 0));
+  io_uring_buf_ring_init(block_ring);
+  blocks = aligned_alloc(4096, (size_t)BLOCKS * BLOCK_BYTES);
+  for (int id = 0; id < BLOCKS; id++) {
+    io_uring_buf_ring_add(block_ring, blocks + (size_t)id * BLOCK_BYTES, BLOCK_BYTES, (unsigned short)id, BLOCKS - 1, id);
+  }
+  io_uring_buf_ring_advance(block_ring, BLOCKS);
+}
+
+static void open_connections(int port) {
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int one = 1, *fds = calloc(connection_count, sizeof *fds);
+  connections = calloc(connection_count, sizeof *connections);
+  idle = calloc(connection_count, sizeof *idle);
+  for (unsigned index = 0; index < connection_count; index++) {
+    fds[index] = socket(AF_INET, SOCK_STREAM, 0);
+    check("socket", fds[index]);
+    check("connect", connect(fds[index], (struct sockaddr *)&address, sizeof address));
+    setsockopt(fds[index], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    idle[idle_count++] = index;
+  }
+  check("register files", io_uring_register_files(&ring, fds, connection_count));
+  for (unsigned index = 0; index < connection_count; index++) receive(index);
+}
+
+static void run_closed(int64_t end) {
+  int64_t time;
+  while ((time = now()) < end && (!once || done < path_count)) {
+    while (idle_count > 0 && (!once || asked < path_count)) request(next_idle(), time);
+    check("submit", io_uring_submit_and_wait(&ring, 1));
+    reap();
+  }
+}
+
+static void run_open(int64_t start, int64_t end, double rate) {
+  for (int64_t time = start; time < end; time = now()) {
+    while (idle_count > 0) {
+      int64_t due = start + (int64_t)((double)asked * 1e9 / rate);
+      if (due > time) break;
+      request(next_idle(), due);
+    }
+    check("submit", io_uring_submit_and_get_events(&ring));
+    reap();
+  }
+}
+
+static double cpu_seconds(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static int percentile(double part) {
+  uint64_t wanted = (uint64_t)((double)done * part), seen = 0;
   for (int bucket = 0; bucket < BUCKETS; bucket++) {
     seen += histogram[bucket];
-    if (seen >= wanted) return bucket;
+    if (seen > wanted) return bucket;
   }
   return BUCKETS;
 }
 
-static void open_connections(int port, int count, int queue) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-  int one = 1;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  connections = calloc(count, sizeof *connections);
-  idle = calloc(count, sizeof *idle);
-  for (int each = 0; each < count; each++) {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = each};
-    if (epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event) < 0) fail("epoll_ctl");
-    connections[each].fd = fd;
-    idle[idle_count++] = each;
-  }
-}
-
 int main(int argc, char **argv) {
-  if (argc != 7) return 2;
-  double seconds = atof(argv[3]), rate = atof(argv[4]);
-  int queue = epoll_create1(0);
-  method = argv[5];
-  bodyless = strcmp(method, "HEAD") == 0;
-  read_paths(argv[6]);
-  open_connections(atoi(argv[1]), atoi(argv[2]), queue);
-  int64_t start = now(), end = start + seconds * 1e9;
-  double interval = rate > 0 ? 1e9 / rate : 0;
-  uint64_t sent = 0;
-  for (int64_t at = start; at < end; at = now()) {
-    while (idle_count > 0) {
-      int64_t due = rate > 0 ? start + (int64_t)(sent * interval) : at;
-      if (due > at) break;
-      sent++;
-      request(&connections[idle[--idle_count]], due);
-    }
-    struct timespec wait = {.tv_nsec = 1000000};
-    if (rate > 0 && idle_count > 0) {
-      int64_t until = start + (int64_t)(sent * interval) - now();
-      wait.tv_nsec = until < 0 ? 0 : until < 1000000 ? until : 1000000;
-    }
-    struct epoll_event events[256];
-    int count = epoll_pwait2(queue, events, 256, &wait, NULL);
-    for (int each = 0; each < count; each++) receive(&connections[events[each].data.u32]);
+  if (argc != 7 && argc != 8) {
+    fprintf(stderr, "usage: http-load PORT CONNECTIONS SECONDS RATE METHOD PATHS [FIELD]\n");
+    return 2;
   }
-  printf("{\"operations\": %lu, \"seconds\": %f, \"p50\": %f, \"p99\": %f}\n", done, (now() - start) / 1e9,
-         percentile(0.5), percentile(0.99));
+  double seconds = atof(argv[3]), rate = atof(argv[4]);
+  bool conditional = argc == 8;
+  connection_count = (unsigned)atoi(argv[2]);
+  once = seconds == 0;
+  bodyless = conditional || strcmp(argv[5], "HEAD") == 0;
+  snprintf(status, sizeof status, "HTTP/1.1 %s", conditional ? "304" : "200");
+  srandom((unsigned)now());
+  read_paths(argv[6], argv[5], conditional ? argv[7] : "");
+  set_up_ring();
+  open_connections(atoi(argv[1]));
+  double before = cpu_seconds();
+  int64_t start = now(), end = once ? INT64_MAX : start + (int64_t)(seconds * 1e9);
+  if (rate > 0) {
+    run_open(start, end, rate);
+  } else {
+    run_closed(end);
+  }
+  printf("{\"operations\": %llu, \"seconds\": %.6f, \"clientSeconds\": %.6f, \"p50\": %d, \"p99\": %d}\n",
+         (unsigned long long)done, (double)(now() - start) / 1e9, cpu_seconds() - before, percentile(0.5), percentile(0.99));
   return 0;
 }
