@@ -96,7 +96,7 @@ for (const type of ['ext4', 'xfs', 'btrfs', 'tmpfs'] as const) {
       }
       rmSync(to, { recursive: true })
     }
-    for (const via of ['copy_file_range', 'map', 'threads', 'ring'] as const) {
+    for (const via of ['copy_file_range', 'map', 'ring'] as const) {
       for (const [name] of SPARSE) {
         await copyFile(join(from, name), join(mount, 'one'), { via })
         execFileSync('cmp', [join(from, name), join(mount, 'one')])

@@ -19,7 +19,7 @@ import { pathToFileURL } from 'node:url'
 import { countDescriptors, extentsOf, makeSparse, pattern, scratch } from './copy.test.support.js'
 import { copyFile } from './index.js'
 
-const WAYS = [undefined, 'copy_file_range', 'map', 'threads', 'ring'] as const
+const WAYS = [undefined, 'copy_file_range', 'map', 'ring'] as const
 
 test('a copy has every byte, whatever the size and the way', async t => {
   const folder = scratch(t)
@@ -46,7 +46,7 @@ test('a file larger than one step is copied whole', async t => {
     writeFileSync(from, piece, { flag: 'a' })
   }
   writeFileSync(from, 'the end', { flag: 'a' })
-  for (const via of ['copy_file_range', 'map', 'threads', 'ring'] as const) {
+  for (const via of ['copy_file_range', 'map', 'ring'] as const) {
     const seen: number[] = []
     await copyFile(from, to, { via, onProgress: ({ bytes }) => seen.push(bytes) })
     assert.ok(readFileSync(to).equals(readFileSync(from)), via)
@@ -72,7 +72,7 @@ test('holes stay holes, at the beginning, in between, and at the end', async t =
         [1 << 20, 300_000],
       ],
     ],
-    [200_000_000, [[123_456_789, 1000]]],
+    [50_000_000, [[33_456_789, 1000]]],
     [10_000, [[8192, 1]]],
   ]
   for (const [size, data] of shapes) {
@@ -195,7 +195,7 @@ test('an aborted copy leaves nothing under the final name, nor under another', a
   writeFileSync(from, '')
   truncateSync(from, 300 << 20)
   writeFileSync(to, 'old')
-  for (const via of ['copy_file_range', 'map', 'threads', 'ring'] as const) {
+  for (const via of ['copy_file_range', 'map', 'ring'] as const) {
     // Not sparse to the copy: every byte of it is asked for.
     writeFileSync(from, pattern(130 << 20))
     const controller = new AbortController()
@@ -217,7 +217,7 @@ test('an aborted copy leaves nothing under the final name, nor under another', a
 test('a source that becomes shorter while it is copied is copied as far as it goes', async t => {
   const folder = scratch(t)
   const [from, to] = [join(folder, 'from'), join(folder, 'to')]
-  for (const via of ['copy_file_range', 'map', 'threads', 'ring'] as const) {
+  for (const via of ['copy_file_range', 'map', 'ring'] as const) {
     writeFileSync(from, pattern(130 << 20))
     let cut = false
     const { bytes } = await copyFile(from, to, {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { open } from '../open.js'
@@ -24,63 +24,91 @@ async function bring(t: TestContext, path: string, state: 'cached' | 'cold'): Pr
   return false
 }
 
-for (const [state, size, via] of [
-  ['cached', 100_000, 'map'],
-  ['cached', 3 * MIB + 1, 'map'],
-  ['cached', 20 * MIB + 7, 'copy_file_range'],
-  ['cold', 100_000, 'map'],
-  ['cold', 3 * MIB + 1, 'copy_file_range'],
-  ['cold', 20 * MIB + 7, 'copy_file_range'],
+for (const state of ['cached', 'cold'] as const) {
+  for (const size of [100_000, 3 * MIB + 1, 20 * MIB + 7]) {
+    test(`${size} bytes that are ${state} go by way of a mapping, and arrive`, async t => {
+      const folder = scratch(t)
+      const [from, to] = [join(folder, 'from'), join(folder, 'to')]
+      const bytes = pattern(size)
+      writeFileSync(from, bytes)
+      if (!(await bring(t, from, state))) return
+      const copied = await copyFile(from, to, { reflink: 'never' })
+      assert.deepEqual(copied, { bytes: size, via: 'map' })
+      assert.ok(readFileSync(to).equals(bytes))
+    })
+  }
+}
+
+test('what has a size and cannot be mapped is read, and the report says so', async t => {
+  const from = '/sys/devices/system/cpu/online'
+  const to = join(scratch(t), 'to')
+  for (const via of [undefined, 'map', 'copy_file_range'] as const) {
+    const copied = await copyFile(from, to, via === undefined ? {} : { via })
+    assert.equal(readFileSync(to, 'utf8'), readFileSync(from, 'utf8'))
+    assert.deepEqual(copied, { bytes: statSync(to).size, via: 'ring' })
+  }
+})
+
+for (const [left, why] of [
+  [5000, 'pages before its end'],
+  [9000, 'amid its last page'],
 ] as const) {
-  test(`${size} bytes that are ${state} go by ${via}, and arrive`, async t => {
+  test(`a source that is cut ${why} is copied to the byte, with no zeros behind`, async t => {
     const folder = scratch(t)
     const [from, to] = [join(folder, 'from'), join(folder, 'to')]
-    const bytes = pattern(size)
+    const window = 128 * MIB
+    const bytes = pattern(window + 10_000)
     writeFileSync(from, bytes)
-    if (!(await bring(t, from, state))) return
-    const copied = await copyFile(from, to, { reflink: 'never' })
-    assert.deepEqual(copied, { bytes: size, via })
-    assert.ok(readFileSync(to).equals(bytes))
+    let cut = false
+    const copied = await copyFile(from, to, {
+      via: 'map',
+      onProgress: () => {
+        if (!cut) truncateSync(from, window + left)
+        cut = true
+      },
+    })
+    assert.equal(copied.bytes, window + left)
+    assert.ok(readFileSync(to).equals(bytes.subarray(0, window + left)))
   })
 }
 
-test('a file of which less than half is cached counts as cold', async t => {
+test('what onProgress throws ends a copy, whenever it is called', async t => {
   const folder = scratch(t)
   const [from, to] = [join(folder, 'from'), join(folder, 'to')]
-  const bytes = Buffer.alloc(64 * MIB, pattern(4099))
-  writeFileSync(from, bytes)
-  if (!(await bring(t, from, 'cold'))) return
-  const file = await open(from)
-  // The kernel reads ahead of what is asked for, by some MiB.
-  await pageCache.load(file, { offset: 0, length: MIB })
-  await file.close()
-  const { via } = await copyFile(from, to, { reflink: 'never' })
-  assert.equal(via, 'copy_file_range')
-  assert.ok(readFileSync(to).equals(bytes))
+  writeFileSync(from, pattern(130 * MIB))
+  for (const via of ['copy_file_range', 'map', 'ring'] as const) {
+    const onProgress = () => {
+      throw new RangeError('enough')
+    }
+    await assert.rejects(copyFile(from, to, { via, onProgress }), { name: 'RangeError' }, via)
+    assert.deepEqual(readdirSync(folder), ['from'])
+  }
 })
 
 test('bytes that change underneath are copied as they were or as they are, and nothing else comes', async t => {
   const folder = scratch(t)
   const [from, to] = [join(folder, 'from'), join(folder, 'to')]
-  const size = 24 * MIB
-  for (const via of ['copy_file_range', 'map', 'threads', 'ring'] as const) {
-    writeFileSync(from, Buffer.alloc(size, 'a'))
+  const size = 130 * MIB
+  const [before, after] = [Buffer.alloc(size, 'a'), Buffer.alloc(size, 'b')]
+  for (const via of ['copy_file_range', 'map', 'ring'] as const) {
+    writeFileSync(from, before)
     let changed = false
     const { bytes } = await copyFile(from, to, {
       via,
       onProgress: () => {
         if (changed) return
         changed = true
-        writeFileSync(from, Buffer.alloc(size, 'b'), { flag: 'r+' })
+        writeFileSync(from, after, { flag: 'r+' })
         writeFileSync(from, 'what came later', { flag: 'a' })
       },
     })
-    assert.equal(bytes, size, via)
     const copy = readFileSync(to)
-    assert.equal(copy.length, size, via)
+    assert.deepEqual([bytes, copy.length], [size, size], via)
+    const isOf = (at: number, bytes: Buffer) => copy.compare(bytes, at, at + 4096, at, at + 4096) === 0
     let strange = 0
-    for (const byte of copy) if (byte !== 0x61 && byte !== 0x62) strange++
+    for (let at = 0; at < size; at += 4096) if (!isOf(at, before) && !isOf(at, after)) strange++
     assert.equal(strange, 0, via)
+    assert.ok(isOf(0, before) && isOf(size - 4096, after), via)
   }
 })
 
@@ -90,7 +118,7 @@ test('a source that ends where a block begins is copied as far as it goes', asyn
   writeFileSync(from, pattern(64 * MIB))
   let cut = false
   const { bytes } = await copyFile(from, to, {
-    via: 'threads',
+    via: 'ring',
     onProgress: () => {
       if (!cut) truncateSync(from, 24 * MIB)
       cut = true

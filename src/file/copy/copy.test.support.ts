@@ -27,13 +27,17 @@ export function scratch(t: TestContext): string {
   return path
 }
 
+/** How often a pattern comes again: at no other place of a page, nor of a block of several. */
+const PERIOD = 65537
+
 /** Bytes that differ from place to place. */
 export function pattern(length: number, seed = 1): Buffer {
   const bytes = Buffer.alloc(length)
-  for (let at = 0, state = seed; at < length; at++) {
+  for (let at = 0, state = seed; at < Math.min(length, PERIOD); at++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     bytes[at] = state >>> 24
   }
+  for (let filled = PERIOD; filled < length; filled *= 2) bytes.copyWithin(filled, 0, filled)
   return bytes
 }
 

@@ -1,6 +1,9 @@
 import { offloadJobs } from '../../engine/index.js'
 import { JOB_WORDS, jobResult, SYSCALL, type SyscallName, systemError, writeJob } from '../../kernel/index.js'
 
+/** Each half of the number of no system call, which fails with ENOSYS. */
+const NOTHING = -2
+
 /**
  * System calls that another thread carries out one after the other, in one crossing. Its memory is used over and over.
  *
@@ -46,6 +49,12 @@ export class JobList {
     const held = this.#held
     await offloadJobs(this.#words, this.#count)
     if (held !== this.#held) throw new Error('A list of jobs was changed while it ran')
+  }
+
+  /** Leaves out what has not begun. What came of the rest is lost. */
+  abandon(): void {
+    for (let index = 0; index < this.#count; index++)
+      this.#words.fill(NOTHING, index * JOB_WORDS, index * JOB_WORDS + 2)
   }
 
   /** What came of a call: what the kernel returned, or -errno. */

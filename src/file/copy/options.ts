@@ -2,10 +2,11 @@ import { invalidArgType, invalidArgValue } from '../../kernel/index.js'
 
 /**
  * How a file's contents were copied: not at all, the new file shares the old one's extents (`reflink`); inside the kernel
- * or by the server (`copy_file_range`); from the page cache by way of a mapping, one copy (`map`); by one thread that reads and
- * another that writes (`threads`); by reads and writes of the engine (`ring`); or in one read and write, for a file that fits into a buffer (`buffer`).
+ * or by the server (`copy_file_range`); from the page cache by way of a mapping, which another thread pages in ahead of
+ * the writes (`map`); by reads and writes of the engine (`ring`); or in one read and write, for a file that fits into a
+ * buffer (`buffer`).
  */
-export type CopyMethod = 'reflink' | 'copy_file_range' | 'map' | 'threads' | 'ring' | 'buffer'
+export type CopyMethod = 'reflink' | 'copy_file_range' | 'map' | 'ring' | 'buffer'
 
 /** How files are copied. */
 export interface CopyOptions {
@@ -47,7 +48,7 @@ export interface CopyReport extends CopyProgress {
   methods: Partial<Record<CopyMethod, number>>
 }
 
-const METHODS: readonly unknown[] = [undefined, 'copy_file_range', 'map', 'threads', 'ring']
+const METHODS: readonly unknown[] = [undefined, 'copy_file_range', 'map', 'ring']
 const REFLINK: readonly unknown[] = [undefined, 'auto', 'always', 'never']
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
@@ -60,8 +61,7 @@ export function checkCopyOptions(options: CopyOptions): void {
   }
   if (!REFLINK.includes(reflink))
     throw invalidArgValue('options.reflink', reflink, 'is not auto, always or never')
-  if (!METHODS.includes(via))
-    throw invalidArgValue('options.via', via, 'is not copy_file_range, map, threads or ring')
+  if (!METHODS.includes(via)) throw invalidArgValue('options.via', via, 'is not copy_file_range, map or ring')
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
   }
