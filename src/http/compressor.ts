@@ -72,7 +72,7 @@ export class Compressor {
 
   /** @returns the file in that coding; undefined where it is better sent as it is */
   get(file: StaticFile, encoding: Encoding): Buffer | undefined | Promise<Buffer | undefined> {
-    const key = `${file.device}:${file.inode}:${file.etag}:${encoding}`
+    const key = `${file.device}:${file.inode}:${file.etag}:${file.changed}:${encoding}`
     if (this.#made.has(key)) {
       const made = this.#made.get(key)
       this.#made.delete(key)

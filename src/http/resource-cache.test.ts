@@ -221,6 +221,7 @@ test('what is kept in memory is bounded in bytes, and the least recently used go
     }
     assert.equal(site.cacheStats().files, 3)
     assert.equal(site.cacheStats().bytes, 900)
+    assert.equal(site.cacheStats().evictions, 7)
   })
 })
 

@@ -13,6 +13,8 @@ export interface CacheStats {
   files: number
   /** Bytes of files that are kept in memory. */
   bytes: number
+  /** Files that others had to make room for, so far. */
+  evictions: number
   /** Of the files, those that inotify tells of changes of; the others are looked at again after `cacheMs`. */
   watched: number
   /** Directories watched for that. */
@@ -41,6 +43,7 @@ export class ResourceCache {
   /** Files by a target that is not their name: a new file may come between. */
   readonly #indirect = new Map<string, Resource>()
   #bytes = 0
+  #evictions = 0
 
   constructor(root: RootDirectory, settings: SiteSettings) {
     this.#settings = settings
@@ -52,6 +55,7 @@ export class ResourceCache {
     return {
       files: this.#resources.size,
       bytes: this.#bytes,
+      evictions: this.#evictions,
       watched: this.#covers.size,
       directories: this.#watch?.size ?? 0,
       reason: this.#watch === undefined ? 'not asked for' : this.#watch.reason,
@@ -142,6 +146,7 @@ export class ResourceCache {
 
   #dropOldest(): void {
     const [oldest] = this.#resources.keys()
+    this.#evictions++
     this.drop(oldest)
   }
 

@@ -23,8 +23,9 @@ export interface OpenedFile {
   fd: number
   kind: 'file' | 'directory' | 'other'
   size: number
-  /** Nanoseconds since 1970. */
+  /** Nanoseconds since 1970, of its content and of what is known about it. */
   modified: bigint
+  changed: bigint
   inode: number
   device: number
   /** Names that lead to it. */
@@ -57,6 +58,7 @@ export function describe(fd: number): OpenedFile {
     kind: type === S.IFREG ? 'file' : type === S.IFDIR ? 'directory' : 'other',
     size: view.size,
     modified: view.modifyTime,
+    changed: view.changeTime,
     inode: view.inode,
     device: view.device,
     links: view.links,

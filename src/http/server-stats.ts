@@ -23,6 +23,12 @@ const COUNTERS = [
   'capacity',
   'waiting',
   'handles',
+  'evictions',
+  'cacheFiles',
+  'cacheBytes',
+  'cacheWatched',
+  'compressedFiles',
+  'compressedBytes',
   'started',
 ] as const
 /** A quantity that each thread counts. */

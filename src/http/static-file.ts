@@ -20,14 +20,16 @@ export class StaticFile {
   readonly modifiedSeconds: number
   readonly inode: number
   readonly device: number
-  /** Nanoseconds since 1970. */
+  /** Nanoseconds since 1970, of its content and of what is known about it. */
   readonly modified: bigint
+  readonly changed: bigint
   #users = 1
 
   constructor(opened: OpenedFile, encoding?: Encoding) {
     this.fd = opened.fd
     this.size = opened.size
     this.modified = opened.modified
+    this.changed = opened.changed
     this.inode = opened.inode
     this.device = opened.device
     this.modifiedSeconds = Number(opened.modified / 1_000_000_000n)
@@ -82,7 +84,9 @@ export class StaticFile {
       other.inode === this.inode &&
       other.device === this.device &&
       other.size === this.size &&
-      other.modified === this.modified
+      other.modified === this.modified &&
+      // Who writes may set the time of modification back; this one nobody can.
+      other.changed === this.changed
     )
   }
 

@@ -76,6 +76,7 @@ test('the figures follow what the server does', { skip }, async () => {
   assert.match(await text(page, 'statuses'), /200/)
   assert.match(await text(page, 'latency'), /^[\d.]+ (µs|ms|s)$/)
   assert.match(await text(page, 'facts'), /driver(ring|epoll)/)
+  assert.match(await text(page, 'facts'), /cache: open files, in memory1, 5/)
   assert.deepEqual(page.complaints, [])
   await page.close()
 })

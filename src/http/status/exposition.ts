@@ -76,6 +76,16 @@ export function exposition(report: StatusReport): string {
     ...histogram(report.latency),
     ...family('sluice_http_cache_hits_total', 'counter', 'Requests whose file was open.', [[cache.hits]]),
     ...family('sluice_http_cache_misses_total', 'counter', 'Requests whose file was not.', [[cache.misses]]),
+    ...family('sluice_http_cache_files', 'gauge', 'Files that are open.', [[cache.files]]),
+    ...family('sluice_http_cache_bytes', 'gauge', 'Bytes of files that are kept in memory.', [[cache.bytes]]),
+    ...family('sluice_http_cache_watched_files', 'gauge', 'Files that inotify watches.', [[cache.watched]]),
+    ...family('sluice_http_cache_evictions_total', 'counter', 'Files that made room for others.', [
+      [cache.evictions],
+    ]),
+    ...family('sluice_http_compressed_files', 'gauge', 'Files that are kept compressed.', [
+      [cache.compressed.files],
+    ]),
+    ...family('sluice_http_compressed_bytes', 'gauge', 'Bytes of them.', [[cache.compressed.bytes]]),
     ...family('sluice_ring_operations', 'gauge', 'Operations in flight.', [[ring.inFlight]]),
     ...family('sluice_ring_capacity', 'gauge', 'Operations that fit.', [[ring.capacity]]),
     ...family('sluice_ring_waiting', 'gauge', 'Operations that wait for room.', [[ring.waiting]]),

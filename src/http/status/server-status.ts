@@ -12,6 +12,7 @@ const PUBLISH_MS = 500
 const GROWING = [
   'lookups',
   'opened',
+  'evictions',
   'enters',
   'submissions',
   'completions',
@@ -21,7 +22,17 @@ const GROWING = [
 ] as const satisfies readonly Counter[]
 
 /** Of what is published, what stands at one moment. */
-const STANDING = ['inFlight', 'capacity', 'waiting', 'handles'] as const satisfies readonly Counter[]
+const STANDING = [
+  'inFlight',
+  'capacity',
+  'waiting',
+  'handles',
+  'cacheFiles',
+  'cacheBytes',
+  'cacheWatched',
+  'compressedFiles',
+  'compressedBytes',
+] as const satisfies readonly Counter[]
 
 /** Gathers what is counted here and there when somebody asks for a server's state. */
 export class ServerStatus {
@@ -45,7 +56,19 @@ export class ServerStatus {
   #publish(): void {
     const { lookups, hits: opened } = this.#site
     const loops = performance.nodeTiming.uvMetricsInfo.loopCount
-    const values = { ...engine().stats(), lookups, opened, loops }
+    const cache = this.#site.cacheStats()
+    const values = {
+      ...engine().stats(),
+      lookups,
+      opened,
+      loops,
+      evictions: cache.evictions,
+      cacheFiles: cache.files,
+      cacheBytes: cache.bytes,
+      cacheWatched: cache.watched,
+      compressedFiles: cache.compressed.files,
+      compressedBytes: cache.compressed.bytes,
+    }
     for (const [index, name] of GROWING.entries()) {
       this.#stats.set(name, values[name] + (this.#inherited[index] as number))
     }

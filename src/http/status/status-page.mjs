@@ -249,6 +249,15 @@ function show(report, moment) {
     ['memory', bytesText(process.residentBytes)],
     ['CPU time', `${(process.userSeconds + process.systemSeconds).toFixed(1)} s`],
     ['connections dropped', count.format(connections.dropped)],
+    ['cache: open files, in memory', `${count.format(report.cache.files)}, ${bytesText(report.cache.bytes)}`],
+    [
+      'cache: watched, evicted',
+      `${count.format(report.cache.watched)}, ${count.format(report.cache.evictions)}`,
+    ],
+    [
+      'cache: compressed files',
+      `${count.format(report.cache.compressed.files)}, ${bytesText(report.cache.compressed.bytes)}`,
+    ],
     ['ring: in flight, of', `${count.format(ring.inFlight)}, ${count.format(ring.capacity)}`],
     ['ring: sockets', count.format(ring.handles)],
     ['ring: waits, overflows', `${count.format(ring.waits)}, ${count.format(ring.overflows)}`],

@@ -29,8 +29,21 @@ export interface StatusReport {
   statuses: Record<string, number>
   /** Responses by how they left. `memory`: they stood ready, or were made for the occasion. */
   mechanisms: Record<string, number>
-  /** Requests for which a file was open already, and for which it had to be opened or looked for. */
-  cache: { hits: number; misses: number }
+  /** What is kept open, in all threads together. */
+  cache: {
+    /** Requests for which a file was open already, and for which it had to be opened or looked for. */
+    hits: number
+    misses: number
+    /** Files that are open, and bytes of them that are kept in memory. */
+    files: number
+    bytes: number
+    /** Files that others had to make room for. */
+    evictions: number
+    /** Files that inotify tells of changes of. */
+    watched: number
+    /** Files that are kept as they were compressed on the fly. */
+    compressed: { files: number; bytes: number }
+  }
   /** In microseconds, from the request's arrival in this process to its response's leaving. */
   latency: {
     count: number
@@ -89,7 +102,8 @@ export class ProcessCost {
     const { voluntarySwitches, involuntarySwitches, userUs, systemUs } = resourceUsage()
     const { readCalls, writeCalls } = this.#io?.read() ?? { readCalls: 0, writeCalls: 0 }
     return {
-      systemCalls: { value: readCalls + writeCalls + others, method: 'derived' },
+      // A sendfile(2) is counted as a read and as a write.
+      systemCalls: { value: Math.max(readCalls, writeCalls) + others, method: 'derived' },
       contextSwitches: { value: voluntarySwitches + involuntarySwitches, method: 'getrusage' },
       userSeconds: userUs / US_PER_SECOND,
       systemSeconds: systemUs / US_PER_SECOND,
@@ -114,6 +128,12 @@ function latencyOf(stats: ServerStats): StatusReport['latency'] {
     ends: counts.map((_, index) => bucketEnd(index)),
     counts,
   }
+}
+
+/** Of the ring all; of epoll the least that they can have been: an operation is a call, or several made in one go. */
+function engineCalls(stats: ServerStats, driver: string): number {
+  const enters = stats.total('enters')
+  return driver === 'ring' ? enters : Math.max(enters, stats.total('completions'))
 }
 
 /** Puts a report together. */
@@ -145,7 +165,15 @@ export function statusReport(
     bytes: total('bytes'),
     statuses: Object.fromEntries(stats.statuses),
     mechanisms: { memory: Math.max(0, requests - moved), ...Object.fromEntries(mechanisms) },
-    cache: { hits: requests - misses, misses },
+    cache: {
+      hits: requests - misses,
+      misses,
+      files: total('cacheFiles'),
+      bytes: total('cacheBytes'),
+      evictions: total('evictions'),
+      watched: total('cacheWatched'),
+      compressed: { files: total('compressedFiles'), bytes: total('compressedBytes') },
+    },
     latency: latencyOf(stats),
     ring: {
       inFlight: total('inFlight'),
@@ -158,6 +186,6 @@ export function statusReport(
       overflows: total('overflows'),
       waits: total('waits'),
     },
-    process: cost.report(total('enters') + total('loops')),
+    process: cost.report(engineCalls(stats, driver) + total('loops') + (mechanisms.get('sendfile') ?? 0)),
   }
 }

@@ -78,6 +78,26 @@ test('what was answered is counted, and how', async () => {
   })
 })
 
+test('what is kept open is told: how many files, their bytes, what was compressed, and what had to go', async () => {
+  await withServer({ cacheEntries: 2, compress: true, cacheMs: 60_000 }, async url => {
+    fs.writeFileSync(path.join(root, 'text.txt'), 'text '.repeat(1000))
+    for (const name of ['a.txt', 'large.bin', 'a.txt', 'taken', 'text.txt'])
+      await (await fetch(`${url}/${name}`, { headers: { 'accept-encoding': 'gzip' } })).arrayBuffer()
+    const { cache } = await report(url)
+    assert.deepEqual([cache.files, cache.evictions, cache.compressed.files], [2, 2, 1])
+    // That which is left and small stands in memory; the other one was compressed.
+    assert.equal(cache.bytes, 'a file'.length)
+    assert.ok(cache.compressed.bytes > 0 && cache.compressed.bytes < 1000)
+    assert.ok(cache.watched <= cache.files)
+    const found = families(await (await fetch(`${url}${STATUS}/metrics`)).text())
+    const value = (name: string) => found.get(name)?.samples.get(name)
+    assert.equal(value('sluice_http_cache_files'), 2)
+    assert.equal(value('sluice_http_cache_evictions_total'), 2)
+    assert.equal(value('sluice_http_cache_bytes'), cache.bytes)
+    assert.equal(value('sluice_http_compressed_bytes'), cache.compressed.bytes)
+  })
+})
+
 test('what is sent from a copy is counted in full, before it has left', async () => {
   await withServer({}, async (url, server) => {
     const response = await fetch(`${url}/none`)
