@@ -79,7 +79,7 @@ export class StaticFile {
   }
 
   /** Whether what lies open there is still this very content. */
-  isSame(other: Pick<OpenedFile, 'inode' | 'device' | 'size' | 'modified'>): boolean {
+  isSame(other: Pick<OpenedFile, 'inode' | 'device' | 'size' | 'modified' | 'changed'>): boolean {
     return (
       other.inode === this.inode &&
       other.device === this.device &&

@@ -57,7 +57,9 @@ before(async () => {
   ours = await serve({ root: folder, host: '127.0.0.1', port: 0 })
   ports.sluice = ours.port
   node = http.createServer((request, response) => {
-    request.resume().once('end', () => response.end(request.url === '/sentinel' ? '<sentinel>' : '<file>'))
+    const body = request.url === '/sentinel' ? '<sentinel>' : '<file>'
+    // Told the length, it keeps a connection of HTTP/1.0 that is to stay.
+    request.resume().once('end', () => response.setHeader('Content-Length', body.length).end(body))
   })
   await once(node.listen(0, '127.0.0.1'), 'listening')
   ports.Node = (node.address() as net.AddressInfo).port
