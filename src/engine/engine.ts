@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { AbortError, checkInteger, FdWatcher, IORING_SQ, SluiceError } from '../kernel/index.js'
+import { AbortError, checkInteger, checkObject, FdWatcher, IORING_SQ, SluiceError } from '../kernel/index.js'
 import { type BufferTable, pin, type Region, regionOf } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import { prepareCancel, prepareReadAt, prepareWriteAt } from '../ring/index.js'
@@ -45,6 +45,7 @@ export class Engine {
 
   /** @throws as `selectDriver()` does */
   constructor(options: EngineOptions = {}) {
+    checkObject(options)
     const { maxInFlight = 65536, maxWaiting = 2 ** 20 } = options
     checkInteger(maxInFlight, 'options.maxInFlight', 1, 2 ** 24)
     checkInteger(maxWaiting, 'options.maxWaiting', 0, 2 ** 24)

@@ -21,13 +21,6 @@ export function checkText(value: unknown, name: string): asserts value is string
   if (typeof value !== 'string') throw invalidArgType(name, TEXT_OR_VIEW, value)
 }
 
-/** Checks an options object. @throws `ERR_INVALID_ARG_TYPE` */
-export function checkObject(value: unknown, name = 'options'): asserts value is object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidArgType(name, 'of type object', value)
-  }
-}
-
 /** Checks a switch. @throws `ERR_INVALID_ARG_TYPE` */
 export function checkBoolean(value: unknown, name: string): asserts value is boolean {
   if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)

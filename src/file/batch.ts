@@ -1,5 +1,5 @@
-import { AbortError, checkInteger, invalidArgType } from '../kernel/index.js'
-import { checkObject, checkSignal, checkView } from './arguments.js'
+import { AbortError, checkInteger, checkObject, invalidArgType } from '../kernel/index.js'
+import { checkSignal, checkView } from './arguments.js'
 import type { Descriptor } from './descriptor.js'
 import { type ReadResult, readInto } from './read.js'
 import { type WriteFlags, type WriteResult, writeFlags, writeFrom } from './write.js'

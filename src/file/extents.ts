@@ -1,6 +1,6 @@
 import { offload } from '../engine/index.js'
-import { AbortError, checkInteger, SEEK } from '../kernel/index.js'
-import { checkObject, checkSignal } from './arguments.js'
+import { AbortError, checkInteger, checkObject, SEEK } from '../kernel/index.js'
+import { checkSignal } from './arguments.js'
 import { closedError, type Descriptor } from './descriptor.js'
 
 /** A stretch of a file that is stored, or that is not and reads as zeros. */

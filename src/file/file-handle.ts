@@ -1,5 +1,6 @@
 import type { FileHandle as NodeFileHandle } from 'node:fs/promises'
-import { checkInteger, F, invalidArgType, syscall, systemError } from '../kernel/index.js'
+import { checkInteger, checkObject, F, invalidArgType, syscall, systemError } from '../kernel/index.js'
+import { checkBoolean } from './arguments.js'
 import { BaseHandle } from './base-handle.js'
 import {
   type ReadBatchOptions,
@@ -65,7 +66,9 @@ export class FileHandle extends BaseHandle {
    */
   static from(source: FileSource, options: AdoptOptions = {}): FileHandle {
     if (source instanceof FileHandle) return source
+    checkObject(options)
     const { own = false } = options
+    checkBoolean(own, 'options.own')
     if (typeof source === 'object' && source !== null && typeof source.fd === 'number') {
       // Named in either case, so that Node does not collect its handle, and close the descriptor, under ours.
       const close: CloseDescriptor = async () => (own ? source.close() : undefined)

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { ReadableStream, type UnderlyingByteSource } from 'node:stream/web'
-import { AbortError, checkInteger, outOfRange } from '../kernel/index.js'
-import { checkBoolean, checkObject, checkSignal } from './arguments.js'
+import { AbortError, checkInteger, checkObject, outOfRange } from '../kernel/index.js'
+import { checkBoolean, checkSignal } from './arguments.js'
 import { type ChunkPlan, ChunkSource } from './chunk-source.js'
 import { closedError, type Descriptor } from './descriptor.js'
 

@@ -1,6 +1,6 @@
 import { offload } from '../engine/index.js'
-import { AbortError, checkInteger, F, FLOCK, flock } from '../kernel/index.js'
-import { checkBoolean, checkObject, checkSignal } from './arguments.js'
+import { AbortError, checkInteger, checkObject, F, FLOCK, flock } from '../kernel/index.js'
+import { checkBoolean, checkSignal } from './arguments.js'
 import { closedError, type Descriptor } from './descriptor.js'
 
 /** Which part of a file is locked, and how. */

@@ -1,6 +1,7 @@
 import { offload } from '../engine/index.js'
 import {
   checkInteger,
+  checkObject,
   errnoOf,
   flushCacheLines,
   invalidArgType,
@@ -61,6 +62,7 @@ export class MappedFile {
    *   `ERR_SLUICE_UNSUPPORTED` for `dax` on a file system that is not DAX
    */
   static async open(path: PathLike, options: MapFileOptions = {}): Promise<MappedFile> {
+    checkObject(options)
     const file = await open(path, options.access === 'write' ? 'r+' : 'r')
     try {
       return new MappedFile(file, String(path), options)

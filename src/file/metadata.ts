@@ -3,6 +3,7 @@ import { engine, offload } from '../engine/index.js'
 import {
   AT,
   checkInteger,
+  checkObject,
   errnoOf,
   IORING_FSYNC,
   IORING_OP,
@@ -14,7 +15,7 @@ import {
   TIMESPEC,
 } from '../kernel/index.js'
 import { prepareFsync, prepareFtruncate, prepareStatx } from '../ring/index.js'
-import { checkObject, checkSignal } from './arguments.js'
+import { checkSignal } from './arguments.js'
 import type { Descriptor } from './descriptor.js'
 import { fileMode } from './open-flags.js'
 import { bigIntStatsOf, statsOf } from './stats.js'

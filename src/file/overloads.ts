@@ -1,7 +1,6 @@
-import { invalidArgValue } from '../kernel/index.js'
+import { checkObject, invalidArgValue } from '../kernel/index.js'
 import {
   bufferOffset,
-  checkObject,
   checkReadRange,
   checkSignal,
   checkText,

@@ -1,7 +1,14 @@
 import { engine, offload } from '../engine/index.js'
-import { checkInteger, FALLOC_FL, invalidArgValue, POSIX_FADV, SYNC_FILE_RANGE } from '../kernel/index.js'
+import {
+  checkInteger,
+  checkObject,
+  FALLOC_FL,
+  invalidArgValue,
+  POSIX_FADV,
+  SYNC_FILE_RANGE,
+} from '../kernel/index.js'
 import { prepareFadvise, prepareFallocate, prepareSyncFileRange } from '../ring/index.js'
-import { checkBoolean, checkObject } from './arguments.js'
+import { checkBoolean } from './arguments.js'
 import type { Descriptor } from './descriptor.js'
 
 const { KEEP_SIZE, PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE } = FALLOC_FL

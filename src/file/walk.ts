@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
-import { AbortError, checkInteger, DT, invalidArgType, S } from '../kernel/index.js'
-import { checkBoolean, checkObject, checkSignal } from './arguments.js'
+import { AbortError, checkInteger, checkObject, DT, invalidArgType, S } from '../kernel/index.js'
+import { checkBoolean, checkSignal } from './arguments.js'
 import { FolderBuffer, FolderReader } from './folder-reader.js'
 import { filePath, type PathLike, shownPath } from './open-flags.js'
 import { statBatch } from './stat-batch.js'

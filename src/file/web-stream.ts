@@ -1,5 +1,6 @@
 import { type ReadableByteStreamController, ReadableStream, type UnderlyingByteSource } from 'node:stream/web'
-import { checkBoolean, checkObject } from './arguments.js'
+import { checkObject } from '../kernel/index.js'
+import { checkBoolean } from './arguments.js'
 import type { StreamSource } from './node-streams.js'
 import type { ReadResult } from './read.js'
 

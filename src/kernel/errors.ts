@@ -174,6 +174,13 @@ export function checkInteger(
   if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value)
 }
 
+/** Checks an options object. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkObject(value: unknown, name = 'options'): asserts value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidArgType(name, 'of type object', value)
+  }
+}
+
 /** What an aborted operation rejects with, as Node's own do. */
 export class AbortError extends Error {
   readonly code = 'ABORT_ERR'

@@ -2,6 +2,7 @@ import { constants } from 'node:buffer'
 import {
   AbortError,
   checkInteger,
+  checkObject,
   invalidArgType,
   invalidArgValue,
   outOfRange,
@@ -77,8 +78,7 @@ interface Waiter {
 const MAX_BLOCKS = 2 ** 20
 
 function checkOptions(options: ArenaOptions): Required<Omit<ArenaOptions, 'hugePages'>> & { stride: number } {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgType('options', 'of type object', options)
+  checkObject(options)
   const { blockSize, blocks, exhausted = 'wait', maxWaiting = 1024, populate = false } = options
   checkInteger(blockSize, 'options.blockSize', 1, constants.MAX_LENGTH)
   checkInteger(blocks, 'options.blocks', 1, MAX_BLOCKS)
@@ -195,6 +195,7 @@ export class Arena {
    *   `AbortError` after an abort, with `ERR_SLUICE_CLOSED`
    */
   async acquire(options: { signal?: AbortSignal | undefined } = {}): Promise<Block> {
+    checkObject(options)
     const { signal } = options
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)

@@ -1,5 +1,6 @@
 import {
   checkInteger,
+  checkObject,
   detachMemory,
   invalidArgValue,
   MADV,
@@ -195,6 +196,7 @@ export class Mapping {
    * @throws `ERR_OUT_OF_RANGE`; `ERR_SLUICE_CLOSED`; the system error of msync(2): `EIO` where the device failed
    */
   sync(options: { offset?: number; length?: number; async?: boolean; invalidate?: boolean } = {}): void {
+    checkObject(options)
     const { offset = 0, length, async = false, invalidate = false } = options
     const { address, bytes } = this.#pages(offset, length)
     const flags = (async ? MS.ASYNC : MS.SYNC) | (invalidate ? MS.INVALIDATE : 0)

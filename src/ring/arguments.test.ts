@@ -84,6 +84,12 @@ ringTest('waits are checked, and leave the ring as it was', stage => {
     assert.throws(() => ring.submit(1, time as never), { code: TYPE }, `${time}`)
   }
   assert.throws(() => ring.submit(1, 1, -1), { code: RANGE })
+  // To the kernel -1 is more than four thousand million: it would wait for ever.
+  for (const count of [-1, -Infinity, Infinity, Number.NaN, 2 ** 31]) {
+    assert.throws(() => ring.submit(count), { code: RANGE }, `${count}`)
+    assert.throws(() => ring.submit(count, 1), { code: RANGE }, `${count}`)
+  }
+  assert.throws(() => ring.submit('all' as never), { code: TYPE })
   assert.equal(completion(ring).userData, 1)
 })
 

@@ -1,5 +1,5 @@
 import { markAsUntransferable } from 'node:worker_threads'
-import { addressOf, checkInteger, IORING_CQE_F } from '../kernel/index.js'
+import { addressOf, checkInteger, checkObject, IORING_CQE_F } from '../kernel/index.js'
 import { BufferGroup, type BufferHost } from './buffer-group.js'
 
 const { BUF_MORE } = IORING_CQE_F
@@ -36,6 +36,7 @@ export class BlockRing extends BufferGroup {
 
   /** @throws the system error of io_uring_register(2): `EINVAL` where buffers cannot be used piece by piece */
   constructor(host: BufferHost, options: BlockRingOptions, closed: () => void) {
+    checkObject(options)
     const { group, entries, blockSize } = options
     checkInteger(blockSize, 'options.blockSize', 1, 2 ** 30)
     super(host, group, entries, true, closed)

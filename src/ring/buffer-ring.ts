@@ -1,4 +1,11 @@
-import { checkInteger, IORING_CQE_F, type MappedMemory, SluiceError, unmapMemory } from '../kernel/index.js'
+import {
+  checkInteger,
+  checkObject,
+  IORING_CQE_F,
+  type MappedMemory,
+  SluiceError,
+  unmapMemory,
+} from '../kernel/index.js'
 import { anonymousMemory, BufferGroup, type BufferHost } from './buffer-group.js'
 
 /** How a {@link BufferRing} is made. */
@@ -29,6 +36,7 @@ export class BufferRing extends BufferGroup {
   readonly #used: Uint32Array
 
   constructor(host: BufferHost, options: BufferRingOptions, closed: () => void) {
+    checkObject(options)
     const { group, entries, bufferSize, incremental = false } = options
     checkInteger(bufferSize, 'options.bufferSize', 1, 2 ** 31 - 1)
     super(host, group, entries, incremental, closed)

@@ -1,5 +1,6 @@
 import {
   checkInteger,
+  checkObject,
   IO_URING_RESTRICTION,
   IO_URING_SYNC_CANCEL_REG,
   IORING_ASYNC_CANCEL,
@@ -94,6 +95,7 @@ export function cpuMask(cpus: readonly number[]): Uint8Array {
 
 /** A `struct io_uring_sync_cancel_reg`. */
 export function cancelRequest(target: CancelTarget): DataView {
+  checkObject(target, 'target')
   const { userData, fd, operation, timeoutMs } = target
   if (userData !== undefined) checkInteger(userData, 'target.userData', 0)
   if (fd !== undefined) checkInteger(fd, 'target.fd', 0, MAX_FD)

@@ -1,6 +1,7 @@
 import {
   addressOf,
   checkInteger,
+  checkObject,
   IO_URING_CLONE_BUFFERS,
   IO_URING_FILE_INDEX_RANGE,
   IO_URING_OP_SUPPORTED,
@@ -13,6 +14,7 @@ import {
   IORING_REGISTER_CLONE,
   IORING_RSRC_REGISTER,
   IORING_SETUP,
+  invalidArgType,
   iovecs,
   SluiceError,
   setIovec,
@@ -158,6 +160,8 @@ export class Registrar {
     source: Registrar,
     range: { sourceOffset?: number; offset?: number; count?: number; replace?: boolean } = {},
   ): void {
+    if (!(source instanceof Registrar)) throw invalidArgType('source', 'an instance of Ring', source)
+    checkObject(range, 'range')
     const { sourceOffset = 0, offset = 0, count = 0, replace = false } = range
     for (const [name, value] of Object.entries({ sourceOffset, offset, count })) {
       checkInteger(value, `range.${name}`, 0, MAX_BUFFERS)
@@ -234,6 +238,7 @@ export class Registrar {
   /** Signals an eventfd with each completion; `asyncOnly`: not with those that complete during submission. */
   registerEventfd(eventfd: number, options: { asyncOnly?: boolean } = {}): void {
     checkInteger(eventfd, 'eventfd', 0, 2 ** 31 - 1)
+    checkObject(options)
     const operation = options.asyncOnly ? IORING_REGISTER.EVENTFD_ASYNC : IORING_REGISTER.EVENTFD
     this.register(operation, Int32Array.of(eventfd), 1)
   }

@@ -1,4 +1,4 @@
-import { checkInteger, IORING_SETUP, invalidArgValue } from '../kernel/index.js'
+import { checkInteger, checkObject, IORING_SETUP, invalidArgValue } from '../kernel/index.js'
 import type { Registrar } from './registrar.js'
 import type { SetupRequest } from './setup.js'
 
@@ -71,6 +71,7 @@ const MODES: Record<RingMode, { required: number; optional: readonly number[] }>
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
  */
 export function setupRequest(options: RingOptions): SetupRequest {
+  checkObject(options)
   const { entries = 256, mode = 'hosted', share, sqThreadIdle = 1000, sqThreadCpu = -1, flags = 0 } = options
   checkInteger(entries, 'options.entries', 1, MAX_ENTRIES)
   const { completionEntries = Math.min(entries * 4, MAX_COMPLETIONS) } = options

@@ -30,7 +30,7 @@ import { SubmissionQueue } from './submission-queue.js'
 
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { TO_SUBMIT, MIN_COMPLETE, FLAGS, RESULT } = CONTROL
-const { max } = Math
+const { max, min } = Math
 const { GETEVENTS, EXT_ARG, SQ_WAIT, SQ_WAKEUP } = IORING_ENTER
 /** The kernel has more completions than the queue shows. */
 const MORE_COMPLETIONS = IORING_SQ.CQ_OVERFLOW | IORING_SQ.TASKRUN
@@ -196,8 +196,13 @@ export class Ring extends Registrar {
 
   private worthWaitingFor(count: number): number {
     const inFlight = this.inFlight
-    if (count <= inFlight || this.messages === true) return count
-    return max(inFlight, 0)
+    return count > 0 && count <= inFlight ? count : this.unusualWait(count, inFlight)
+  }
+
+  /** To the kernel a negative number is a huge one: it would wait for ever. */
+  private unusualWait(count: number, inFlight: number): number {
+    checkInteger(count, 'waitFor', 0, 2 ** 31 - 1)
+    return this.messages === true ? count : min(count, max(inFlight, 0))
   }
 
   #submitSpecially(waitFor: number, timeoutMs = Infinity, minWaitUs: number): number {
