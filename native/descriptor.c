@@ -1,8 +1,8 @@
 /*
- * A descriptor that ends with its thread.
+ * A descriptor, or another thing of the kernel's, that ends with its thread.
  *
- *   own(fd) -> handle; the descriptor is closed when the handle is collected or its thread ends
- *   disown(handle) -> closes it now; 0, or -errno
+ *   own(value, call) -> handle; the system call `call` ends `value` when the handle is collected or its thread ends
+ *   disown(handle) -> ends it now; 0, or -errno
  *   ownMarked(marks) -> every descriptor whose bit is set in `marks`, a view, is closed when the thread ends
  *
  * Clean-up hooks run last in, first out: what is owned first is closed last.
@@ -11,48 +11,52 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-struct descriptor {
+struct owned {
   napi_env env;
-  int fd; /* -1 once closed */
+  int64_t value; /* a descriptor, or the address of an AIO context; -1 once ended */
+  int32_t call;  /* close, or io_destroy, which waits for what is in flight */
 };
 
 static void thread_ends(void *data);
 
-static int end_descriptor(struct descriptor *descriptor) {
-  if (descriptor->fd < 0) return 0;
-  napi_remove_env_cleanup_hook(descriptor->env, thread_ends, descriptor);
-  int result = close(descriptor->fd) == 0 ? 0 : -errno;
-  descriptor->fd = -1;
+static int end_owned(struct owned *owned) {
+  if (owned->value < 0) return 0;
+  napi_remove_env_cleanup_hook(owned->env, thread_ends, owned);
+  int result = syscall(owned->call, owned->value) == 0 ? 0 : -errno;
+  owned->value = -1;
   return result;
 }
 
 static void thread_ends(void *data) {
-  end_descriptor(data);
+  end_owned(data);
 }
 
 static void handle_gone(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
-  end_descriptor(data);
+  end_owned(data);
   free(data);
 }
 
 static napi_value own(napi_env env, napi_callback_info info) {
-  napi_value argv[1], handle;
-  size_t argc = 1;
-  int32_t fd;
+  napi_value argv[2], handle;
+  size_t argc = 2;
+  int64_t value;
+  int32_t call;
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-  TRY(env, napi_get_value_int32(env, argv[0], &fd));
-  struct descriptor *descriptor = malloc(sizeof *descriptor);
-  if (descriptor == NULL) return sluice_number(env, -ENOMEM);
-  *descriptor = (struct descriptor){.env = env, .fd = fd};
-  if (napi_create_external(env, descriptor, handle_gone, NULL, &handle) != napi_ok) {
-    free(descriptor);
+  TRY(env, napi_get_value_int64(env, argv[0], &value));
+  TRY(env, napi_get_value_int32(env, argv[1], &call));
+  struct owned *owned = malloc(sizeof *owned);
+  if (owned == NULL) return sluice_number(env, -ENOMEM);
+  *owned = (struct owned){.env = env, .value = value, .call = call};
+  if (napi_create_external(env, owned, handle_gone, NULL, &handle) != napi_ok) {
+    free(owned);
     return sluice_failed(env);
   }
-  TRY(env, napi_add_env_cleanup_hook(env, thread_ends, descriptor));
+  TRY(env, napi_add_env_cleanup_hook(env, thread_ends, owned));
   return handle;
 }
 
@@ -60,8 +64,8 @@ static napi_value disown(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   size_t argc = 1;
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-  struct descriptor *descriptor = sluice_handle(env, argv[0]);
-  return descriptor == NULL ? NULL : sluice_number(env, end_descriptor(descriptor));
+  struct owned *owned = sluice_handle(env, argv[0]);
+  return owned == NULL ? NULL : sluice_number(env, end_owned(owned));
 }
 
 /* Many descriptors that come and go: a bit for each, set and cleared from JavaScript. */

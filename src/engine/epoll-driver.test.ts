@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { AT, iovecs, O, POSIX_FADV, pathBytes, syscall } from '../kernel/index.js'
-import { alignedBuffer } from '../memory/index.js'
 import {
   prepareCancel,
   prepareClose,
@@ -80,26 +79,6 @@ epollTest("a partly cached read at the file's own position moves it once", (benc
     [[1, 100_000, 0]],
   )
   assert.deepEqual(buffer, PATTERN.slice(100_000, 200_000))
-})
-
-epollTest('direct reads go to threads', (bench, kit) => {
-  const path = join(kit.folder(), 'file')
-  writeFileSync(path, PATTERN)
-  const fd = kit.owns(openSync(path, O.RDONLY | O.DIRECT))
-  const buffers = Array.from({ length: 20 }, () => alignedBuffer(4096))
-  const steps = buffers.map(
-    (buffer, index): Step =>
-      queue =>
-        prepareRead(queue, fd, buffer, index * 4096, index),
-  )
-  bench.submit(...steps)
-  let there = 0
-  bench.driver.reap(() => there++, false)
-  assert.ok(there < 20, 'submission did not wait for them')
-  bench.wait(20 - there)
-  for (const [index, buffer] of buffers.entries()) {
-    assert.deepEqual(Buffer.from(buffer), Buffer.from(PATTERN.slice(index * 4096, (index + 1) * 4096)))
-  }
 })
 
 epollTest('closing waits for what threads do with the descriptor', (bench, kit) => {

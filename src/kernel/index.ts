@@ -1,3 +1,4 @@
+export * from './aio.js'
 export * from './cache-line.js'
 export * from './cachestat.js'
 export * from './capability.js'

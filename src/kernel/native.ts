@@ -24,7 +24,8 @@ export interface Native {
   flushCacheLines(address: number, length: number): void
   addressOf(buffer: SyscallArgument): number
   copyFrom(address: number, target: Uint8Array): void
-  own(fd: number): NativeHandle | number
+  /** @param call the number of the system call that ends it */
+  own(value: number, call: number): NativeHandle | number
   disown(handle: NativeHandle): number
   ownMarked(marks: Uint8Array): number
   map(

@@ -1,5 +1,6 @@
 import { systemError } from './errors.js'
 import { type NativeHandle, native } from './native.js'
+import { SYSCALL } from './syscall.js'
 
 /**
  * A descriptor of our own making that is closed when its thread ends, if not before: a worker that is terminated
@@ -17,7 +18,7 @@ export class OwnedDescriptor {
    */
   constructor(fd: number, syscall: string) {
     if (fd < 0) throw systemError(fd, syscall)
-    const handle = native().own(fd)
+    const handle = native().own(fd, SYSCALL.close)
     if (typeof handle === 'number') throw systemError(handle, syscall)
     this.fd = fd
     this.#handle = handle

@@ -38,11 +38,11 @@ const SENDS: ReadonlySet<number> = new Set([
 ])
 
 /** Where an operation goes that can be attempted. */
-export type Place = 'attempt' | 'wait' | 'thread'
+export type Place = 'attempt' | 'wait' | 'thread' | 'disk'
 
 /**
  * Where the operation of an entry goes: into the batch of attempts, behind those that wait for its descriptor
- * already, or to a thread.
+ * already, to a thread, or past the page cache.
  */
 export function placeOf(parts: Parts, words: Int32Array, at: number): Place {
   const operation = words[at] & 0xff
@@ -50,7 +50,7 @@ export function placeOf(parts: Parts, words: Int32Array, at: number): Place {
   if (operation === OP.READ || operation === OP.READV) {
     const { facts } = parts
     // Even with RWF_NOWAIT, a direct read waits for the device.
-    if (facts.has(fd, O.DIRECT)) return 'thread'
+    if (facts.has(fd, O.DIRECT)) return 'disk'
     const length = operation === OP.READ ? words[at + LEN] >>> 0 : 0
     const forced = (words[at] & (IOSQE.ASYNC << 8)) !== 0
     if ((length > INLINE_BYTES || forced) && facts.isFile(fd)) return 'thread'
@@ -89,8 +89,8 @@ function attempt(parts: Parts, pending: Pending): void {
 export function place(parts: Parts, pending: Pending, where: Place): void {
   if (where === 'wait') {
     park(parts, pending)
-  } else if (where === 'thread') {
-    parts.threads.add(pending)
+  } else if (where === 'thread' || where === 'disk') {
+    parts.threads.add(pending, where === 'disk')
   } else {
     if (parts.attempts.full) parts.flush()
     parts.attempts.addPending(pending)

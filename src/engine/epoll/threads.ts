@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { IORING_OP, SQE_WORD, SYSCALL, SyscallPool } from '../../kernel/index.js'
+import { DiskReads } from './disk-reads.js'
 import type { Pending, PendingTable } from './pending.js'
 import { PendingList } from './pending-list.js'
 import type { Readiness } from './readiness.js'
@@ -34,13 +35,13 @@ export function defaultThreads(): number {
  * a single thread there is no such protection.
  */
 export class Threads {
-  /** Times that jobs were handed over. */
-  calls = 0
+  #calls = 0
   readonly #threads: number
   readonly #table: PendingTable
   readonly #readiness: Readiness
   readonly #queue = new PendingList()
   readonly #patient = new PendingList()
+  readonly #disk: DiskReads
   readonly #patience: number
   /** Jobs of each descriptor, handed over or not; and who waits to close it. */
   readonly #jobs = new Map<number, number>()
@@ -57,15 +58,32 @@ export class Threads {
     this.#table = table
     this.#readiness = readiness
     this.#patience = Math.max(1, count >> 1)
+    this.#disk = new DiskReads(table, readiness)
   }
 
-  /** Queues an operation. */
-  add(pending: Pending): void {
+  /** Times that jobs were handed over, and system calls for those that need no thread. */
+  get calls(): number {
+    return this.#calls + this.#disk.calls
+  }
+
+  /** Queues an operation. @param direct it reads from a file that was opened with `O_DIRECT` */
+  add(pending: Pending, direct = false): void {
     pending.state = 'queued'
     this.#count(pending.fd, 1)
     if (hasSource(pending)) this.#count(pending.words[FILE_INDEX], 1)
+    if (direct && this.#disk.takes(pending)) {
+      this.#disk.queue.push(pending)
+      return
+    }
     const list = isPatient(pending) ? this.#patient : this.#queue
     list.push(pending)
+    this.#waiting++
+  }
+
+  /** What the kernel would not read without waiting goes to a thread after all. */
+  readonly #refused = (pending: Pending): void => {
+    pending.state = 'queued'
+    this.#queue.push(pending)
     this.#waiting++
   }
 
@@ -91,6 +109,7 @@ export class Threads {
    * @param failed is given what cannot be handed over since threads cannot be had
    */
   submit(failed: (pending: Pending, error: number) => void, free: (pending: Pending) => void): void {
+    this.#disk.submit(this.#refused)
     if (this.#waiting === 0) return
     const pool = this.#open()
     if (typeof pool === 'number') {
@@ -115,7 +134,7 @@ export class Threads {
       push(pool, pending)
     }
     if (handed > 0) {
-      this.calls++
+      this.#calls++
       pool.submit()
     }
   }
@@ -145,20 +164,30 @@ export class Threads {
    * @param free is given each operation that waited until its descriptor was free
    */
   reap(done: (pending: Pending, result: number) => void, free: (pending: Pending) => void): void {
+    this.#disk.reap((pending, result) => this.#ended(pending, result, done, free), this.#refused)
     const pool = this.#pool
     if (pool === undefined || !(this.#woken || pool.ready)) return
     this.#woken = false
     pool.reap((mark, result) => {
       const pending = this.#table.at(mark)
       if (isPatient(pending)) this.#patientRunning--
-      this.#interrupted.delete(pending)
-      const { fd } = pending
-      const source = hasSource(pending) ? pending.words[FILE_INDEX] : fd
-      this.#left(pending)
-      done(pending, result)
-      this.#release(fd, free)
-      if (source !== fd) this.#release(source, free)
+      this.#ended(pending, result, done, free)
     }, false)
+  }
+
+  #ended(
+    pending: Pending,
+    result: number,
+    done: (pending: Pending, result: number) => void,
+    free: (pending: Pending) => void,
+  ): void {
+    this.#interrupted.delete(pending)
+    const { fd } = pending
+    const source = hasSource(pending) ? pending.words[FILE_INDEX] : fd
+    this.#left(pending)
+    done(pending, result)
+    this.#release(fd, free)
+    if (source !== fd) this.#release(source, free)
   }
 
   #count(fd: number, change: number): void {
@@ -197,8 +226,8 @@ export class Threads {
     }
     const { list } = pending
     list?.remove(pending)
-    if (list !== this.#queue && list !== this.#patient) return true
-    this.#waiting--
+    if (list !== this.#queue && list !== this.#patient && list !== this.#disk.queue) return true
+    if (list !== this.#disk.queue) this.#waiting--
     this.#left(pending)
     this.#release(pending.fd, free)
     if (hasSource(pending)) this.#release(pending.words[FILE_INDEX], free)
@@ -216,6 +245,7 @@ export class Threads {
   /** Ends the threads; nothing may be with them. */
   close(): void {
     clearInterval(this.#insist)
+    this.#disk.close()
     this.#pool?.close()
   }
 }
