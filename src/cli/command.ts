@@ -60,12 +60,16 @@ export class UsageError extends Error {
   }
 }
 
+const FLAG_COLUMNS = 26
 const HELP_OPTION = { type: 'boolean', short: 'h', description: 'show this help' } as const
 
 function optionLine([name, option]: [string, CommandOption]): string {
   const short = option.short === undefined ? '    ' : `-${option.short}, `
   const argument = option.type === 'string' ? ` ${option.argument ?? 'VALUE'}` : ''
-  return `  ${`${short}--${name}${argument}`.padEnd(26)} ${option.description}`
+  const flag = `${short}--${name}${argument}`
+  // One that is too long has its description on a line of its own, so that all stand below one another.
+  if (flag.length > FLAG_COLUMNS) return `  ${flag}\n${' '.repeat(FLAG_COLUMNS + 3)}${option.description}`
+  return `  ${flag.padEnd(FLAG_COLUMNS)} ${option.description}`
 }
 
 function helpOf<O extends Options>({

@@ -54,11 +54,18 @@ test('flags win over the environment, and that over the file', async () => {
 
 test('what is wrong in a file is told by file, key, what was found and what is expected', async () => {
   const refused: [content: string, message: RegExp][] = [
-    ['{"port":"1"}', /sluice\.json: 'port' is to be a whole number from 0 to 65535, not "1"/],
+    ['{"port":"1"}', /sluice\.json:1:2: 'port' is to be a whole number from 0 to 65535, not "1"/],
     ['{"port":65536}', /'port' is to be a whole number from 0 to 65535, not 65536/],
     ['{"cacheMs":1.5}', /'cacheMs' is to be a whole number .*, not 1\.5/],
-    ['{"prot":1}', /sluice\.json: there is no option 'prot'\. Did you mean 'port'\?/],
+    ['{"prot":1}', /sluice\.json:1:2: there is no option 'prot'\. Did you mean 'port'\?/],
     ['{"cleanURLs":true}', /no option 'cleanURLs'\. Did you mean 'cleanUrls'\?/],
+    // Not the key of that name in another object, nor one that is a value.
+    [
+      '{\n  "headers": { "host": { "prot": "a\\"}:" } },\n  "cors": "prot",\n    "prot": 1\n}',
+      /sluice\.json:4:5: there is no option 'prot'/,
+    ],
+    ['{\n  "key": 1 }', /sluice\.json:2:3: there is no option 'key'/],
+    ['{\n"tls": {\n  "certt": "x"}}', /sluice\.json:3:3: there is no option 'tls\.certt'/],
     ['{"tls":{"certt":"x"}}', /no option 'tls\.certt'\. Did you mean 'tls\.cert'\?/],
     ['{"tls":"x"}', /'tls' is to be an object, not "x"/],
     ['{"quite-another-thing":1}', /no option 'quite-another-thing'\.$/],

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { ServeOptions, WorkerServeOptions } from '../http/index.js'
 import { inheritedSockets } from '../net/index.js'
 import { UsageError } from './command.js'
+import { keyOffset, placeAt } from './json-place.js'
 import { suggestion } from './near-miss.js'
 import {
   fits,
@@ -71,13 +72,12 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Found {
 }
 
 /** Where in a text JSON.parse() stopped, as an editor counts. */
-function place(text: string, message: string): string {
+function failurePlace(text: string, message: string): string {
   const position = /at position (\d+)/.exec(message)?.[1]
-  const before = text.slice(0, position === undefined ? text.length : Number(position)).split('\n')
-  return `${before.length}:${(before.at(-1) as string).length + 1}`
+  return placeAt(text, position === undefined ? text.length : Number(position))
 }
 
-async function parseFile(file: string): Promise<unknown> {
+async function parseFile(file: string): Promise<{ text: string; config: unknown }> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -85,37 +85,48 @@ async function parseFile(file: string): Promise<unknown> {
     throw new UsageError(`${file} cannot be read: ${(cause as Error).message}`, { cause })
   }
   try {
-    return JSON.parse(text)
+    return { text, config: JSON.parse(text) }
   } catch (cause) {
     const { message } = cause as Error
-    throw new UsageError(`${file}:${place(text, message)} is no JSON: ${message}`, { cause })
+    throw new UsageError(`${file}:${failurePlace(text, message)} is no JSON: ${message}`, { cause })
   }
 }
 
-function collect(file: string, config: Record<string, unknown>, prefix: string, found: Found): void {
+/** @param where names the place of a key, for messages */
+function collect(
+  where: (name: string) => string,
+  config: Record<string, unknown>,
+  prefix: string,
+  found: Found,
+): void {
   for (const [key, value] of Object.entries(config)) {
     const name = prefix + key
     if (GROUPS.has(name)) {
       if (!isRecord(value))
-        throw new UsageError(`${file}: '${name}' is to be an object, not ${JSON.stringify(value)}`)
-      collect(file, value, `${name}.`, found)
+        throw new UsageError(`${where(name)}: '${name}' is to be an object, not ${JSON.stringify(value)}`)
+      collect(where, value, `${name}.`, found)
       continue
     }
     const option = optionOf(name)
     if (option === undefined) {
-      throw new UsageError(`${file}: there is no option '${name}'.${suggestion(name, [...NAMES, ...GROUPS])}`)
+      const near = suggestion(name, [...NAMES, ...GROUPS])
+      throw new UsageError(`${where(name)}: there is no option '${name}'.${near}`)
     }
-    if (!fits(value, option)) throw refuse(`${file}: '${name}'`, option, value)
+    if (!fits(value, option)) throw refuse(`${where(name)}: '${name}'`, option, value)
     found[name] = value
   }
 }
 
 async function fromFile(file: string): Promise<Found> {
-  const config = await parseFile(file)
+  const { text, config } = await parseFile(file)
   if (!isRecord(config)) throw new UsageError(`${file} is to hold a JSON object`)
   const { $schema: _, ...options } = config
   const found: Found = {}
-  collect(file, options, '', found)
+  const where = (name: string) => {
+    const offset = keyOffset(text, GROUPS.has(name.split('.')[0]) ? name.split('.') : [name])
+    return offset < 0 ? file : `${file}:${placeAt(text, offset)}`
+  }
+  collect(where, options, '', found)
   return found
 }
 

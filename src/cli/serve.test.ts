@@ -7,6 +7,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { run } from './run.js'
+import type { Terminal } from './terminal.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
 let folder: string
@@ -49,6 +51,50 @@ test('a folder that is not there is a failure with its name', { timeout: 30_000 
   const [status] = await once(child, 'close')
   assert.equal(status, 1)
   assert.match(err, /ENOENT.*absent/)
+})
+
+test('what only the server can see is told by the flag’s name, with status 2', {
+  timeout: 30_000,
+}, async () => {
+  const refused: [string[], RegExp][] = [
+    [[path.join(folder, 'hello.txt')], /^sluice serve: --root is not a directory.*hello\.txt/],
+    [['--max-rate', '10', folder], /^sluice serve: --max-rate is less than minRate, 128/],
+    [['--status', 'state', folder], /^sluice serve: --status is no path such as/],
+  ]
+  for (const [args, message] of refused) {
+    const terminal = recorder()
+    assert.equal(await run(['serve', ...args], terminal), 2)
+    assert.match(terminal.notes.join(''), message)
+  }
+})
+
+function recorder(): Terminal & { notes: string[] } {
+  const notes: string[] = []
+  return {
+    columns: 100,
+    isTerminal: true,
+    notes,
+    write: () => {},
+    note: text => void notes.push(text),
+    paint: (_style, text) => text,
+  }
+}
+
+test('who watches its end is told what it waits for', { timeout: 30_000 }, async () => {
+  fs.writeFileSync(path.join(folder, 'large'), Buffer.alloc(64 << 20))
+  const terminal = recorder()
+  const ended = run(['serve', '--port', '0', folder], terminal)
+  while (terminal.notes.length === 0) await new Promise(resolve => setImmediate(resolve))
+  const port = Number(/:(\d+)\/\n$/.exec(terminal.notes[0] as string)?.[1])
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(socket, 'readable')
+  process.emit('SIGTERM')
+  while (terminal.notes.length === 1) await new Promise(resolve => setTimeout(resolve, 20))
+  assert.match(terminal.notes[1] as string, /^1 connection to be finished; a second signal/)
+  socket.resume()
+  assert.equal(await ended, 0)
+  assert.match(terminal.notes.at(-1) as string, /^1 request, 64\.0 MiB\n$/)
 })
 
 test('a socket that was passed is served, and a killed server leaves nothing in the way of the next', {

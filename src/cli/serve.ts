@@ -1,8 +1,9 @@
 import { isIPv6 } from 'node:net'
-import { type ServeOptions, serve } from '../http/index.js'
-import { type CommandOption, defineCommand } from './command.js'
+import { resolve as resolvePath } from 'node:path'
+import { type FileServer, type ServeOptions, type ServerGroup, serve } from '../http/index.js'
+import { type CommandOption, defineCommand, UsageError } from './command.js'
 import { formatBytes, formatCount } from './layout.js'
-import { readServeConfig } from './serve-config.js'
+import { type ConfiguredOptions, readServeConfig } from './serve-config.js'
 import { flagOf, SERVE_OPTIONS } from './serve-options.js'
 import { serveSchema } from './serve-schema.js'
 import type { Terminal } from './terminal.js'
@@ -48,21 +49,52 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
       return 0
     }
     const options = await readServeConfig(flags, positionals[0], config, process.env)
-    const server = await ('workers' in options ? serve(options) : serve(options))
+    const server = await start(options)
     announce(server.address(), options, json, terminal)
     // Without anything to read again a terminal that goes away ends the command, as any other.
     if (options.tls !== undefined || options.accessLog !== undefined) onHangup(server, terminal)
     await untilSignalled(
-      () => server.close(),
+      () => finish(server, terminal),
       () => process.exit(1),
     )
     await server.close()
     const { requests, bytes } = server.stats
     if (json) terminal.write(`${JSON.stringify({ requests, bytes })}\n`)
-    else terminal.note(`${formatCount(requests)} requests, ${formatBytes(bytes)}\n`)
+    else terminal.note(`${counted(requests, 'request')}, ${formatBytes(bytes)}\n`)
     return 0
   },
 })
+
+/** How often somebody who watches is told what the end waits for, in milliseconds. */
+const PROGRESS_MS = 1000
+
+const counted = (count: number, what: string) => `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`
+
+/** @throws {@link UsageError} by its flag's name for an option that only the server can see is none */
+async function start(options: ConfiguredOptions): Promise<FileServer | ServerGroup> {
+  try {
+    return await ('workers' in options ? serve(options) : serve(options))
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    const [named, name] = /^The property 'options\.([\w.]+)'/.exec(message) ?? []
+    if (code !== 'ERR_INVALID_ARG_VALUE' || name === undefined || named === undefined) throw error
+    throw new UsageError(`--${flagOf(name)}${message.slice(named.length)}`, { cause: error })
+  }
+}
+
+/** Ends a server, and says meanwhile what it waits for. */
+async function finish(server: FileServer | ServerGroup, terminal: Terminal): Promise<void> {
+  const say = () => {
+    const left = counted(server.connections, 'connection')
+    terminal.note(`${left} to be finished; a second signal ends the server at once\n`)
+  }
+  const timer = terminal.isTerminal ? setInterval(say, PROGRESS_MS) : undefined
+  try {
+    await server.close()
+  } finally {
+    clearInterval(timer)
+  }
+}
 
 function onHangup(server: { reload(): void | Promise<void> }, terminal: Terminal): void {
   process.on('SIGHUP', async () => {
@@ -81,7 +113,7 @@ function announce(address: unknown, options: ServeOptions, json: boolean, termin
     return
   }
   terminal.note(
-    `${options.root} is served at ${terminal.paint('bold', url(address, options.tls === undefined ? 'http' : 'https'))}\n`,
+    `${resolvePath(options.root)} is served at ${terminal.paint('bold', url(address, options.tls === undefined ? 'http' : 'https'))}\n`,
   )
 }
 

@@ -1,4 +1,12 @@
-import { createWriteStream, type WriteStream } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  createWriteStream,
+  fstatSync,
+  openSync,
+  readSync,
+  type WriteStream,
+} from 'node:fs'
 
 /** How a line is written: Apache's two formats, or a JSON object a line. */
 export type AccessLogFormat = 'common' | 'combined' | 'json'
@@ -23,6 +31,9 @@ export interface AccessRecord {
 
 /** Bytes that may wait to be written; lines beyond are counted and left out, and the log says how many. */
 const LIMIT = 1 << 20
+/** After which a file that could not be written is tried again. */
+const RETRY_MS = 1000
+const NEWLINE = 10
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
 
 const two = (value: number) => String(value).padStart(2, '0')
@@ -52,20 +63,52 @@ export function accessLine(record: AccessRecord, format: AccessLogFormat): strin
   return format === 'common' ? `${line}\n` : `${line} ${quoted(record.referer)} ${quoted(record.userAgent)}\n`
 }
 
+/** Says how many lines are missing at this place. */
+function gapLine(count: number, format: AccessLogFormat): string {
+  return format === 'json' ? `{"notLogged":${count}}\n` : `# ${count} requests were not logged\n`
+}
+
+/** Sees that a file can be appended to. A FIFO that nobody reads yet is waited for later. @throws the system error */
+export function checkAppendable(path: string): void {
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
+  try {
+    closeSync(openSync(path, flags, 0o666))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error
+  }
+}
+
+/** Whether a file ends within a line: the disk was full in the middle of it. */
+function endsTorn(path: string): boolean {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const byte = Buffer.alloc(1)
+    const { size } = fstatSync(fd)
+    const torn = size > 0 && readSync(fd, byte, 0, 1, size - 1) === 1 && byte[0] !== NEWLINE
+    closeSync(fd)
+    return torn
+  } catch {
+    return false // no file, or none that can be read: its next line says nothing of the last one
+  }
+}
+
 /**
  * An access log that never holds up a response. What the disk does not take in time is bounded; lines beyond the bound
- * are left out, and the first one that fits again says how many.
+ * are left out, and the first one that fits again says how many. One that cannot be written is tried again each second.
  */
 export class AccessLog {
-  /** Lines left out so far. */
+  /** Lines left out so far; some of those that were under way when writing failed may be there nevertheless. */
   dropped = 0
   readonly #path: string
   readonly #format: AccessLogFormat
   #stream: WriteStream
   #unreported = 0
   #failed: Error | undefined
+  #failedMs = 0
+  /** Whether it is known, and was told, that writing fails. */
+  #told = false
 
-  /** @param path of the file, to which it appends */
+  /** @param path of the file, to which it appends: see {@link checkAppendable} */
   constructor(path: string, format: AccessLogFormat) {
     this.#path = path
     this.#format = format
@@ -75,9 +118,17 @@ export class AccessLog {
   #open(): WriteStream {
     const stream = createWriteStream(this.#path, { flags: 'a' })
     stream.on('error', error => {
-      if (stream === this.#stream) this.#failed = error
+      if (stream === this.#stream) this.#fail(error)
     })
     return stream
+  }
+
+  #fail(error: Error): void {
+    this.#failed = error
+    this.#failedMs = performance.now()
+    if (this.#told) return
+    this.#told = true
+    process.emitWarning(`The access log cannot be written, and is tried again: ${error.message}`)
   }
 
   /** Goes on in a file of this name that is made anew where the old one was moved away; what waits goes to the old one. */
@@ -87,21 +138,34 @@ export class AccessLog {
     this.#stream = this.#open()
   }
 
-  /** Why nothing is written any more, if so: a full disk, say. */
+  /** Why nothing is written just now, if so: a full disk, say. */
   get error(): Error | undefined {
     return this.#failed
   }
 
+  #written = (error: Error | null | undefined): void => {
+    if (error) this.#drop()
+    else this.#told = false
+  }
+
+  #drop(): void {
+    this.dropped++
+    this.#unreported++
+  }
+
   /** Notes a request. */
   write(record: AccessRecord): void {
+    if (this.#failed !== undefined && performance.now() - this.#failedMs >= RETRY_MS) {
+      this.reopen()
+      if (endsTorn(this.#path)) this.#stream.write('\n')
+    }
     if (this.#failed !== undefined || this.#stream.writableLength > LIMIT) {
-      this.dropped++
-      this.#unreported++
+      this.#drop()
       return
     }
-    if (this.#unreported > 0) this.#stream.write(`# ${this.#unreported} requests were not logged\n`)
+    if (this.#unreported > 0) this.#stream.write(gapLine(this.#unreported, this.#format))
     this.#unreported = 0
-    this.#stream.write(accessLine(record, this.#format))
+    this.#stream.write(accessLine(record, this.#format), this.#written)
   }
 
   /** Writes what waits and closes the file. */

@@ -1,6 +1,6 @@
 import { SluiceError } from '../kernel/index.js'
 import type { Connection } from '../net/index.js'
-import { AccessLog } from './access-log.js'
+import { AccessLog, checkAppendable } from './access-log.js'
 import { AddressCounts } from './address-counts.js'
 import { Certificates } from './certificates.js'
 import { ConnectionWatch } from './connection-watch.js'
@@ -37,6 +37,7 @@ export class HttpService {
   /** @throws for options that cannot be; the system error where a file or folder of theirs cannot be opened */
   constructor(options: ServeOptions, shared?: SharedMemory) {
     this.#settings = serverSettings(options)
+    if (options.accessLog !== undefined) checkAppendable(options.accessLog)
     this.#certificates = options.tls === undefined ? undefined : new Certificates(options.tls)
     this.stats = new ServerStats(shared?.stats, shared?.thread)
     this.stats.set('connections', 0)

@@ -210,6 +210,12 @@ test('a client that goes on sending after 408, and reads nothing, is soon reset,
   })
 })
 
+test('a log that cannot be is told at the start', async () => {
+  const start = (accessLog: string) => serve({ root, port: 0, host: '127.0.0.1', accessLog })
+  await assert.rejects(start(path.join(root, 'absent/log')), { code: 'ENOENT' })
+  await assert.rejects(start(root), { code: 'EISDIR' })
+})
+
 test('what is refused before it is a request is noted and counted', async () => {
   const accessLog = path.join(root, 'refused.log')
   await withServer({ accessLog }, async server => {

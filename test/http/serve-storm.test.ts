@@ -274,14 +274,43 @@ test('connections that come while no descriptor is left are served once there is
   assert.equal(others.at(-1), '200')
 })
 
-test('a disk that is full, and then is not, holds up no response', { timeout: 60_000 }, async t => {
+test('a disk that is full holds up no response; once it is not, the log goes on and says what is missing', {
+  timeout: 60_000,
+}, async t => {
   const disk = await mounted(t, 'tmpfs', 256 * 1024)
   if (disk === undefined) return
-  fs.writeFileSync(path.join(disk, 'ballast'), Buffer.alloc(248 * 1024))
-  await withServer({ accessLog: path.join(disk, 'access.log') }, async server => {
-    for (let round = 0; round < 10; round++) {
-      const text = await exchange(server.port, kept('/a.txt').repeat(100) + last('/a.txt'))
-      assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 101)
-    }
-  })
+  for (const accessLogFormat of ['combined', 'json'] as const) {
+    const ballast = path.join(disk, 'ballast')
+    fs.writeFileSync(ballast, Buffer.alloc(244 * 1024))
+    const accessLog = path.join(disk, `access.${accessLogFormat}`)
+    let asked = 0
+    await withServer({ accessLog, accessLogFormat }, async server => {
+      const ask = async () => {
+        const text = await exchange(server.port, kept('/a.txt').repeat(100) + last('/a.txt'))
+        assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 101)
+        asked += 101
+      }
+      for (let round = 0; round < 10; round++) await ask()
+      fs.rmSync(ballast)
+      const gap = accessLogFormat === 'json' ? '"notLogged":' : ' were not logged'
+      await until(async () => {
+        await ask()
+        return fs.readFileSync(accessLog, 'latin1').includes(gap)
+      })
+    })
+    const lines = fs.readFileSync(accessLog, 'latin1').trimEnd().split('\n')
+    const whole = lines.filter(line =>
+      (accessLogFormat === 'json' ? /^\{"ad.*\}$/ : /^127.* "-" "-"$/).test(line),
+    )
+    const gaps = lines.map(line => Number(/^(?:# |\{"notLogged":)(\d+)/.exec(line)?.[1] ?? 0))
+    const missing = gaps.reduce((sum, count) => sum + count, 0)
+    assert.ok(
+      whole.length < asked && whole.length + missing >= asked,
+      `${whole.length} + ${missing} of ${asked}`,
+    )
+    // At most one line for each time that the disk was found full is torn.
+    const torn = lines.length - whole.length - gaps.filter(count => count > 0).length
+    assert.ok(torn <= gaps.filter(count => count > 0).length, `${torn} of ${lines.length} lines are torn`)
+    fs.rmSync(accessLog)
+  }
 })
