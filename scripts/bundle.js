@@ -1,10 +1,12 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { root } from './run.js'
 
 const DIST = join(root, 'dist')
 const ENTRY = 'cli/main.js'
-const OUTPUT = join(DIST, 'sluice.mjs')
+const OUTPUT = join(DIST, 'sluice.cjs')
 const OUTPUT_MODULES = join(DIST, 'sluice.modules')
 
 const DOCUMENTATION = /^[ \t]*\/\*\*[\s\S]*?\*\/\n/gm
@@ -15,12 +17,17 @@ const IMPORT = /^import (?:(\* as \w+|\w+|\{[^}]*\}) from )?'([^']+)';$/gm
 const EXPORT_FROM = /^export (\*|\{[^}]*\}) from '([^']+)';$/gm
 const EXPORT_LIST = /^export \{([^}]*)\};$/gm
 const EXPORT = /^export ((?:async )?(?:function\*?|class|const|let) (\w+))/gm
+/** What the text of a module is given. */
+const PARAMETERS = '$exports, $here, $load, $external, $resolve'
 const DYNAMIC_IMPORT = /\bimport\('(\.[^']+)'\)/g
 
 /**
- * Puts the command line into two files: `dist/sluice.mjs`, which is run, and `dist/sluice.modules`, the text of all
+ * Puts the command line into two files: `dist/sluice.cjs`, which is run, and `dist/sluice.modules`, the text of all
  * modules, of which only those that a verb needs are ever read by V8. To load two hundred modules as such takes Node longer
- * than to start, and to read through one file with all of them nearly as long.
+ * than to start, and to read through one file with all of them nearly as long. A CommonJS file, since Node's loader of
+ * modules takes a tenth of its start.
+ *
+ * Beside them lies what V8 has made of them, for the Node that builds: another does without it.
  *
  * It understands what tsc writes of our sources, no more: named imports and exports at the beginning of a line, and no
  * modules that import each other in a circle, which a test forbids.
@@ -29,42 +36,88 @@ export function bundle() {
   if (!existsSync(join(DIST, ENTRY))) return
   const modules = new Map()
   collect(ENTRY, modules)
-  let text = ''
+  let text = '({'
   const places = {}
   for (const [path, code] of modules) {
     // V8 reads a text of plain ASCII where it lies, and twice as fast.
     const ascii = code.replace(FOREIGN, letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    text += `${JSON.stringify(path)}(${PARAMETERS}) {\n`
     places[path] = [text.length, text.length + ascii.length]
-    text += ascii
+    text += `${ascii}\n},\n`
   }
+  text += '})\n'
+  const cache = `sluice-${createHash('sha256').update(text).digest('hex').slice(0, 16)}-`
   write(OUTPUT_MODULES, text, 0o644)
-  write(OUTPUT, starter(places), 0o755)
+  write(OUTPUT, starter(places, cache), 0o755)
+  keepCode(cache)
 }
 
-function starter(places) {
+/** Has a process copy a file, and keep what V8 has compiled for it. */
+function keepCode(name) {
+  for (const file of readdirSync(DIST)) {
+    if (file.endsWith('.code') && !file.startsWith(name)) rmSync(join(DIST, file))
+  }
+  const path = join(DIST, `${name}${process.version}-${process.arch}.code`)
+  if (existsSync(path)) return
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/keep-code.js'), OUTPUT, path])
+  // It is no part of what is built: without a native binary, say, there is none.
+  if (status !== 0) process.stderr.write(`The command line starts without code of V8: ${stderr}\n`)
+}
+
+function starter(places, cache) {
   return [
     '#!/usr/bin/env node',
-    "import { readFileSync } from 'node:fs'",
-    "import { createRequire } from 'node:module'",
-    "import { fileURLToPath } from 'node:url'",
-    "import { compileFunction, constants } from 'node:vm'",
+    "'use strict'",
+    "const { readFileSync } = require('node:fs')",
+    "const { compileFunction, constants, Script } = require('node:vm')",
     `const places = ${JSON.stringify(places)}`,
-    "const text = readFileSync(new URL('sluice.modules', import.meta.url), 'latin1')",
-    'const external = createRequire(import.meta.url)',
-    "const names = ['$exports', '$here', '$load', '$external', '$resolve']",
+    'const folder = `${__dirname}/`',
+    "const filename = folder + 'sluice.modules'",
+    "const text = readFileSync(filename, 'latin1')",
+    `const names = ${JSON.stringify(PARAMETERS.split(', '))}`,
     'const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER',
     'const loaded = {}',
+    'let compiled',
+    'function code() {',
+    '  try {',
+    `    return readFileSync(folder + '${cache}' + process.version + '-' + process.arch + '.code')`,
+    '  } catch {',
+    '    return undefined',
+    '  }',
+    '}',
+    'function prepare(cachedData) {',
+    '  if (cachedData === undefined) return undefined',
+    '  const script = new Script(text, { filename, cachedData, importModuleDynamically })',
+    '  return script.cachedDataRejected ? undefined : script.runInThisContext()',
+    '}',
+    'function functionOf(path) {',
+    '  if (compiled?.[path] !== undefined) return compiled[path]',
+    '  const options = { filename: folder + path, importModuleDynamically }',
+    '  return compileFunction(text.slice(...places[path]), names, options)',
+    '}',
+    "const url = path => require('node:url').pathToFileURL(path).href",
     'function load(path) {',
     '  if (!(path in loaded)) {',
-    '    const here = new URL(path, import.meta.url)',
-    '    const code = text.slice(...places[path])',
-    '    const run = compileFunction(code, names, { filename: fileURLToPath(here), importModuleDynamically })',
-    '    loaded[path] = {}',
-    '    loaded[path].done = run(loaded[path], here.href, load, external, name => import.meta.resolve(name))',
+    '    const exported = (loaded[path] = {})',
+    '    const here = { get url() { return url(folder + path) } }',
+    '    const run = functionOf(path)',
+    '    exported.done = run(exported, here, load, require, name => url(require.resolve(name)))',
     '  }',
     '  return loaded[path]',
     '}',
-    `await load(${JSON.stringify(ENTRY)}).done`,
+    'if (require.main === module) {',
+    '  compiled = prepare(code())',
+    `  load(${JSON.stringify(ENTRY)})`,
+    '} else {',
+    '  module.exports = {',
+    '    text,',
+    '    filename,',
+    '    run(table) {',
+    '      compiled = table',
+    `      load(${JSON.stringify(ENTRY)})`,
+    '    },',
+    '  }',
+    '}',
     '',
   ].join('\n')
 }
@@ -121,7 +174,7 @@ function convert(source, path) {
       return declaration
     })
     .replace(DYNAMIC_IMPORT, (_, specifier) => `(async () => ${target(specifier)})()`)
-    .replaceAll('import.meta.url', '$here')
+    .replaceAll('import.meta.url', '$here.url')
     .replaceAll('import.meta.resolve', '$resolve')
   if (/^(import|export)\b/m.test(body))
     throw new Error(`dist/${path} has an import or export that bundle.js does not know`)

@@ -20,7 +20,7 @@ import { diskRest } from '../harness/disk-rest.js'
 const [contestant, from, to, state] = process.argv.slice(2)
 
 const CONTESTANTS = {
-  'sluice cp': () => program(process.execPath, join(root, 'dist/sluice.mjs'), 'cp', '-r', from, to),
+  'sluice cp': () => program(process.execPath, join(root, 'dist/sluice.cjs'), 'cp', '-r', from, to),
   'coreutils cp': () => program('cp', '-r', from, to),
   'copyTree()': () => copyTree(from, to),
   'fs.promises.cp': () => cp(from, to, { recursive: true }),

@@ -15,6 +15,11 @@ import type { Terminal } from './terminal.js'
 const PROGRESS_MS = 100
 const REFLINK: readonly string[] = ['auto', 'always', 'never']
 
+/** Milliseconds of a steady clock. Node loads a dozen modules for `performance`. */
+function now(): number {
+  return process.uptime() * 1000
+}
+
 /** `sluice cp SRC… DST`: copies files and trees. */
 export const cpCommand = defineCommand({
   name: 'cp',
@@ -41,7 +46,7 @@ what it has begun.`,
       throw new UsageError(`--reflink is auto, always or never, not '${reflink}'`)
     const trees = recursive === true || archive
     const pairs = pairsOf(positionals)
-    const began = performance.now()
+    const began = now()
     const progress = new Progress(terminal, trees ? undefined : totalSize(pairs))
     const report = await interruptible(signal =>
       copyPaths(pairs, {
@@ -54,7 +59,7 @@ what it has begun.`,
       }),
     ).finally(() => progress.end())
     if (json) terminal.write(`${JSON.stringify(printable(report), null, 2)}\n`)
-    else if (terminal.isTerminal) terminal.note(summary(report, performance.now() - began))
+    else if (terminal.isTerminal) terminal.note(summary(report, now() - began))
     for (const { error, path } of report.failures) {
       const hint = error.code === 'EISDIR' && !trees ? ' (-r copies folders)' : ''
       terminal.note(`sluice cp: ${path}: ${error.message}${hint}\n`)
@@ -101,7 +106,7 @@ async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Prom
 class Progress {
   readonly #terminal: Terminal
   readonly #total: number | undefined
-  readonly #began = performance.now()
+  readonly #began = now()
   #next = this.#began + PROGRESS_MS
   #shown = false
 
@@ -111,11 +116,11 @@ class Progress {
   }
 
   show({ files, bytes }: CopyProgress): void {
-    const now = performance.now()
-    if (now < this.#next) return
-    this.#next = now + PROGRESS_MS
+    const at = now()
+    if (at < this.#next) return
+    this.#next = at + PROGRESS_MS
     this.#shown = true
-    const rate = formatBytes(Math.round(bytes / ((now - this.#began) / 1000)))
+    const rate = formatBytes(Math.round(bytes / ((at - this.#began) / 1000)))
     const done = this.#total
       ? `${Math.floor((bytes / this.#total) * 100)}% of ${formatBytes(this.#total)}`
       : `${formatCount(files)} files, ${formatBytes(bytes)}`

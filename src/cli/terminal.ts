@@ -26,12 +26,22 @@ const NARROWEST = 40
  *
  * A reader that goes away (`sluice probe | head`) ends the process quietly, as it does for any filter.
  */
-export function standardTerminal(): Terminal {
+export function standardTerminal(): StandardTerminal {
   return new StandardTerminal()
 }
 
-class StandardTerminal implements Terminal {
+/** The terminal that a process has been given. */
+export class StandardTerminal implements Terminal {
   #stdout: NodeJS.WriteStream | undefined
+  #unwritten = 0
+  readonly #written = () => {
+    this.#unwritten--
+  }
+
+  /** Nothing waits to be written. */
+  get isWritten(): boolean {
+    return this.#unwritten === 0
+  }
 
   /** Made when something is written: Node takes as long for it as for a small copy. */
   get #out(): NodeJS.WriteStream {
@@ -54,11 +64,13 @@ class StandardTerminal implements Terminal {
   }
 
   write(text: string): void {
-    this.#out.write(text)
+    this.#unwritten++
+    this.#out.write(text, this.#written)
   }
 
   note(text: string): void {
-    process.stderr.write(text)
+    this.#unwritten++
+    process.stderr.write(text, this.#written)
   }
 
   paint(style: Style, text: string): string {

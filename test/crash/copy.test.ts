@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 /** How often it is killed. More on request: `SLUICE_COPY_KILLS=1000`. */
 const KILLS = Number(process.env.SLUICE_COPY_KILLS ?? 12)
 const MIB = 2 ** 20
-const PROGRAM = fileURLToPath(new URL('../../../dist/sluice.mjs', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../../dist/sluice.cjs', import.meta.url))
 
 test('killed at any point, it leaves the old file or the new one under the final name, never half of one', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-kill-'))

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const BUNDLE = join(root, 'dist/sluice.mjs')
+const BUNDLE = join(root, 'dist/sluice.cjs')
 const TEXT = join(root, 'dist/sluice.modules')
 const MODULES = join(root, 'dist/cli/main.js')
 
@@ -29,6 +29,16 @@ test('the command line in one file works: it finds the native binary', () => {
   const { status, stdout, stderr } = run(BUNDLE, 'cache', '--json', BUNDLE)
   assert.equal(status, 0, stderr)
   assert.equal(JSON.parse(stdout).totals.size, readFileSync(BUNDLE).length)
+})
+
+test('code of V8 lies beside it for the Node that has built it, and where V8 refuses that it does without', t => {
+  const codes = readdirSync(join(root, 'dist')).filter(name => name.endsWith('.code'))
+  assert.equal(codes.length, 1)
+  const builtBy = `-${process.version}-${process.arch}.code`
+  if (!codes[0].endsWith(builtBy)) return t.skip(`another Node has built it: ${codes[0]}`)
+  // V8 takes no code that was compiled under other flags.
+  const refused = spawnSync(process.execPath, ['--no-opt', BUNDLE, '--help'], { encoding: 'utf8' })
+  assert.equal(refused.stdout, run(BUNDLE, '--help').stdout)
 })
 
 test('the package runs the command line in one file, an executable, and all is text of plain ASCII', () => {

@@ -30,10 +30,29 @@ const FOLDER = O.RDONLY | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC
 const EEXIST = -errnoOf('EEXIST')
 const EINVAL = -errnoOf('EINVAL')
 
-/** What each of those who work has for itself. */
-interface Worker {
-  group: FileGroup
-  small: SmallFiles
+/** What each of those who work has for itself, made when it is needed: a single file needs nothing of it. */
+class Worker {
+  readonly #copying: Copying
+  #group: FileGroup | undefined
+  #small: SmallFiles | undefined
+
+  constructor(copying: Copying) {
+    this.#copying = copying
+  }
+
+  get group(): FileGroup {
+    this.#group ??= new FileGroup(this.#copying)
+    return this.#group
+  }
+
+  get small(): SmallFiles {
+    this.#small ??= new SmallFiles(this.#copying)
+    return this.#small
+  }
+
+  close(): void {
+    this.#group?.close()
+  }
 }
 
 /** Copies whatever is asked for, folders with everything below them. */
@@ -44,9 +63,7 @@ export class Tree {
 
   constructor(copying: Copying) {
     this.#copying = copying
-    this.#workers = Array.from({ length: WORKERS }, () => {
-      return { group: new FileGroup(copying), small: new SmallFiles(copying) }
-    })
+    this.#workers = Array.from({ length: WORKERS }, () => new Worker(copying))
     this.#crew = new Crew(this.#workers)
   }
 
@@ -61,7 +78,7 @@ export class Tree {
     try {
       await this.#crew.run()
     } finally {
-      for (const { group } of this.#workers) group.close()
+      for (const worker of this.#workers) worker.close()
     }
   }
 
@@ -181,15 +198,15 @@ export class Tree {
   }
 
   /** Small files take the short way, until it turns out that a folder has few of them. */
-  async #copyFiles(folder: Folder, files: readonly Name[], { group, small }: Worker): Promise<void> {
+  async #copyFiles(folder: Folder, files: readonly Name[], worker: Worker): Promise<void> {
     const copying = this.#copying
     let left = files
     if (folder.isPlain && copying.canReflink(folder.sourceDevice, folder.targetDevice) === false) {
-      left = await small.copy(folder, files)
+      left = await worker.small.copy(folder, files)
       if (left.length > files.length / 4) folder.isPlain = false
       copying.progress()
     }
-    if (left.length > 0) await group.copy(folder, left)
+    if (left.length > 0) await worker.group.copy(folder, left)
   }
 }
 
