@@ -71,7 +71,7 @@ function starter(places, cache) {
     "const { readFileSync } = require('node:fs')",
     "const { compileFunction, constants, Script } = require('node:vm')",
     `const places = ${JSON.stringify(places)}`,
-    'const folder = `${__dirname}/`',
+    "const folder = __dirname + '/'",
     "const filename = folder + 'sluice.modules'",
     "const text = readFileSync(filename, 'latin1')",
     `const names = ${JSON.stringify(PARAMETERS.split(', '))}`,
