@@ -2,6 +2,8 @@
 export const FILE_IOCTL = {
   /** Makes this file share all extents of the one whose descriptor is the argument. */
   FICLONE: 0x40049409,
+  /** Makes a range of this file share the extents of a range of another: four 64-bit words say which. */
+  FICLONERANGE: 0x4020940d,
   /** On /proc/PID/pagemap: which pages are in a state. Kernel 6.7. */
   PAGEMAP_SCAN: 0xc0606610,
 } as const

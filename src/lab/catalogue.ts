@@ -1,6 +1,10 @@
 import type { Case, Goal, Mechanism } from './mechanism.js'
+import { appendLogMechanism } from './mechanisms/append-log.js'
 import { copyFileRange } from './mechanisms/copy-file-range.js'
+import { copyMapped } from './mechanisms/copy-mapped.js'
 import { copyReadWrite } from './mechanisms/copy-read-write.js'
+import { copyReflink } from './mechanisms/copy-reflink.js'
+import { copyRing } from './mechanisms/copy-ring.js'
 import { copySendfile } from './mechanisms/copy-sendfile.js'
 import { copySplice } from './mechanisms/copy-splice.js'
 import { directReadRegistered } from './mechanisms/direct-read-registered.js'
@@ -82,8 +86,12 @@ const MECHANISMS: readonly Mechanism[] = [
   fileHandleDurable,
   durableRing,
   durableGroup,
+  appendLogMechanism,
   copyReadWrite,
+  copyRing,
+  copyMapped,
   copyFileRange,
+  copyReflink,
   copySendfile,
   copySplice,
   echoNet,

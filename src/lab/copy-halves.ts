@@ -9,6 +9,11 @@ export const COPY_CASES: readonly Case[] = [{ goal: 'write/copy/sequential', siz
 /** Copies one piece of a file to another place. @returns bytes copied */
 export type CopyPiece = (from: number, to: number, length: number) => number
 
+/** Where the second half of a file begins, a whole number of pieces on. */
+export function halfOf({ window, size }: Setting): number {
+  return Math.floor(window / 2 / size) * size || size
+}
+
 /**
  * Copies the first half of the file over its second, piece by piece: two places that share no page, on one file system,
  * with no further file to be left behind.
@@ -21,7 +26,7 @@ export function copyHalves(
 ): Workload {
   const source = openSync(setting.path, 'r')
   const target = openSync(setting.path, 'r+')
-  const half = Math.floor(setting.window / 2 / setting.size) * setting.size || setting.size
+  const half = halfOf(setting)
   const { copy, close } = prepare(source, target, setting.size)
   return {
     run: lap => inTurn(lap, position => copy(position % half, half + (position % half), setting.size)),
