@@ -175,6 +175,28 @@ testOnBoth('a read that waits too long fails', async () => {
   )
 })
 
+testOnBoth('a read that follows an aborted one has the whole time', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  await withPair(
+    async (near, far) => {
+      for (let count = 0; count < 3; count++) {
+        const abort = new AbortController()
+        const reading = near.read({ signal: abort.signal })
+        t.mock.timers.tick(700)
+        abort.abort()
+        await assert.rejects(reading, { name: 'AbortError' })
+      }
+      const reading = near.read()
+      t.mock.timers.tick(700)
+      assert.ok(near.isOpen)
+      await far.write('x')
+      assert.equal((await reading)?.length, 1)
+    },
+    { near: { readTimeout: 800 } },
+  )
+  t.mock.timers.reset()
+})
+
 for (const driver of ['ring', 'epoll'] as const) {
   test(`closing the engine ends connections and listeners (${driver})`, async () => {
     await engine().close()

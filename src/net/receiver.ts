@@ -47,6 +47,8 @@ export abstract class Receiver {
   bytes = 0
   /** Bytes received and not read yet. */
   queued = 0
+  /** Waits of reads that were aborted so far. */
+  aborts = 0
   /** Undefined while more may come. */
   end: 'ended' | Error | undefined
   /** Who is shown what a `read()` waits for. */
@@ -306,6 +308,7 @@ export abstract class Receiver {
   /** Ends the wait of a read, which rejects; no byte is lost. */
   abortWait(error: Error): void {
     if (!this.waiting) return
+    this.aborts++
     if (!this.#direct) {
       this.#rejectWait(error)
     } else if (this.#abort === undefined) {

@@ -7,8 +7,10 @@ import { SendArena } from './send-arena.js'
 export const RECEIVE_GROUP = 1
 /** Bytes of a block that connections receive into. A chunk that somebody keeps, keeps its block. */
 export const BLOCK_BYTES = 65536
-/** Blocks that wait for data: how much can come in one turn of the event loop before receives must be armed anew. */
+/** Blocks that wait for data at first: how much can come in one turn before receives must be armed anew. */
 const BLOCKS = 16
+/** How many may in the end: each receive that finds none adds one. */
+const MAX_BLOCKS = 128
 
 /** What all connections of a thread share. */
 export interface NetResources {
@@ -31,7 +33,7 @@ export function netResources(): NetResources {
 
 function make(engine: Engine): NetResources {
   const { handles } = engine
-  const options = { group: RECEIVE_GROUP, entries: BLOCKS, blockSize: BLOCK_BYTES }
+  const options = { group: RECEIVE_GROUP, entries: MAX_BLOCKS, blocks: BLOCKS, blockSize: BLOCK_BYTES }
   const blocks = engine.supports(IORING_OP.RECV) ? handles.blockRing(options) : undefined
   return { engine, handles, blocks, arena: new SendArena(handles), limits: true }
 }

@@ -100,7 +100,8 @@ export class RingReceiver extends Receiver {
   #ended(result: number): void {
     const { resources } = this
     if (result === EINVAL && resources.limits) resources.limits = false
-    else if (result !== ENOBUFS && result !== ECANCELED) this.over(result)
+    else if (result === ENOBUFS) this.#blocks.grow()
+    else if (result !== ECANCELED) this.over(result)
     this.want()
   }
 

@@ -78,7 +78,9 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
   }
 
   #watchReads(milliseconds: number): void {
-    this.#watch(milliseconds, () => (this.receiver.waiting ? this.receiver.bytes : undefined))
+    const { receiver } = this
+    // A read that waits on while no byte has come is still the same one, unless one was aborted in between.
+    this.#watch(milliseconds, () => (receiver.waiting ? receiver.bytes + receiver.aborts : undefined))
   }
 
   #watch(milliseconds: number, beat: () => number | undefined): void {

@@ -9,8 +9,10 @@ const NOTHING = Buffer.alloc(0)
 export interface BlockRingOptions {
   /** Its name in an entry, 0 to 65535, unique in the ring. */
   group: number
-  /** Blocks that wait for data, a power of two up to 32768. */
+  /** Blocks that wait for data at most, a power of two up to 32768. */
   entries: number
+  /** How many do at first; all by default. See {@link BlockRing.grow}. */
+  blocks?: number
   /** Bytes of a block. */
   blockSize: number
 }
@@ -37,18 +39,26 @@ export class BlockRing extends BufferGroup {
   /** @throws the system error of io_uring_register(2): `EINVAL` where buffers cannot be used piece by piece */
   constructor(host: BufferHost, options: BlockRingOptions, closed: () => void) {
     checkObject(options)
-    const { group, entries, blockSize } = options
+    const { group, entries, blockSize, blocks } = options
     checkInteger(blockSize, 'options.blockSize', 1, 2 ** 30)
+    if (blocks !== undefined) checkInteger(blocks, 'options.blocks', 1, entries)
     super(host, group, entries, true, closed)
     this.blockSize = blockSize
     host.kept.add(this.#blocks)
     this.#used = new Uint32Array(this.entries)
     try {
-      for (let id = 0; id < this.entries; id++) this.#replace(id)
+      for (let id = 0; id < (blocks ?? this.entries); id++) this.#replace(id)
     } catch (error) {
       this.close()
       throw error
     }
+    this.publish()
+  }
+
+  /** One more block waits for data from now on, unless there are as many as `entries`: for when they ran out. */
+  grow(): void {
+    if (!this.isOpen || this.#blocks.length >= this.entries) return
+    this.#replace(this.#blocks.length)
     this.publish()
   }
 

@@ -235,3 +235,43 @@ for (const [options, code] of WRONG) {
     assert.throws(() => ring.registerBufferRing(all), { code })
   })
 }
+
+ringTest('blocks that ran out become more, up to as many as there is place for', stage => {
+  const ring = stage.ring()
+  const [near, far] = stage.socketPair()
+  const blocks = (() => {
+    try {
+      return ring.registerBlockRing({ group: GROUP, entries: 4, blocks: 1, blockSize: 8 })
+    } catch (error) {
+      stage.skip(`incremental buffers need kernel 6.12: ${(error as Error).message}`)
+      return undefined
+    }
+  })()
+  if (blocks === undefined) return
+  const received: string[] = []
+  /** Sends twice as much as two blocks hold, and takes nothing before the kernel is through. @returns how it ended */
+  const burst = () => {
+    writeSync(far, 'aaaaaaaabbbbbbbb')
+    prepareRecvMultishot(ring.submissions, near, GROUP, 8, 0, 1)
+    ring.submit(1)
+    let end = 0
+    ring.reap((_, result, flags) => {
+      if (result > 0) received.push(textOf(blocks.take(flags, result)))
+      else end = result
+    })
+    return end
+  }
+  assert.equal(blocks.available, 1)
+  assert.equal(burst(), failure('ENOBUFS'))
+  assert.deepEqual(received.splice(0), ['aaaaaaaa'])
+  for (let count = 2; count < 7; count++) {
+    blocks.grow()
+    assert.equal(blocks.available, Math.min(count, 4))
+  }
+  prepareRecvMultishot(ring.submissions, near, GROUP, 8, 0, 2)
+  writeSync(far, 'cccccccc')
+  ring.submit(2)
+  ring.reap((_, result, flags) => void received.push(textOf(blocks.take(flags, result))))
+  assert.deepEqual(received, ['bbbbbbbb', 'cccccccc'])
+  assert.equal(blocks.available, 4)
+})
