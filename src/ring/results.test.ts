@@ -109,7 +109,7 @@ for (const mode of MODES) {
       const source = ${JSON.stringify(source)}
       const imports = "import * as ring from '${new URL('./index.js', import.meta.url).href}'\\n" +
         "import * as kernel from '${new URL('../kernel/index.js', import.meta.url).href}'\\nimport * as fs from 'node:fs'\\n"
-      const script = 'ulimit -n 64; exec "$0" --input-type=module --eval "$1"'
+      const script = 'ulimit -n 128; exec "$0" --input-type=module --eval "$1"'
       const { stdout, stderr, status } = spawnSync('sh', ['-c', script, process.execPath, imports + source])
       process.stdout.write(stdout); process.stderr.write(stderr); process.exitCode = status`)
       assert.equal(code, 0, output)
