@@ -12,9 +12,9 @@ interface Watched {
   beat: number
   /** When it was first seen there, in milliseconds of `performance.now()`. */
   since: number
-  /** Bytes that had been sent by then. */
+  /** Bytes that its client had by then. */
   sent: number
-  /** Bytes that had been sent when it was last looked at, and since when it has been that many. */
+  /** Bytes that its client had when it was last looked at, and since when it has been that many. */
   last: number
   moved: number
   /** Its time was up once: it is counted, and the next time it is reset. */
@@ -64,9 +64,10 @@ export class ConnectionWatch {
       if (served.beat !== watched.beat) {
         watched.beat = served.beat
         watched.since = now
-        watched.sent = served.connection.bytesWritten
-        watched.last = watched.sent
         watched.moved = now
+        if (served.phase !== 'send' && served.phase !== 'linger') continue
+        watched.sent = taken(served.connection)
+        watched.last = watched.sent
       } else if (this.#isLate(served, watched, now)) {
         if (!watched.expired) this.#dropped()
         if (watched.expired || !served.expire()) void served.connection.reset()
@@ -86,23 +87,39 @@ export class ConnectionWatch {
       case 'body':
         return waited > bodyTimeout
       case 'linger':
-        return waited > Math.min(headTimeout, LINGER_MS)
+        return this.#lingers(served.connection, watched, now)
       default:
         return this.#isSlow(served.connection, watched, now)
     }
   }
 
-  #isSlow({ bytesWritten }: Connection, watched: Watched, now: number): boolean {
+  /** A client goes once it has everything: until then it is one that is being sent to. */
+  #lingers(connection: Connection, watched: Watched, now: number): boolean {
+    const slow = this.#isSlow(connection, watched, now)
+    if (connection.bytesUnacknowledged > 0) return slow
+    return now - watched.moved > Math.min(this.#settings.headTimeout, LINGER_MS)
+  }
+
+  #isSlow(connection: Connection, watched: Watched, now: number): boolean {
     const { minRate, rateWindow, sendTimeout } = this.#settings
-    if (bytesWritten !== watched.last) {
-      watched.last = bytesWritten
+    const has = taken(connection)
+    if (has !== watched.last) {
+      watched.last = has
       watched.moved = now
     } else if (now - watched.moved > sendTimeout) return true
     const elapsed = now - watched.since
     if (elapsed < rateWindow) return false
-    const slow = bytesWritten - watched.sent < (minRate * elapsed) / 1000
+    const slow = has - watched.sent < (minRate * elapsed) / 1000
     watched.since = now
-    watched.sent = bytesWritten
+    watched.sent = has
     return slow
   }
+}
+
+/**
+ * Bytes that a client has: what the kernel holds for it may be megabytes, takes a slow one minutes, and until a third of
+ * it has gone the kernel takes no more.
+ */
+function taken(connection: Connection): number {
+  return connection.bytesWritten - connection.bytesUnacknowledged
 }

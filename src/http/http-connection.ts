@@ -68,7 +68,9 @@ export class HttpConnection implements ServedConnection {
 
   /** What it waits for. */
   get phase(): Phase {
-    return this.#hot.rest === undefined ? this.#phase : 'send'
+    const sends =
+      this.#hot.rest !== undefined || (this.#phase === 'idle' && this.connection.writableLength > 0)
+    return sends ? 'send' : this.#phase
   }
 
   /** Grows with every step of the connection, so that whoever watches the clock sees when one takes long. */
@@ -85,7 +87,7 @@ export class HttpConnection implements ServedConnection {
   finish(): void {
     this.#closing = true
     this.#hot.left = 0
-    if (this.phase === 'idle') void this.connection.close()
+    if (this.#phase === 'idle' && this.#hot.rest === undefined) void this.connection.close()
   }
 
   /** A client that has sent part of a request is told that it took too long; one that has sent none is owed nothing. */

@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import type net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
+import { connect } from '../net/index.js'
 import { AddressCounts, addressKey, addressMemory } from './address-counts.js'
 import { serve } from './serve.js'
-import { client, kept, pause, serversOf, until } from './serve.test.support.js'
+import { client, kept, last, pause, serversOf, until } from './serve.test.support.js'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-limits-'))
 const LARGE = 32 << 20
+const PACED_BYTES = 2 << 20
 fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
 fs.writeFileSync(path.join(root, 'large'), Buffer.alloc(LARGE, 'x'))
+// Less than the kernel takes at once.
+fs.writeFileSync(path.join(root, 'middling'), Buffer.alloc(1 << 20, 'x'))
+fs.writeFileSync(path.join(root, 'paced'), Buffer.alloc(PACED_BYTES, 'x'))
 after(() => fs.rmSync(root, { recursive: true }))
 
 const withServer = serversOf(() => root)
@@ -57,6 +63,34 @@ test('a client that takes less than minRate is dropped, and one that takes more 
   })
 })
 
+/** A client whose kernel holds next to nothing for it: what it does not read, the server's kernel keeps. */
+async function slowly(port: number, request: string, pieces: number): Promise<number> {
+  const connection = await connect({ host: '127.0.0.1', port, receiveBufferSize: 4096 })
+  await connection.write(request)
+  let received = 0
+  for (let piece = 0; ; piece++) {
+    if (piece < pieces) await pause(25)
+    const bytes = await connection.read()
+    if (bytes === null) break
+    received += bytes.length
+  }
+  await connection.close()
+  return received
+}
+
+test('a slow client that takes what the kernel holds for it is not late, nor is one that was told to go before it has all', {
+  timeout: 30_000,
+}, async () => {
+  const limits = { headTimeout: 300, idleTimeout: 300, sendTimeout: 700, minRate: 1000, rateWindow: 700 }
+  await withServer(limits, async server => {
+    const received = (name: string) => slowly(server.port, last(`/${name}`), 80)
+    const [large, middling] = await Promise.all(['large', 'middling'].map(received))
+    assert.ok(Number(large) > LARGE, `${large} bytes`)
+    assert.ok(Number(middling) > 1 << 20, `${middling} bytes`)
+    assert.equal(server.stats.timeouts, 0)
+  })
+})
+
 async function nextChunk(socket: net.Socket): Promise<unknown> {
   for (;;) {
     const chunk = socket.read()
@@ -65,25 +99,68 @@ async function nextChunk(socket: net.Socket): Promise<unknown> {
   }
 }
 
-test('a connection is sent no more than maxRate, and all the same all of it', {
+/**
+ * Serves a file at a rate, asks for it twice over one connection, and tells by how much more had come at any time than
+ * the rate gives since it was asked for. A program, so that it can run on another network too.
+ */
+const PACED = `
+async function paced(serve, root, rate) {
+  const { connect } = await import('node:net')
+  const server = await serve({ root, host: '127.0.0.1', port: 0, maxRate: rate })
+  const socket = connect(server.port, '127.0.0.1')
+  const ahead = []
+  for (let round = 0; round < 2; round++) {
+    const started = performance.now()
+    let most = 0
+    let received = 0
+    socket.write('GET /paced HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+    await new Promise(resolve => {
+      const take = chunk => {
+        received += chunk.length
+        most = Math.max(most, received - rate * (performance.now() - started) / 1000)
+        if (received > ${PACED_BYTES}) resolve(socket.off('data', take))
+      }
+      socket.on('data', take)
+    })
+    ahead.push(Math.round(most))
+  }
+  socket.destroy()
+  await server.close({ timeout: 0 })
+  return ahead
+}`
+const RATE = 4 << 20
+/** What the kernel makes one packet of, for itself. */
+const PACKET = 65_536
+
+function assertPaced([first = Infinity, second = Infinity]: number[], segment: number): void {
+  assert.ok(first <= 10 * segment + PACKET, `${first} bytes too many`)
+  // The unpaced packets are those that a connection begins with.
+  assert.ok(second <= 2 * PACKET, `${second} bytes too many of the second response`)
+}
+
+test('a connection is sent no more than maxRate beyond its first ten segments and a packet, and all of it', {
   timeout: 60_000,
 }, async () => {
-  const rate = 4 << 20
-  // The first packets are not paced, and loopback's are large; and what the buffers hold counts as sent.
-  const ahead = 4 << 20
-  await withServer({ maxRate: rate }, async server => {
-    const socket = client(server.port)
-    const started = performance.now()
-    socket.write(kept('/large'))
-    let received = 0
-    socket.on('data', chunk => {
-      received += chunk.length
-      const elapsed = (performance.now() - started) / 1000
-      assert.ok(received <= ahead + rate * elapsed, `${received} bytes after ${elapsed} s`)
-    })
-    while (received < LARGE / 2) await once(socket, 'data')
-    socket.destroy()
-  })
+  const paced = new Function(`${PACED}; return paced`)()
+  assertPaced(await paced(serve, root, RATE), 65_536)
+})
+
+test('on a network with the packets of Ethernet the same holds, with the segments of that', {
+  timeout: 60_000,
+}, t => {
+  const program = `
+    import { serve } from ${JSON.stringify(new URL('./index.js', import.meta.url).href)}
+    ${PACED}
+    console.log(JSON.stringify(await paced(serve, ${JSON.stringify(root)}, ${RATE})))
+    process.exit(0)`
+  const script = 'ip link set lo mtu 1500 up && exec "$0" --input-type=module --eval "$1"'
+  const args = ['--user', '--map-root-user', '--net', 'sh', '-c', script, process.execPath, program]
+  const { status, stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 30_000 })
+  if (status !== 0 && /unshare: |ip: |RTNETLINK/.test(stderr)) {
+    return t.skip(`no network of one's own: ${stderr.trim()}`)
+  }
+  assert.equal(status, 0, stderr)
+  assertPaced(JSON.parse(stdout), 1460)
 })
 
 test('a rate that cannot be kept is refused', async () => {

@@ -8,5 +8,11 @@ export const FILE_IOCTL = {
   PAGEMAP_SCAN: 0xc0606610,
 } as const
 
+/** Requests of ioctl(2) on sockets. @see tcp(7), unix(7) */
+export const SOCKET_IOCTL = {
+  /** Bytes that were sent and not acknowledged yet, as an int. */
+  SIOCOUTQ: 0x5411,
+} as const
+
 /** `struct pm_scan_arg` in bytes. */
 export const PM_SCAN_ARG = { SIZE_FIELD: 0, FLAGS: 8, START: 16, END: 24, SIZE: 96 } as const

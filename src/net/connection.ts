@@ -5,7 +5,7 @@ import type { FixedBytes } from './fixed-bytes.js'
 import type { Receiver, Tap } from './receiver.js'
 import type { Sender } from './sender.js'
 import { socketAddress } from './socket-address.js'
-import { setKeepAlive, setOption } from './socket-options.js'
+import { setKeepAlive, setOption, unacknowledgedBytes } from './socket-options.js'
 import { type ConnectionKeeper, StreamSocket } from './stream-socket.js'
 
 /** Of one read. */
@@ -94,6 +94,11 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /** Bytes that the kernel has taken so far. */
   get bytesWritten(): number {
     return this.#sender.bytes
+  }
+
+  /** Bytes that the kernel has taken, and the peer has not acknowledged yet (SIOCOUTQ); its end counts as one. */
+  get bytesUnacknowledged(): number {
+    return this.#socket.isClosed ? 0 : unacknowledgedBytes(this.#socket.fd)
   }
 
   /** Bytes received and not read yet. */

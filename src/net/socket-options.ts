@@ -1,4 +1,13 @@
-import { checkInteger, invalidArgType, SO, SOL, syscall, systemError, TCP } from '../kernel/index.js'
+import {
+  checkInteger,
+  invalidArgType,
+  SO,
+  SOCKET_IOCTL,
+  SOL,
+  syscall,
+  systemError,
+  TCP,
+} from '../kernel/index.js'
 
 const pair = new Int32Array(new ArrayBuffer(16))
 const single = pair.subarray(0, 1)
@@ -22,6 +31,11 @@ export function setOption(fd: number, level: number, option: number, value: numb
   single[0] = value
   const result = syscall('setsockopt', fd, level, option, single, 4)
   if (result < 0) throw systemError(result, 'setsockopt')
+}
+
+/** Bytes that the kernel holds for the peer, which has not acknowledged them; 0 where a socket cannot tell. */
+export function unacknowledgedBytes(fd: number): number {
+  return syscall('ioctl', fd, SOCKET_IOCTL.SIOCOUTQ, single) < 0 ? 0 : (single[0] as number)
 }
 
 /** Has close(2) reset the connection instead of ending it. @see socket(7), SO_LINGER */
