@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { engine } from '../engine/index.js'
 import { bind } from './bind.js'
 import type { Datagram } from './datagram.js'
 import type { DatagramSocket } from './datagram-socket.js'
@@ -56,6 +57,24 @@ testOnBoth('many are sent and received together, in order, and none is cut or jo
     assert.equal(truncated, false)
     assert.ok(Buffer.from(bytes).equals(datagrams[index].bytes), `datagram ${index}`)
   }
+})
+
+testOnBoth('datagrams of one size to one peer go as one send, and come as one message', async () => {
+  await using server = await bind({ ...here, receiveBufferSize: 2 ** 21 })
+  await using client = await bind(here)
+  const to = addressOf(server)
+  const datagrams = Array.from({ length: 60 }, (_, index) => ({ bytes: pattern(500, index), to }))
+  const before = engine().stats()
+  await client.sendBatch(datagrams)
+  const sent = engine().stats()
+  assert.equal(sent.submissions - before.submissions, 1)
+  const all = await receive(server, datagrams.length)
+  const { completions } = engine().stats()
+  for (const [index, { bytes }] of all.entries()) {
+    assert.ok(Buffer.from(bytes).equals(datagrams[index].bytes), `datagram ${index}`)
+  }
+  // By readiness, the word that there is something comes on top.
+  assert.ok(completions - sent.completions <= 3, `${completions - sent.completions} completions`)
 })
 
 testOnBoth('a batch goes to as many peers as it names', async () => {
