@@ -153,6 +153,13 @@ export class AccessLog {
     this.#unreported++
   }
 
+  #report(count: number): void {
+    this.#unreported = 0
+    this.#stream.write(gapLine(count, this.#format), error => {
+      if (error) this.#unreported += count
+    })
+  }
+
   /** Notes a request. */
   write(record: AccessRecord): void {
     if (this.#failed !== undefined && performance.now() - this.#failedMs >= RETRY_MS) {
@@ -163,8 +170,7 @@ export class AccessLog {
       this.#drop()
       return
     }
-    if (this.#unreported > 0) this.#stream.write(gapLine(this.#unreported, this.#format))
-    this.#unreported = 0
+    if (this.#unreported > 0) this.#report(this.#unreported)
     this.#stream.write(accessLine(record, this.#format), this.#written)
   }
 
