@@ -62,6 +62,7 @@ NAPI_MODULE_INIT() {
   sluice_watch_exports(env, exports);
   sluice_pool_exports(env, exports);
   sluice_descriptor_exports(env, exports);
+  sluice_move_exports(env, exports);
   sluice_crc32c_exports(env, exports);
   sluice_cache_line_exports(env, exports);
   return exports;

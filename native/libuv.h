@@ -3,12 +3,13 @@
  * a user would have installed; these declarations are libuv 1's stable ABI. Handles are allocated by the size
  * that libuv itself reports, and only its functions look inside.
  *
- * See docs.libuv.org: uv_poll_t, uv_handle_t.
+ * See docs.libuv.org: uv_poll_t, uv_handle_t, uv_loop_t.
  */
 #ifndef SLUICE_LIBUV_H
 #define SLUICE_LIBUV_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct uv_loop_s;
 
@@ -27,5 +28,9 @@ extern int uv_poll_stop(uv_handle *handle);
 extern void uv_close(uv_handle *handle, void (*callback)(uv_handle *));
 extern void uv_ref(uv_handle *handle);
 extern void uv_unref(uv_handle *handle);
+extern int uv_backend_fd(const struct uv_loop_s *loop);
+extern int uv_backend_timeout(const struct uv_loop_s *loop);
+extern uint64_t uv_now(const struct uv_loop_s *loop);
+extern uint64_t uv_hrtime(void);
 
 #endif

@@ -36,6 +36,7 @@ void sluice_pool_exports(napi_env env, napi_value exports);
 void sluice_cache_line_exports(napi_env env, napi_value exports);
 void sluice_crc32c_exports(napi_env env, napi_value exports);
 void sluice_descriptor_exports(napi_env env, napi_value exports);
+void sluice_move_exports(napi_env env, napi_value exports);
 
 void sluice_export(napi_env env, napi_value exports, const char *name, napi_callback callback);
 

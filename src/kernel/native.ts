@@ -50,6 +50,8 @@ export interface Native {
   watchRef(handle: NativeHandle): void
   watchUnref(handle: NativeHandle): void
   watchClose(handle: NativeHandle): void
+  lendFile(words: Float64Array): void
+  passOn(words: Float64Array): void
   pool(
     threads: number,
     capacity: number,

@@ -80,6 +80,16 @@ export class Endpoint {
     return this.kind === 'file' || this.kind === 'block'
   }
 
+  /** Whether calls on it may wait, as nobody has told its open file not to. */
+  get blocks(): boolean {
+    return this.#blocking
+  }
+
+  /** Whether the descriptor stays open until it is released, whatever others do. */
+  get held(): boolean {
+    return this.backing.release !== undefined
+  }
+
   /** Whether its bytes move straight between memory and device. */
   get direct(): boolean {
     return (this.flags & O.DIRECT) !== 0 && this.seekable

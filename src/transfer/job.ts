@@ -3,6 +3,7 @@ import { AbortError, POLL, type SyscallArgument, type SyscallName, syscall } fro
 import { preparePollAdd } from '../ring/index.js'
 import type { Endpoint } from './endpoint.js'
 import { Residency } from './residency.js'
+import { type Step, StepLoop } from './step-loop.js'
 import { allowance, nextTurn, spend } from './turns.js'
 
 /** What a transfer is to move. */
@@ -38,9 +39,11 @@ export class Job {
   readonly #user: AbortSignal | undefined
   #abort: AbortController | undefined
   #aborted = false
+  #loop: StepLoop | undefined
   readonly #onAbort = () => {
     this.#aborted = true
     this.#abort?.abort()
+    this.#loop?.wake()
   }
   readonly #watched: readonly AbortSignal[]
 
@@ -94,6 +97,12 @@ export class Job {
     this.sink.backing.touch?.(bytes)
   }
 
+  /** Takes steps that never wait, whenever an end is ready, until one wants no more. @throws as the steps and `check()` do */
+  steps(step: Step): Promise<void> {
+    this.#loop ??= new StepLoop(this)
+    return this.#loop.run(step)
+  }
+
   /** Gets leave to move bytes on this thread: at most `most`, now or in a later turn of the event loop. */
   async grant(most: number): Promise<number> {
     await this.turn()
@@ -110,13 +119,23 @@ export class Job {
 
   /** A system call on both ends, none of which waits. @returns its result, or -errno */
   burst(name: SyscallName, ...args: SyscallArgument[]): number {
-    this.source.enterBurst()
-    this.sink.enterBurst()
+    this.enterBurst()
     const result = syscall(name, ...args)
-    this.sink.leaveBurst()
-    this.source.leaveBurst()
+    this.leaveBurst()
     if (result > 0) spend(result)
     return result
+  }
+
+  /** Makes calls on both ends return rather than wait, until `leaveBurst()`. */
+  enterBurst(): void {
+    this.source.enterBurst()
+    this.sink.enterBurst()
+  }
+
+  /** Undoes `enterBurst()`. */
+  leaveBurst(): void {
+    this.sink.leaveBurst()
+    this.source.leaveBurst()
   }
 
   /** Waits until an end can be read from, has ended, or has failed. */
@@ -160,8 +179,9 @@ export class Job {
     return error
   }
 
-  /** Stops listening. */
+  /** Stops listening, to signals and to descriptors. */
   finish(): void {
+    this.#loop?.close()
     for (const each of this.#watched) each.removeEventListener('abort', this.#onAbort)
   }
 }

@@ -1,9 +1,12 @@
-import { errnoOf, SluiceError } from '../kernel/index.js'
+import { errnoOf, passOn, SluiceError } from '../kernel/index.js'
 import type { Job } from './job.js'
-import { Unsuitable } from './mechanism.js'
+import { failed, Unsuitable } from './mechanism.js'
 import type { Pipe } from './pipe.js'
 import { pipePool } from './pipe-pool.js'
 import { type Side, spliceElsewhere, spliceNow } from './splice-step.js'
+import { allowance, spend } from './turns.js'
+
+const EAGAIN = -errnoOf('EAGAIN')
 
 const EXHAUSTED: ReadonlySet<number | undefined> = new Set([-errnoOf('EMFILE'), -errnoOf('ENFILE')])
 
@@ -48,22 +51,37 @@ export class PipeFlow {
   }
 
   /**
-   * As `fill()`, from a pipe or socket into the pipe that `prepare()` has got, here and now.
+   * From one socket to another by way of the pipe that `prepareNow()` has got, here and now: as long as the source gives and
+   * the sink takes all of it, or this turn of the event loop goes.
    *
-   * @param most bytes
+   * @param most bytes; more than is allowed in this turn only as long as the event loop has nothing else to do
+   * @returns bytes that the sink has taken
+   * @throws `Unsuitable`, or the system error
    */
-  fillNow(most: number): number {
-    const { source } = this.#job
-    const to: Side = { fd: (this.#pipe as Pipe).writeFd, offset: -1 }
-    const from: Side = { fd: source.fd, offset: -1, endpoint: source }
-    return this.#filled(spliceNow(from, to, Math.min(this.room, most)))
-  }
-
-  /** As `drain()` of all that is in the pipe, into a pipe or socket, here and now. */
-  drainNow(): number {
-    const { sink } = this.#job
-    const from: Side = { fd: (this.#pipe as Pipe).readFd, offset: -1 }
-    return this.#drained(spliceNow(from, { fd: sink.fd, offset: -1, endpoint: sink }, this.pending))
+  pass(most: number): number {
+    const job = this.#job
+    const { readFd, writeFd, capacity } = this.#pipe as Pipe
+    job.enterBurst()
+    const passed = passOn({
+      source: job.source.fd,
+      sink: job.sink.fd,
+      inlet: writeFd,
+      outlet: readFd,
+      room: capacity,
+      pending: this.pending,
+      remaining: job.ended ? 0 : job.remaining - this.pending,
+      // They are moved twice.
+      sure: allowance() / 2,
+      most: most / 2,
+    })
+    job.leaveBurst()
+    spend(passed.filled + passed.moved)
+    this.pending = passed.pending
+    if (passed.moved > 0) job.moved(passed.moved)
+    if (passed.fillResult === 0) job.ended = true
+    if (passed.fillResult < 0 && passed.fillResult !== EAGAIN) failed(passed.fillResult, 'splice')
+    if (passed.drainResult < 0 && passed.drainResult !== EAGAIN) failed(passed.drainResult, 'splice')
+    return passed.moved
   }
 
   /**
@@ -157,6 +175,17 @@ export class PipeFlow {
     await job.turn()
     // All of it, which is a pipe full at most: the kernel would end each piece with a segment that is not full.
     return this.#drained(spliceNow(from, to, length))
+  }
+
+  /** @returns whether there is a pipe without waiting for one; `prepare()` waits, or says why there is none */
+  prepareNow(): boolean {
+    if (this.#pipe !== undefined) return true
+    try {
+      this.#pipe = pipePool().take()
+    } catch (error) {
+      if (!EXHAUSTED.has((error as NodeJS.ErrnoException).errno)) throw error
+    }
+    return this.#pipe !== undefined
   }
 
   async #obtain(): Promise<Pipe> {

@@ -14,15 +14,17 @@ import {
 } from '../kernel/index.js'
 import type { Endpoint } from './endpoint.js'
 
-/** Bytes that one look ahead covers. */
-const WINDOW = 2 ** 23
+/** Bytes that a look ahead covers at first, and where one that reached further found something missing. */
+const LEAST_WINDOW = 2 ** 23
+/** Each look that follows one after which all was there covers twice as many, up to so many. */
+const MOST_WINDOW = 2 ** 27
 /**
  * One page in so many bytes is tried, for a read that may be under way. Where window after window was there, nobody is
- * reading it in, and trying fewer will do.
+ * reading it in, and it is as many pages for a greater one.
  */
 const LEAST_STRIDE = 2 ** 18
-const MOST_STRIDE = 2 ** 21
-const MOST_PROBES = WINDOW / LEAST_STRIDE + 1
+const MOST_PROBES = LEAST_WINDOW / LEAST_STRIDE + 2
+const FEW_PROBES = 4
 /** A rest of a window that is not worth a call of its own. */
 const REST = 2 ** 20
 /** How long an answer is trusted. */
@@ -58,7 +60,8 @@ function setWide(at: number, value: number): void {
  * Which of a file's bytes can be had without waiting for its device.
  *
  * cachestat(2) counts the pages that the page cache has, also those that are still being read. So a few of them are
- * read besides, with `RWF_NOWAIT`, which refuses to wait. It is two crossings into the kernel for 8 MiB.
+ * read besides, with `RWF_NOWAIT`, which refuses to wait. It is two crossings into the kernel for a window of 8 to
+ * 128 MiB.
  *
  * Where cachestat has no answer, for a file of somebody else's or before Linux 6.5, every byte counts as cold. So it does
  * where the file system knows no such reads, unless it has no device to wait for.
@@ -68,7 +71,7 @@ export class Residency {
   #from = 0
   #until = -1
   #trustedUntil = 0
-  #stride = LEAST_STRIDE
+  #window = LEAST_WINDOW
   #blind: boolean
   /** A page that is there need not be tried. */
   #sure = false
@@ -105,12 +108,15 @@ export class Residency {
     const known = position >= this.#from ? this.#until - position : 0
     if (known >= Math.min(length, REST)) return Math.min(length, known)
     if (this.#blind) return 0
-    const bytes = Math.min(WINDOW, Math.max(length, wanted))
-    const adjacent = known > 0 || position === this.#until
-    this.#stride = adjacent ? Math.min(2 * this.#stride, MOST_STRIDE) : LEAST_STRIDE
+    const follows = known > 0 || position === this.#until
+    this.#window = follows ? Math.min(2 * this.#window, MOST_WINDOW) : LEAST_WINDOW
+    const most = Math.max(length, wanted)
+    let bytes = Math.min(this.#window, most)
     if (!this.#look(position, bytes)) {
-      this.#stride = LEAST_STRIDE
-      return Math.min(length, Math.max(0, known))
+      this.#window = LEAST_WINDOW
+      const isThere = bytes > LEAST_WINDOW && !this.#blind && this.#look(position, LEAST_WINDOW)
+      if (!isThere) return Math.min(length, Math.max(0, known))
+      bytes = LEAST_WINDOW
     }
     this.#from = position
     this.#until = position + bytes
@@ -141,7 +147,8 @@ export class Residency {
   #tryPages(start: number, end: number): boolean {
     const { fd } = this.#source
     let count = 0
-    for (let probe = start; probe < end; probe += this.#stride) this.#probe(count++, fd, probe)
+    const stride = this.#window === LEAST_WINDOW ? LEAST_STRIDE : this.#window / FEW_PROBES
+    for (let probe = start; probe < end; probe += stride) this.#probe(count++, fd, probe)
     this.#probe(count++, fd, end - 1)
     runJobs(jobs, count)
     for (let job = 0; job < count; job++) {

@@ -9,11 +9,12 @@ const MAX_WAITING = 2 ** 20
 
 let left = TURN_BYTES
 let share = TURN_BYTES
-let scheduled = false
+/** What begins the next turn. It holds the event loop up only where somebody waits for it. */
+let scheduled: NodeJS.Immediate | undefined
 const waiting = new Fifo<() => void>(MAX_WAITING)
 
 function newTurn(): void {
-  scheduled = false
+  scheduled = undefined
   left = TURN_BYTES
   const woken = Math.min(waiting.length, TURN_BYTES / LEAST_BYTES)
   share = TURN_BYTES / Math.max(1, woken)
@@ -22,9 +23,8 @@ function newTurn(): void {
 }
 
 function schedule(): void {
-  if (scheduled) return
-  scheduled = true
-  setImmediate(newTurn)
+  scheduled ??= setImmediate(newTurn)
+  scheduled.ref()
 }
 
 /**
@@ -35,19 +35,33 @@ export function allowance(): number {
   return Math.min(left, share)
 }
 
-/** Counts bytes that have been moved on the event loop's thread. */
+/**
+ * Counts bytes that have been moved on the event loop's thread. The next turn is asked for when this one's are used up, or
+ * shared: where each wait moves a little, to ask each time would cost more than to move it.
+ */
 export function spend(bytes: number): void {
   left -= bytes
   if (left < LEAST_BYTES) left = 0
-  schedule()
+  if (left === 0 || share < TURN_BYTES) scheduled ??= setImmediate(newTurn).unref()
 }
 
-/** Waits for the next turn of the event loop; those who wait longest come first. */
-export function nextTurn(): Promise<void> {
+/** Whether transfers wait for the next turn. */
+export function othersWait(): boolean {
+  return waiting.length > 0
+}
+
+/**
+ * Calls back in the next turn of the event loop; those who wait longest come first.
+ *
+ * @throws `ERR_SLUICE_QUEUE_FULL`
+ */
+export function atNextTurn(callback: () => void): void {
   schedule()
-  return new Promise((resolve, reject) => {
-    if (!waiting.push(resolve)) {
-      reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', `${MAX_WAITING} transfers wait for their turn`))
-    }
-  })
+  if (waiting.push(callback)) return
+  throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${MAX_WAITING} transfers wait for their turn`)
+}
+
+/** As `atNextTurn()`. */
+export function nextTurn(): Promise<void> {
+  return new Promise(resolve => atNextTurn(resolve))
 }

@@ -3,6 +3,7 @@ import {
   AT,
   errnoOf,
   F,
+  lendFile,
   O,
   OwnedDescriptor,
   pathBytes,
@@ -15,12 +16,12 @@ import { Cork } from '../cork.js'
 import { setOffset } from '../endpoint.js'
 import type { Job } from '../job.js'
 import { failed, type Mechanism, rejected, Unsuitable } from '../mechanism.js'
+import type { Next } from '../step-loop.js'
+import { allowance, spend } from '../turns.js'
 
 const EAGAIN = -errnoOf('EAGAIN')
-const EINTR = -errnoOf('EINTR')
 /** Bytes that one call on another thread copies: an abort waits for no more than that. */
 const ASIDE_BYTES = 2 ** 24
-const offsetWords = new Int32Array(new ArrayBuffer(64))
 
 /** The page cache's pages, lent to a socket or pipe; or copied to another file, on another thread. */
 export const sendfile: Mechanism = {
@@ -39,31 +40,40 @@ async function send(job: Job): Promise<void> {
   const cork = new Cork(job.sink)
   try {
     while (!job.done) {
-      const granted = await job.grant(Number.POSITIVE_INFINITY)
-      const warm = job.residency.warm(job.position, granted, job.remaining)
-      if (warm > 0) {
-        await sendWarm(job, warm, cork)
-      } else {
-        // Nobody knows how long the device will take.
-        cork.pull()
-        await moveCold(job)
-      }
+      await job.steps(most => sendStep(job, cork, most))
+      if (job.done) return
+      // Nobody knows how long the device will take.
+      cork.pull()
+      await moveCold(job)
     }
   } finally {
     cork.pull()
   }
 }
 
-/** Bytes that are in the page cache: the call copies nothing and waits for nothing. */
-async function sendWarm(job: Job, length: number, cork: Cork): Promise<void> {
-  if (length < job.remaining) cork.put()
-  setOffset(offsetWords, job.position)
-  const result = job.burst('sendfile', job.sink.fd, job.source.fd, offsetWords, length)
-  if (result === 0) job.ended = true
-  else if (result > 0) job.moved(result)
-  else if (result !== EAGAIN && result !== EINTR) failed(result, 'sendfile')
-  // Short means that the socket is full, or that the file has ended, which the next call tells.
-  if (result === EAGAIN || (result > 0 && result < length)) await job.writable()
+/** Sends what is in the page cache, as far as the sink takes it and this turn goes. */
+function sendStep(job: Job, cork: Cork, most: number): Next {
+  const { source, sink } = job
+  job.residency.expire()
+  while (!job.done) {
+    const sure = Math.min(allowance(), job.remaining)
+    if (sure === 0) return 'writable'
+    const warm = job.residency.warm(job.position, Math.min(most, job.remaining), job.remaining)
+    if (warm === 0) return 'leave'
+    if (warm < job.remaining) cork.put()
+    job.enterBurst()
+    const { moved, result } = lendFile(source.fd, sink.fd, job.position, Math.min(sure, warm), warm)
+    job.leaveBurst()
+    if (moved > 0) {
+      spend(moved)
+      job.moved(moved)
+    }
+    if (result === 0) job.ended = true
+    else if (result < 0 && result !== EAGAIN) failed(result, 'sendfile')
+    // Short means that the socket is full, or that the file has ended, which the next call tells.
+    else if (moved < warm) return 'writable'
+  }
+  return 'leave'
 }
 
 async function copy(job: Job): Promise<void> {

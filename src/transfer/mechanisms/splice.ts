@@ -6,9 +6,10 @@ import type { Mechanism } from '../mechanism.js'
 import { PIPE_CAPACITY } from '../pipe.js'
 import { PipeFlow } from '../pipe-flow.js'
 import { type Side, spliceElsewhere, spliceNow } from '../splice-step.js'
+import type { Step } from '../step-loop.js'
 import { allowance } from '../turns.js'
 
-/** A source that gives so many bytes at once is likely to have more. */
+/** Where so many bytes went at once, more are likely to follow. */
 const PLENTY_BYTES = 2 ** 17
 
 function reason({ kind, direct, appends }: Endpoint, isSink: boolean): string | undefined {
@@ -79,25 +80,32 @@ async function through(job: Job, flow: PipeFlow): Promise<void> {
 /** From socket to socket, both of which are tried without waiting: as long as bytes move, nothing is awaited. */
 async function relay(job: Job, flow: PipeFlow): Promise<void> {
   const cork = new Cork(job.sink)
+  const step = relaySteps(job, flow, cork)
   try {
     while (!job.done || flow.pending > 0) {
-      if (allowance() === 0) await job.turn()
-      if (flow.pending === 0) await flow.prepare()
-      const filled = job.ended || flow.room <= 0 ? -1 : flow.fillNow(allowance())
-      if (filled >= PLENTY_BYTES && filled < job.remaining) cork.put()
-      const drained = flow.pending > 0 ? flow.drainNow() : -1
-      if (filled <= 0 && drained <= 0 && !job.ended) {
-        // The peer may be waiting for the little that is held back.
-        if (flow.pending === 0) cork.pull()
-        await idle(job, flow)
-      } else if (drained <= 0 && flow.pending > 0) {
-        await job.writable()
-      }
-      job.check()
+      await flow.prepare()
+      await job.steps(step)
     }
   } finally {
     flow.release()
     cork.pull()
+  }
+}
+
+/** Steps that move what the source has and the sink takes. They leave to get a pipe, or when all is done. */
+function relaySteps(job: Job, flow: PipeFlow, cork: Cork): Step {
+  let flows = false
+  return most => {
+    if (!flow.prepareNow()) return 'leave'
+    if (flows) cork.put()
+    const moved = flow.pass(most)
+    flows = moved >= PLENTY_BYTES && (flow.pending > 0 || allowance() === 0)
+    if (flow.pending > 0) return 'writable'
+    if (job.done) return 'leave'
+    // The peer may be waiting for the little that is held back; and a silent source holds no pipe.
+    cork.pull()
+    flow.release()
+    return 'readable'
   }
 }
 
