@@ -1,17 +1,14 @@
-import { engine } from '../engine/index.js'
-import { addressOf, errnoOf, MSG, POLL, syscall } from '../kernel/index.js'
+import { errnoOf, type LentRun, lendFile, MSG, syscall } from '../kernel/index.js'
 import type { Connection, FixedBytes } from '../net/index.js'
-import { preparePollAdd } from '../ring/index.js'
-import { Endpoint, setOffset } from './endpoint.js'
+import { Endpoint } from './endpoint.js'
 import type { Via } from './mechanism.js'
 import { Residency } from './residency.js'
+import { StepLoop } from './step-loop.js'
 import { transfer } from './transfer.js'
-import { allowance, LEAST_BYTES, nextTurn, spend } from './turns.js'
+import { allowance, LEAST_BYTES, spend } from './turns.js'
 
 const EAGAIN = -errnoOf('EAGAIN')
 const HEAD_FLAGS = MSG.MORE | MSG.DONTWAIT | MSG.NOSIGNAL
-const offsetWords = new Int32Array(new ArrayBuffer(64))
-let offsetAddress = 0
 
 /**
  * A file whose pages are lent to sockets again and again, by whoever has nothing to wait for: what of it is in memory
@@ -42,7 +39,7 @@ export class LentFile {
     const said = syscall('sendto', socket, head.address, headLength, HEAD_FLAGS)
     if (said < headLength) return Math.max(0, said)
     // What the head announced may never come, and it must not wait for it.
-    return said + Math.max(0, this.#lend(socket, offset, warm))
+    return said + this.#lend(socket, offset, warm).moved
   }
 
   /**
@@ -62,20 +59,30 @@ export class LentFile {
   async #sendWarm(connection: Connection, offset: number, length: number): Promise<number> {
     const loan = await connection.lend('write')
     let done = 0
+    // Who calls has seen that it takes no more.
+    let isFull = true
+    const loop = new StepLoop({
+      sink: { fd: loan.fd, held: true, blocks: false },
+      check: () => loan.gone.throwIfAborted(),
+    })
     try {
-      while (done < length) {
-        await writable(loan.fd)
-        loan.gone.throwIfAborted()
-        while (allowance() === 0) await nextTurn()
-        const warm = this.#warm(offset + done, Math.min(length - done, allowance()))
-        const sent = warm === 0 ? 0 : this.#lend(loan.fd, offset + done, warm)
-        if (sent === EAGAIN) continue
-        if (sent <= 0) break
-        loan.moved(sent)
-        done += sent
-      }
+      await loop.run(most => {
+        while (done < length && !isFull) {
+          const warm = this.#warm(offset + done, Math.min(length - done, most))
+          if (warm === 0) return 'leave'
+          const { moved, result } = this.#lend(loan.fd, offset + done, warm)
+          if (moved > 0) loan.moved(moved)
+          done += moved
+          if (result <= 0 && result !== EAGAIN) return 'leave'
+          isFull = moved < warm || allowance() === 0
+        }
+        const next = isFull && done < length ? 'writable' : 'leave'
+        isFull = false
+        return next
+      })
       return done
     } finally {
+      loop.close()
       loan.release()
     }
   }
@@ -86,18 +93,17 @@ export class LentFile {
     return this.#residency.warm(offset, length, Math.max(length, this.#source.size - offset))
   }
 
-  /** @returns bytes that the socket took, or -errno */
-  #lend(socket: number, offset: number, length: number): number {
-    if (offsetAddress === 0) offsetAddress = addressOf(offsetWords)
-    setOffset(offsetWords, offset)
-    const sent = syscall('sendfile', socket, this.#source.fd, offsetAddress, length)
-    if (sent > 0) spend(sent)
-    else if (sent !== EAGAIN) this.#residency.forget()
-    return sent
+  /** @returns as `lendFile()`; a result of 0 where nothing is in memory */
+  #lend(socket: number, offset: number, warm: number): LentRun {
+    const run = lendFile(
+      this.#source.fd,
+      socket,
+      offset,
+      Math.min(warm, Math.max(LEAST_BYTES, allowance())),
+      warm,
+    )
+    if (run.moved > 0) spend(run.moved)
+    if (run.result <= 0 && run.result !== EAGAIN) this.#residency.forget()
+    return run
   }
-}
-
-/** Waits until a socket takes bytes, or has failed. */
-function writable(fd: number): Promise<unknown> {
-  return engine().run((queue, userData) => preparePollAdd(queue, fd, POLL.OUT, userData), { syscall: 'poll' })
 }

@@ -27,10 +27,11 @@ export interface Stepped {
 export type Step = (most: number) => Next
 
 /**
- * A turn of the event loop is a millisecond or so of moving bytes. So many may follow each other where nothing else is due:
- * what the loop has yet to call in this round, nobody can see.
+ * A turn of the event loop is a millisecond or so of moving bytes. So many may follow each other as long as nothing else is
+ * due, which is looked at after each MiB. What the loop has fetched and not called yet is seen, too, since it stays ready;
+ * but newer ones of libuv tell of other threads' messages only once.
  */
-const MOST_TURNS = 4
+const MOST_TURNS = 8
 
 /** One end, and how it is waited for. */
 class Gate {
@@ -154,8 +155,11 @@ export class StepLoop {
   #go(fromLoop: boolean): void {
     if (this.#step === undefined) return
     try {
-      if (allowance() === 0) return this.#wait()
       this.#stepped.check()
+      if (allowance() === 0) {
+        this.#wait()
+        return
+      }
       const next = this.#step(this.#most(fromLoop))
       this.#flows = allowance() === 0
       if (next === 'leave') this.#settle(this.#resolve)
