@@ -71,10 +71,12 @@ function isOptions(value: unknown): value is object {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }
 
-/** Whether an error says what is wrong. Of a symbol, a BigInt or detached memory in place of a number the language says so itself. */
+/** Whether an error says what is wrong. Of a symbol, a BigInt or detached memory in place of a number,
+ * and of memory that cannot be had, the language says so itself. */
 function isAnswer(error: unknown, value: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (typeof (error as NodeJS.ErrnoException).code === 'string') return true
+  if (error instanceof RangeError && /allocation failed/.test(error.message)) return true
   const byLanguage = typeof value === 'symbol' || typeof value === 'bigint' || /detached/.test(error.message)
   return byLanguage && error instanceof TypeError
 }
