@@ -60,6 +60,8 @@ export class CompletionQueue {
   declare capacity: number
   /** What `handOut()` computes with. In a typed array they are integers of 32 bits; in fields, V8 converts them each time. */
   private readonly geometry = new Int32Array(3)
+  /** From the first entry on: an index less to add up. */
+  declare private words: Int32Array
   declare private headIndex: number
   declare private tailIndex: number
   declare private overflowIndex: number
@@ -87,6 +89,7 @@ export class CompletionQueue {
   relocate(layout: CompletionLayout): void {
     this.shared = layout.shared
     this.capacity = layout.capacity
+    this.words = layout.shared.subarray(layout.entriesIndex)
     this.geometry[ENTRIES] = layout.entriesIndex
     this.geometry[MASK] = layout.capacity - 1
     this.geometry[SHIFT] = layout.entryShift
@@ -165,16 +168,14 @@ export class CompletionQueue {
    * the loop can have done so, all but the head stays in registers.
    */
   private handOut(callback: CompletionCallback): number {
-    const words = this.shared
-    const { geometry, tail } = this
-    const entries = geometry[ENTRIES]
+    const { words, geometry, tail } = this
     const mask = geometry[MASK]
     const shift = geometry[SHIFT]
     const round = this.disturb()
-    let head = this.head
-    let seen = 0
+    const first = this.head
+    let head = first
     while (head !== tail) {
-      const at = (entries + ((head & mask) << shift)) & INDEX_MASK
+      const at = ((head & mask) << shift) & INDEX_MASK
       const flags = words[at + 3]
       const high = words[at + 1]
       const result = words[at + 2]
@@ -187,17 +188,16 @@ export class CompletionQueue {
       }
       head = (head + 1) | 0
       this.head = head
-      seen = (seen + 1) | 0
       callback(words[at] >>> 0, result, flags)
       if (this.round !== round) break
     }
-    return seen
+    return (head - first) | 0
   }
 
   /** One with large user data, or that was to be silent, that fills a gap, or takes two places. */
   private handOutUnusual(callback: CompletionCallback): number {
     const at = this.unusual
-    const words = this.shared
+    const { words } = this
     const flags = words[at + 3]
     this.unusual = NONE
     this.head = (this.head + 1) | 0
@@ -205,7 +205,7 @@ export class CompletionQueue {
     if ((flags & CQE32) !== 0 && this.geometry[SHIFT] !== WIDE_SHIFT) {
       this.head = (this.head + 1) | 0
       this.others = (this.others + 1) | 0
-      this.wide = at
+      this.wide = this.geometry[ENTRIES] + at
     } else if ((flags & SKIP) !== 0) return 0
     const userData = words[at] >>> 0
     const high = words[at + 1]

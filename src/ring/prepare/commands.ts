@@ -18,8 +18,8 @@ export function prepareNop(queue: SubmissionQueue, userData: number): boolean {
   const entry = queue.place
   const { words, pairs } = queue
   const pair = entry >> 1
-  words[entry] = NOP
-  words[entry + 1] = -1
+  // Its number is 0, and the kernel does not look at its descriptor.
+  pairs[pair] = 0
   pairs[pair + 1] = 0
   pairs[pair + 2] = 0
   pairs[pair + 3] = 0

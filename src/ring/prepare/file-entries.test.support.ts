@@ -3,7 +3,7 @@ import * as prepare from './index.js'
 
 /** Entries of reads, writes and everything about files. */
 export const FILE_ENTRIES: Case[] = [
-  [prepare.prepareNop, [], { op: 0, fd: -1 }],
+  [prepare.prepareNop, [], { op: 0, fd: 0 }],
   [prepare.prepareNopWithResult, [-7], { op: 0, fd: -1, len: -7, opFlags: 1 }],
   [prepare.prepareRead, [5, data, FAR], { op: 22, fd: 5, off: FAR, addr: data, len: 100 }],
   [prepare.prepareRead, [5, data, -1], { op: 22, fd: 5, off: -1, addr: data, len: 100 }],
