@@ -33,9 +33,9 @@ test('the command line in one file works: it finds the native binary', () => {
 
 test('code of V8 lies beside it for the Node that has built it, and where V8 refuses that it does without', t => {
   const codes = readdirSync(join(root, 'dist')).filter(name => name.endsWith('.code'))
-  assert.equal(codes.length, 1)
-  const builtBy = `-${process.version}-${process.arch}.code`
-  if (!codes[0].endsWith(builtBy)) return t.skip(`another Node has built it: ${codes[0]}`)
+  assert.ok(codes.length >= 1)
+  const ours = `-${process.version}-${process.arch}.code`
+  if (!codes.some(name => name.endsWith(ours))) return t.skip(`another Node has built it: ${codes}`)
   // V8 takes no code that was compiled under other flags.
   const refused = spawnSync(process.execPath, ['--no-opt', BUNDLE, '--help'], { encoding: 'utf8' })
   assert.equal(refused.stdout, run(BUNDLE, '--help').stdout)
