@@ -104,7 +104,12 @@ const WHAT = {
     argument: 'ORIGIN',
     description: 'Access-Control-Allow-Origin: * or one origin',
   },
-  cacheEntries: { ...COUNT, min: 1, max: 2 ** 20, description: 'files that are kept open; 1024 by default' },
+  cacheEntries: {
+    ...COUNT,
+    min: 1,
+    max: 2 ** 20,
+    description: 'files that are kept open; 16384 by default, or an eighth of the descriptors',
+  },
   cacheBytes: { ...BYTES, description: 'of small files kept in memory; 67108864 by default' },
   watch: { kind: 'boolean', description: 'have inotify tell of changes; on by default' },
   cacheMs: { ...MILLISECONDS, description: 'how long a kept file is trusted; 1000 by default' },

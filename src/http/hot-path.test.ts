@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { pageCache } from '../file/index.js'
 import { type FileServer, serve } from './index.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-hot-'))
@@ -189,4 +190,36 @@ test('a file that is first asked for by many at once, who have it already, is ke
     ]
     for (const text of texts) assert.deepEqual(responses(text()), expected)
   }
+})
+
+/** Has the page cache forget a file. */
+async function forget(name: string): Promise<void> {
+  const fd = openSync(join(folder, name), 'r')
+  await pageCache.evict(fd, { sync: true })
+  closeSync(fd)
+}
+
+test('a small file that is not in memory is read in and then sent from there, whichever way it is asked for', async () => {
+  const parts = Array.from({ length: 200 }, (_, part) => Buffer.alloc(1000, `${part} `))
+  writeFileSync(join(folder, 'cold'), Buffer.concat(parts))
+  const whole = Buffer.concat(parts).toString('latin1')
+  await using server = await serve({ root: folder, host: '127.0.0.1', port: 0 })
+  const socket = connect(server.port, '127.0.0.1')
+  const received = collect(socket)
+  const asked = [get('cold'), get('cold'), get('cold', 'Range: bytes=1000-1999\r\n'), get('cold')]
+  for (const request of asked) {
+    await forget('cold')
+    const before = received().length
+    socket.write(request)
+    while (received().length === before) await once(socket, 'data')
+    await wait(20)
+  }
+  socket.end()
+  await once(socket, 'close')
+  const bodies = [whole, whole, whole.slice(1000, 2000), whole]
+  assert.deepEqual(
+    responses(received()).map(([, body]) => body),
+    bodies,
+  )
+  assert.deepEqual([...server.stats.mechanisms], [['sendfile', bodies.length]])
 })

@@ -154,11 +154,12 @@ export class HotPath implements Tap {
     const { plain } = resource
     const head = resource.head(date)
     const sent = plain.lent.send(socket, head, 0, plain.size)
-    if (sent === 0) return 0
+    const fetched = sent === 0 ? plain.lent.fetch(0, plain.size) : undefined
+    if (sent === 0 && fetched === undefined) return 0
     this.#connection.moved(sent)
     this.length = head.bytes.length + plain.size
     if (sent < this.length) {
-      this.rest = this.#sendRest(plain, head.bytes, sent)
+      this.rest = this.#sendRest(plain, head, sent, fetched)
     } else {
       this.#count(200, sent)
       this.#stats.mechanism('sendfile')
@@ -166,14 +167,24 @@ export class HotPath implements Tap {
     return 200
   }
 
-  async #sendRest(plain: StaticFile, head: Uint8Array, sent: number): Promise<void> {
+  /** @param fetched brings all of the file into memory, where none of it was */
+  async #sendRest(
+    plain: StaticFile,
+    head: FixedBytes,
+    begun: number,
+    fetched?: Promise<void>,
+  ): Promise<void> {
     const connection = this.#connection
     const file = plain.retain()
     const started = performance.now()
+    const { length } = head.bytes
     try {
-      if (sent < head.length) await connection.write(head.subarray(sent))
-      const done = Math.max(0, sent - head.length)
-      this.#stats.mechanism(await file.lent.sendRest(connection, done, file.size - done))
+      const sent = fetched === undefined ? begun : await this.#sendFetched(file, head, fetched)
+      if (sent < length) await connection.write(head.bytes.subarray(sent))
+      const done = Math.max(0, sent - length)
+      const via =
+        done === file.size ? 'sendfile' : await file.lent.sendRest(connection, done, file.size - done)
+      this.#stats.mechanism(via)
     } catch (error) {
       // Whoever reads is told.
       void connection.destroy(error as Error)
@@ -181,9 +192,17 @@ export class HotPath implements Tap {
       file.release()
       this.rest = undefined
       this.beat++
-      this.#stats.count(200, head.length + file.size, started)
+      this.#stats.count(200, length + file.size, started)
       if (this.left <= 0) void connection.close()
     }
+  }
+
+  async #sendFetched(file: StaticFile, head: FixedBytes, fetched: Promise<void>): Promise<number> {
+    await fetched
+    const socket = this.#connection.clearFd
+    const sent = socket < 0 ? 0 : file.lent.send(socket, head, 0, file.size)
+    this.#connection.moved(sent)
+    return sent
   }
 }
 

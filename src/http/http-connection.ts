@@ -293,15 +293,28 @@ export class HttpConnection implements ServedConnection {
   async #sendFile(file: StaticFile, head: Uint8Array, offset: number, length: number): Promise<void> {
     const { connection } = this
     const fixed = new FixedBytes(head)
-    const socket = length === 0 ? -1 : connection.clearFd
-    const sent = socket < 0 ? 0 : file.lent.send(socket, fixed, offset, length)
-    connection.moved(sent)
+    let sent = this.#lend(file, fixed, offset, length)
+    if (sent === 0 && length > 0) {
+      const fetched = file.lent.fetch(offset, length)
+      if (fetched !== undefined) {
+        await fetched
+        sent = this.#lend(file, fixed, offset, length)
+      }
+    }
     if (sent < head.length) await connection.write(head.subarray(sent))
     const done = Math.max(0, sent - head.length)
     if (length === 0) return
     const via =
       done === length ? 'sendfile' : await file.lent.sendRest(connection, offset + done, length - done)
     this.#stats.mechanism(via)
+  }
+
+  /** @returns bytes of both that the socket has taken */
+  #lend(file: StaticFile, head: FixedBytes, offset: number, length: number): number {
+    const socket = length === 0 ? -1 : this.connection.clearFd
+    const sent = socket < 0 ? 0 : file.lent.send(socket, head, offset, length)
+    this.connection.moved(sent)
+    return sent
   }
 
   /** Reads a request's body to nowhere. @returns 0, or the status of the refusal behind which the connection ends */

@@ -1,6 +1,6 @@
-import { FixedBytes } from '../net/index.js'
 import { chooseEncoding, ENCODINGS, type Encoding } from './accept-encoding.js'
 import { contentType, isCompressible } from './content-type.js'
+import { DatedBytes } from './dated-bytes.js'
 import type { KnownHead } from './known-head.js'
 import { responseHead } from './response-head.js'
 import type { RootDirectory } from './root-directory.js'
@@ -27,11 +27,9 @@ export class Resource {
   /** The head with which it was asked for last, for connections that are asked the same. */
   known: KnownHead | undefined
   #users = 1
-  /** The `Date` that the three below bear: they are made anew once a second. */
-  #date = ''
-  #ready: FixedBytes | undefined
-  #head: FixedBytes | undefined
-  #notModified: FixedBytes | undefined
+  #ready: DatedBytes | undefined
+  #head: DatedBytes | undefined
+  #notModified: DatedBytes | undefined
   readonly #coded: ReadonlyMap<Encoding, StaticFile>
 
   constructor(
@@ -56,41 +54,31 @@ export class Resource {
   }
 
   /** The whole response over a connection that stays, head and body in one; undefined where the content is not in memory. */
-  ready(date: string): FixedBytes | undefined {
-    this.#at(date)
+  ready(date: string): DatedBytes | undefined {
     const { content } = this.plain
-    if (this.#ready === undefined && content !== undefined)
-      this.#ready = fixed([this.head(date).bytes, content])
-    return this.#ready
+    if (this.#ready === undefined && content !== undefined) {
+      this.#ready = new DatedBytes(this.#headOf(200), content)
+    }
+    return this.#ready?.of(date)
   }
 
   /** The head of that response. */
-  head(date: string): FixedBytes {
-    this.#at(date)
-    if (this.#head === undefined) {
-      const fields = this.fields(this.plain, undefined)
-      fields.push(['Content-Length', String(this.plain.size)])
-      this.#head = fixed([Buffer.from(responseHead({ status: 200, fields }, true, 1), 'latin1')])
-    }
-    return this.#head
+  head(date: string): DatedBytes {
+    this.#head ??= new DatedBytes(this.#headOf(200))
+    return this.#head.of(date)
   }
 
   /** What a client is told over a connection that stays when what it has is current. */
-  notModified(date: string): FixedBytes {
-    this.#at(date)
-    if (this.#notModified === undefined) {
-      const answer = { status: 304, fields: this.cacheFields(this.plain) }
-      this.#notModified = fixed([Buffer.from(responseHead(answer, true, 1), 'latin1')])
-    }
-    return this.#notModified
+  notModified(date: string): DatedBytes {
+    this.#notModified ??= new DatedBytes(this.#headOf(304))
+    return this.#notModified.of(date)
   }
 
-  #at(date: string): void {
-    if (this.#date === date) return
-    this.#date = date
-    this.#ready = undefined
-    this.#head = undefined
-    this.#notModified = undefined
+  #headOf(status: 200 | 304): string {
+    if (status === 304) return responseHead({ status, fields: this.cacheFields(this.plain) }, true, 1)
+    const fields = this.fields(this.plain, undefined)
+    fields.push(['Content-Length', String(this.plain.size)])
+    return responseHead({ status, fields }, true, 1)
   }
 
   /** The fields that describe a representation. */
@@ -177,17 +165,6 @@ export class Resource {
     this.plain.release()
     for (const file of this.#coded.values()) file.release()
   }
-}
-
-/** Puts pieces one behind the other, in memory of their own. */
-function fixed(pieces: readonly Uint8Array[]): FixedBytes {
-  const bytes = Buffer.allocUnsafeSlow(pieces.reduce((sum, piece) => sum + piece.length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return new FixedBytes(bytes)
 }
 
 /** Opens the codings that lie beside a file. One that is older than the file is stale and left out. */

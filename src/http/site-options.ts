@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { checkInteger, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import type { CompressorSettings } from './compressor.js'
 import { attachment } from './content-disposition.js'
@@ -51,7 +51,7 @@ export interface SiteOptions {
   headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** `Access-Control-Allow-Origin`: `'*'` or one origin. */
   cors?: string
-  /** Open files that are kept; 1024 by default. */
+  /** Open files that are kept; by default 16,384, or an eighth of the descriptors that the process may have if that is less. */
   cacheEntries?: number
   /** Bytes of small files that are kept in memory; 64 MiB by default. */
   cacheBytes?: number
@@ -93,6 +93,9 @@ export interface SiteSettings {
   watch: boolean
 }
 
+/** Files that are kept open by default, and which part of all descriptors they may be. */
+const KEPT_FILES = 16_384
+const KEPT_PART = 1 / 8
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const EVERYTHING = () => true
@@ -154,6 +157,18 @@ function compressorSettings(options: SiteOptions): CompressorSettings | undefine
   return options.compress ? settings : undefined
 }
 
+/** @see proc_pid_limits(5) */
+function keptFiles(): number {
+  let limits = ''
+  try {
+    limits = readFileSync('/proc/self/limits', 'latin1')
+  } catch {
+    // Without /proc, what is opened beyond the limit is answered with 503 until some are closed.
+  }
+  const most = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity)
+  return Math.max(1, Math.min(KEPT_FILES, Math.floor(most * KEPT_PART)))
+}
+
 /**
  * Checks options and fills in what is not given.
  *
@@ -164,7 +179,8 @@ export function siteSettings(options: SiteOptions): SiteSettings {
   if (typeof options?.root !== 'string') throw invalidArgType('options.root', 'of type string', options?.root)
   if (!statSync(options.root).isDirectory())
     throw invalidArgValue('options.root', options.root, 'is not a directory')
-  const { symlinks = 'beneath', index = ['index.html'], cacheEntries = 1024, cacheMs = 1000 } = options
+  const { symlinks = 'beneath', index = ['index.html'], cacheMs = 1000 } = options
+  const { cacheEntries = keptFiles() } = options
   const { cacheBytes = 64 << 20 } = options
   if (!['beneath', 'deny', 'follow'].includes(symlinks)) {
     throw invalidArgValue('options.symlinks', symlinks, 'is not beneath, deny or follow')

@@ -209,3 +209,9 @@ test('no descriptor stays open behind a closed site', async () => {
   site.close()
   assert.equal(count(), before)
 })
+
+test('files that are kept open leave most of the descriptors to connections', () => {
+  const limit = Number(/^Max open files\s+(\d+)/m.exec(fs.readFileSync('/proc/self/limits', 'latin1'))?.[1])
+  assert.equal(open().settings.cacheEntries, Math.min(16384, Math.floor((limit || Infinity) / 8)))
+  assert.equal(open({ cacheEntries: 7 }).settings.cacheEntries, 7)
+})

@@ -1,3 +1,4 @@
+import { engine } from '../engine/index.js'
 import { errnoOf, type LentRun, lendFile, MSG, syscall } from '../kernel/index.js'
 import type { Connection, FixedBytes } from '../net/index.js'
 import { Endpoint } from './endpoint.js'
@@ -9,6 +10,12 @@ import { allowance, LEAST_BYTES, spend } from './turns.js'
 
 const EAGAIN = -errnoOf('EAGAIN')
 const HEAD_FLAGS = MSG.MORE | MSG.DONTWAIT | MSG.NOSIGNAL
+/** Up to here, what is not in memory is worth reading in whole before any of it is sent. */
+const FETCH_BYTES = 256 * 1024
+/** What one read brings. */
+const READ_BYTES = 64 * 1024
+/** Where those reads put what nobody looks at: it is the page cache that they are for. */
+let nowhere: Uint8Array | undefined
 
 /**
  * A file whose pages are lent to sockets again and again, by whoever has nothing to wait for: what of it is in memory
@@ -22,6 +29,33 @@ export class LentFile {
   constructor(fd: number) {
     this.#source = new Endpoint(fd)
     this.#residency = new Residency(this.#source)
+  }
+
+  /**
+   * Reads a small piece into the page cache, all of it at once, for `send()` to find it there: to be called where that has
+   * sent nothing.
+   *
+   * @returns undefined where it was there already, or is too large to hold up its beginning
+   */
+  fetch(offset: number, length: number): Promise<void> | undefined {
+    if (length > FETCH_BYTES || this.#residency.knows(offset, length)) return undefined
+    return this.#fetch(offset, length)
+  }
+
+  async #fetch(offset: number, length: number): Promise<void> {
+    nowhere ??= new Uint8Array(new ArrayBuffer(READ_BYTES))
+    let read = 0
+    if (length <= READ_BYTES) {
+      read = (await engine().read(this.#source.fd, nowhere, 0, length, offset)) as number
+    } else {
+      const reads: Promise<unknown>[] = []
+      for (let at = 0; at < length; at += READ_BYTES) {
+        reads.push(engine().read(this.#source.fd, nowhere, 0, Math.min(READ_BYTES, length - at), offset + at))
+      }
+      for (const count of await Promise.all(reads)) read += count as number
+    }
+    // A file that has become shorter is `send()`'s to find out.
+    if (read === length) this.#residency.learn(offset, offset + length)
   }
 
   /**

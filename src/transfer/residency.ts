@@ -96,6 +96,18 @@ export class Residency {
     this.#until = -1
   }
 
+  /** Whether a piece was there when it was last looked for. */
+  knows(position: number, length: number): boolean {
+    return position >= this.#from && position + length <= this.#until
+  }
+
+  /** A piece has just been read: it is there. */
+  learn(from: number, until: number): void {
+    this.#from = from
+    this.#until = until
+    this.#trustedUntil = performance.now() + TRUST_MS
+  }
+
   /**
    * How many bytes from `position` on are there, at most `length`; 0 where the first ones are not, or it cannot be told.
    *
@@ -118,9 +130,7 @@ export class Residency {
       if (!isThere) return Math.min(length, Math.max(0, known))
       bytes = LEAST_WINDOW
     }
-    this.#from = position
-    this.#until = position + bytes
-    this.#trustedUntil = performance.now() + TRUST_MS
+    this.learn(position, position + bytes)
     return Math.min(length, bytes)
   }
 
