@@ -108,7 +108,7 @@ const WHAT = {
     ...COUNT,
     min: 1,
     max: 2 ** 20,
-    description: 'files that are kept open; 16384 by default, or an eighth of the descriptors',
+    description: 'files that are kept open; 16384 by default, or half of the descriptors',
   },
   cacheBytes: { ...BYTES, description: 'of small files kept in memory; 67108864 by default' },
   watch: { kind: 'boolean', description: 'have inotify tell of changes; on by default' },

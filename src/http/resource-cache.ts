@@ -74,7 +74,8 @@ export class ResourceCache {
   /** Lets `hot()` find a resource by its target. */
   remember(target: string, resource: Resource): void {
     if (resource.freshUntil === Number.NEGATIVE_INFINITY) return
-    if (this.#targets.size >= this.#settings.cacheEntries) {
+    // More than there are files: a file has other names, and what is forgotten has to be found out anew.
+    if (this.#targets.size >= 2 * this.#settings.cacheEntries) {
       this.#targets.clear()
       this.#indirect.clear()
     }

@@ -7,7 +7,7 @@ import { listenTarget, removeStaleSocket } from './listen-options.js'
 import { type ServeOptions, serverSettings, type WorkerServeOptions } from './server-options.js'
 import { ServerStats, statsMemory } from './server-stats.js'
 import type { ThreadTask } from './server-thread.js'
-import { siteSettings } from './site-options.js'
+import { keptFiles, siteSettings } from './site-options.js'
 import { checkStatusOptions } from './status/status-routes.js'
 
 const TICKET_KEY_BYTES = 48
@@ -88,7 +88,9 @@ export class ServerGroup implements AsyncDisposable {
 }
 
 /** A client that comes back is served by another thread, which must be able to resume its session. */
-function threadOptions({ workers: _, ...options }: WorkerServeOptions): ServeOptions {
+function threadOptions({ workers, ...given }: WorkerServeOptions): ServeOptions {
+  // All threads share the process's descriptors.
+  const options = { ...given, cacheEntries: given.cacheEntries ?? keptFiles(workers) }
   if (options.tls === undefined) return options
   return { ...options, tls: { ticketKeys: randomBytes(TICKET_KEY_BYTES), ...options.tls } }
 }

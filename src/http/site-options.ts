@@ -51,7 +51,7 @@ export interface SiteOptions {
   headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** `Access-Control-Allow-Origin`: `'*'` or one origin. */
   cors?: string
-  /** Open files that are kept; by default 16,384, or an eighth of the descriptors that the process may have if that is less. */
+  /** Open files that are kept; by default 16,384, or half of the descriptors that the process may have if that is less. Of several threads each keeps its part. */
   cacheEntries?: number
   /** Bytes of small files that are kept in memory; 64 MiB by default. */
   cacheBytes?: number
@@ -93,9 +93,9 @@ export interface SiteSettings {
   watch: boolean
 }
 
-/** Files that are kept open by default, and which part of all descriptors they may be. */
+/** Files that are kept open by default, and which part of all descriptors they may be: connections need the others. */
 const KEPT_FILES = 16_384
-const KEPT_PART = 1 / 8
+const KEPT_PART = 1 / 2
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const EVERYTHING = () => true
@@ -157,8 +157,8 @@ function compressorSettings(options: SiteOptions): CompressorSettings | undefine
   return options.compress ? settings : undefined
 }
 
-/** @see proc_pid_limits(5) */
-function keptFiles(): number {
+/** The default of `cacheEntries` for each of so many threads. @see proc_pid_limits(5) */
+export function keptFiles(threads = 1): number {
   let limits = ''
   try {
     limits = readFileSync('/proc/self/limits', 'latin1')
@@ -166,7 +166,7 @@ function keptFiles(): number {
     // Without /proc, what is opened beyond the limit is answered with 503 until some are closed.
   }
   const most = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity)
-  return Math.max(1, Math.min(KEPT_FILES, Math.floor(most * KEPT_PART)))
+  return Math.max(1, Math.floor(Math.min(KEPT_FILES, most * KEPT_PART) / threads))
 }
 
 /**

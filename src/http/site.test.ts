@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import type { Answer } from './answer.js'
 import { fileOf } from './answer.js'
 import { Site, type SiteRequest } from './site.js'
+import { keptFiles } from './site-options.js'
 
 let root: string
 const sites: Site[] = []
@@ -210,8 +211,10 @@ test('no descriptor stays open behind a closed site', async () => {
   assert.equal(count(), before)
 })
 
-test('files that are kept open leave most of the descriptors to connections', () => {
+test('files that are kept open leave descriptors to connections, and share what they take among threads', () => {
   const limit = Number(/^Max open files\s+(\d+)/m.exec(fs.readFileSync('/proc/self/limits', 'latin1'))?.[1])
-  assert.equal(open().settings.cacheEntries, Math.min(16384, Math.floor((limit || Infinity) / 8)))
+  const most = Math.min(16384, Math.floor((limit || Infinity) / 2))
+  assert.equal(open().settings.cacheEntries, most)
+  assert.equal(keptFiles(4), Math.floor(most / 4))
   assert.equal(open({ cacheEntries: 7 }).settings.cacheEntries, 7)
 })
