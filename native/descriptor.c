@@ -1,7 +1,8 @@
 /*
  * A descriptor, or another thing of the kernel's, that ends with its thread.
  *
- *   own(value, call) -> handle; the system call `call` ends `value` when the handle is collected or its thread ends
+ *   own(value, call, length) -> handle; the system call `call` ends `value` when the handle is collected or its thread
+ *     ends; munmap(2) is told the length, others have no use for it
  *   disown(handle) -> ends it now; 0, or -errno
  *   ownMarked(marks) -> every descriptor whose bit is set in `marks`, a view, is closed when the thread ends
  *
@@ -16,8 +17,9 @@
 
 struct owned {
   napi_env env;
-  int64_t value; /* a descriptor, or the address of an AIO context; -1 once ended */
-  int32_t call;  /* close, or io_destroy, which waits for what is in flight */
+  int64_t value; /* a descriptor, or the address of an AIO context or of a mapping; -1 once ended */
+  int64_t length;
+  int32_t call; /* close, munmap, or io_destroy, which waits for what is in flight */
 };
 
 static void thread_ends(void *data);
@@ -25,7 +27,7 @@ static void thread_ends(void *data);
 static int end_owned(struct owned *owned) {
   if (owned->value < 0) return 0;
   napi_remove_env_cleanup_hook(owned->env, thread_ends, owned);
-  int result = syscall(owned->call, owned->value) == 0 ? 0 : -errno;
+  int result = syscall(owned->call, owned->value, owned->length) == 0 ? 0 : -errno;
   owned->value = -1;
   return result;
 }
@@ -42,16 +44,17 @@ static void handle_gone(napi_env env, void *data, void *hint) {
 }
 
 static napi_value own(napi_env env, napi_callback_info info) {
-  napi_value argv[2], handle;
-  size_t argc = 2;
-  int64_t value;
+  napi_value argv[3], handle;
+  size_t argc = 3;
+  int64_t value, length;
   int32_t call;
   TRY(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   TRY(env, napi_get_value_int64(env, argv[0], &value));
   TRY(env, napi_get_value_int32(env, argv[1], &call));
+  TRY(env, napi_get_value_int64(env, argv[2], &length));
   struct owned *owned = malloc(sizeof *owned);
   if (owned == NULL) return sluice_number(env, -ENOMEM);
-  *owned = (struct owned){.env = env, .value = value, .call = call};
+  *owned = (struct owned){.env = env, .value = value, .length = length, .call = call};
   if (napi_create_external(env, owned, handle_gone, NULL, &handle) != napi_ok) {
     free(owned);
     return sluice_failed(env);

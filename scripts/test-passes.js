@@ -86,7 +86,8 @@ export async function preparePass({ name, make }) {
   const made = await make()
   if (typeof made === 'string') return made
   const temporary = mkdtempSync(join(tmpdir(), 'sluice-test-'))
-  chmodSync(temporary, 0o700)
+  // Others may pass through: a test lets an ordinary user into a folder of its own.
+  chmodSync(temporary, 0o711)
   if (made.uid !== undefined) chownSync(temporary, made.uid, made.gid)
   // A test runner or coverage tool above us speaks to its own children through these.
   const { NODE_TEST_CONTEXT, NODE_V8_COVERAGE, SLUICE_DRIVER, SLUICE_NATIVE, ...inherited } = process.env

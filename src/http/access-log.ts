@@ -82,11 +82,13 @@ export function checkAppendable(path: string): void {
 function endsTorn(path: string): boolean {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-    const byte = Buffer.alloc(1)
-    const { size } = fstatSync(fd)
-    const torn = size > 0 && readSync(fd, byte, 0, 1, size - 1) === 1 && byte[0] !== NEWLINE
-    closeSync(fd)
-    return torn
+    try {
+      const byte = Buffer.alloc(1)
+      const { size } = fstatSync(fd)
+      return size > 0 && readSync(fd, byte, 0, 1, size - 1) === 1 && byte[0] !== NEWLINE
+    } finally {
+      closeSync(fd)
+    }
   } catch {
     return false // no file, or none that can be read: its next line says nothing of the last one
   }

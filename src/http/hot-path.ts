@@ -159,6 +159,7 @@ export class HotPath implements Tap {
     this.#connection.moved(sent)
     this.length = head.bytes.length + plain.size
     if (sent < this.length) {
+      this.beat++
       this.rest = this.#sendRest(plain, head, sent, fetched)
     } else {
       this.#count(200, sent)
@@ -178,9 +179,11 @@ export class HotPath implements Tap {
     const file = plain.retain()
     const started = performance.now()
     const { length } = head.bytes
+    // The date of one that is sent later is written over that of this one.
+    const own = fetched === undefined && begun < length ? Buffer.from(head.bytes) : undefined
     try {
       const sent = fetched === undefined ? begun : await this.#sendFetched(file, head, fetched)
-      if (sent < length) await connection.write(head.bytes.subarray(sent))
+      if (sent < length) await connection.write((own ?? head.bytes).subarray(sent))
       const done = Math.max(0, sent - length)
       const via =
         done === file.size ? 'sendfile' : await file.lent.sendRest(connection, done, file.size - done)

@@ -51,8 +51,9 @@ export class KernelAio {
     const context = new BigUint64Array(new ArrayBuffer(8))
     const result = syscall('io_setup', capacity, context)
     this.#context = Number(context[0])
-    const handle = result < 0 ? result : native().own(this.#context, SYSCALL.io_destroy)
+    const handle = result < 0 ? result : native().own(this.#context, SYSCALL.io_destroy, 0)
     if (typeof handle === 'number') {
+      if (result >= 0) syscall('io_destroy', this.#context)
       this.#event.close()
       throw systemError(handle, 'io_setup')
     }

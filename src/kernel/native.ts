@@ -25,7 +25,7 @@ export interface Native {
   addressOf(buffer: SyscallArgument): number
   copyFrom(address: number, target: Uint8Array): void
   /** @param call the number of the system call that ends it */
-  own(value: number, call: number): NativeHandle | number
+  own(value: number, call: number, length: number): NativeHandle | number
   disown(handle: NativeHandle): number
   ownMarked(marks: Uint8Array): number
   map(

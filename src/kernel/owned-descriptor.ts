@@ -1,6 +1,6 @@
 import { systemError } from './errors.js'
 import { type NativeHandle, native } from './native.js'
-import { SYSCALL } from './syscall.js'
+import { SYSCALL, syscall } from './syscall.js'
 
 /**
  * A descriptor of our own making that is closed when its thread ends, if not before: a worker that is terminated
@@ -13,13 +13,16 @@ export class OwnedDescriptor {
 
   /**
    * @param fd what the system call returned that made it
-   * @param syscall that call's name
+   * @param name of that call
    * @throws the system error where it failed
    */
-  constructor(fd: number, syscall: string) {
-    if (fd < 0) throw systemError(fd, syscall)
-    const handle = native().own(fd, SYSCALL.close)
-    if (typeof handle === 'number') throw systemError(handle, syscall)
+  constructor(fd: number, name: string) {
+    if (fd < 0) throw systemError(fd, name)
+    const handle = native().own(fd, SYSCALL.close, 0)
+    if (typeof handle === 'number') {
+      syscall('close', fd)
+      throw systemError(handle, name)
+    }
     this.fd = fd
     this.#handle = handle
   }

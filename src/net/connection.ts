@@ -198,7 +198,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
     return Promise.reject(invalidArgType('data', 'of type string or an instance of Uint8Array', data))
   }
 
-  /** As `write()`, bytes that never change again, whatever their size: they need not be copied. */
+  /** As `write()`, bytes that do not change before the turn ends, whatever their size: they are sent from where they are. */
   writeFixed(fixed: FixedBytes): Promise<void> {
     return this.#sender.writeFixed(fixed)
   }

@@ -2,7 +2,7 @@ import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { FileHandle } from '../file/index.js'
-import { checkInteger, invalidArgType, syscall } from '../kernel/index.js'
+import { checkInteger, invalidArgType, OwnedDescriptor } from '../kernel/index.js'
 import { Connection, ConnectionDuplex } from '../net/index.js'
 import { borrowConnection, borrowDuplex } from './connection.js'
 import { Endpoint } from './endpoint.js'
@@ -54,8 +54,8 @@ function plainEnd(value: unknown, name: string): Endpoint | undefined {
   if (!hasDescriptor(value)) return undefined
   checkInteger(value.fd, `${name}.fd`, 0, MAX_DESCRIPTOR)
   // It can be closed at any moment, and its number be somebody else's at the next.
-  const fd = duplicate(value.fd)
-  return new Endpoint(fd, { release: () => void syscall('close', fd) })
+  const own = new OwnedDescriptor(duplicate(value.fd), 'fcntl')
+  return new Endpoint(own.fd, { release: () => own.close() })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { errnoOf, F, FdWatcher, syscall } from '../kernel/index.js'
+import { errnoOf, F, FdWatcher, OwnedDescriptor, syscall } from '../kernel/index.js'
 
 const EEXIST = -errnoOf('EEXIST')
 
@@ -17,11 +17,11 @@ export interface Watchable {
  */
 export class ReadyWatch {
   readonly #watcher: FdWatcher
-  /** The duplicate; -1 where there is none. */
-  readonly #own: number
+  /** The duplicate, if there is one. */
+  readonly #own: OwnedDescriptor | undefined
   #events = 0
 
-  private constructor(watcher: FdWatcher, own: number) {
+  private constructor(watcher: FdWatcher, own?: OwnedDescriptor) {
     this.#watcher = watcher
     this.#own = own
   }
@@ -32,13 +32,14 @@ export class ReadyWatch {
    */
   static open({ fd, held }: Watchable, callback: (events: number) => void): ReadyWatch | undefined {
     const direct = held ? watcher(fd, callback) : EEXIST
-    if (typeof direct === 'object') return new ReadyWatch(direct, -1)
+    if (typeof direct === 'object') return new ReadyWatch(direct)
     if (direct !== EEXIST) return undefined
-    const own = syscall('fcntl', fd, F.DUPFD_CLOEXEC, 0)
-    if (own < 0) return undefined
-    const made = watcher(own, callback)
+    const copy = syscall('fcntl', fd, F.DUPFD_CLOEXEC, 0)
+    if (copy < 0) return undefined
+    const own = new OwnedDescriptor(copy, 'fcntl')
+    const made = watcher(copy, callback)
     if (typeof made === 'object') return new ReadyWatch(made, own)
-    syscall('close', own)
+    own.close()
     return undefined
   }
 
@@ -66,7 +67,7 @@ export class ReadyWatch {
   /** Ends it. */
   close(): void {
     this.#watcher.close()
-    if (this.#own >= 0) syscall('close', this.#own)
+    this.#own?.close()
   }
 }
 

@@ -27,7 +27,8 @@ function setUp(call: string, path: string, { ordinary = false, env = {} } = {}) 
   // The scripts lie where an ordinary user may not look, so they are read before the rights are dropped.
   const drop = ordinary ? `process.setgroups([]); process.setgid(${NOBODY}); process.setuid(${NOBODY});` : ''
   const program = `const setup = await import(${JSON.stringify(SETUP)}); ${drop} console.log(await setup.${call})`
-  const { CC, ...inherited } = process.env
+  // Coverage would be written to where an ordinary user may not write.
+  const { CC, NODE_V8_COVERAGE, ...inherited } = process.env
   const options = { encoding: 'utf8', env: { ...inherited, ...env, PATH: path }, timeout: 30_000 } as const
   return spawnSync(process.execPath, ['--input-type=module', '--eval', program], options)
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { SYSCALL } from '../../kernel/index.js'
 import { open } from '../open.js'
 import { pageCache } from '../page-cache.js'
 import { pattern, scratch } from './copy.test.support.js'
@@ -25,7 +26,8 @@ async function bring(t: TestContext, path: string, state: 'cached' | 'cold'): Pr
 }
 
 for (const state of ['cached', 'cold'] as const) {
-  for (const size of [100_000, 3 * MIB + 1, 20 * MIB + 7]) {
+  // The last one's last write is as long as the call's number.
+  for (const size of [100_000, 3 * MIB + 1, 20 * MIB + 7, 4 * MIB + SYSCALL.pwrite64]) {
     test(`${size} bytes that are ${state} go by way of a mapping, and arrive`, async t => {
       const folder = scratch(t)
       const [from, to] = [join(folder, 'from'), join(folder, 'to')]

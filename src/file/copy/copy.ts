@@ -1,6 +1,6 @@
 import { lstat, realpath, rm } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { AT, errnoOf, O, pathBytes, S, syscall, systemError } from '../../kernel/index.js'
+import { AT, errnoOf, native, O, pathBytes, S, syscall, systemError } from '../../kernel/index.js'
 import { filePath, type PathLike } from '../open-flags.js'
 import { Copying } from './copying.js'
 import { Folder } from './folder.js'
@@ -54,6 +54,8 @@ export async function copyPaths(
   options: CopyPathsOptions = {},
 ): Promise<CopyReport> {
   checkCopyOptions(options)
+  // Before any path is looked at: without the binary, that is what is wrong.
+  native()
   const copying = new Copying(options)
   const tree = new Tree(copying)
   const streams: (() => Promise<void>)[] = []

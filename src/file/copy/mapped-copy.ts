@@ -1,4 +1,14 @@
-import { fileSystemType, MADV, MAP, PAGE_SIZE, PROT, resultOf, SEEK, SYSCALL } from '../../kernel/index.js'
+import {
+  fileSystemType,
+  MADV,
+  MAP,
+  OwnedMapping,
+  PAGE_SIZE,
+  PROT,
+  resultOf,
+  SEEK,
+  SYSCALL,
+} from '../../kernel/index.js'
 import type { Copying } from './copying.js'
 import { call, JobList } from './job-list.js'
 
@@ -19,8 +29,9 @@ const EXT4 = 0xef53
 
 /** A piece of the source that is mapped. Only the kernel touches it: a source that ends early is no signal. */
 interface Window {
-  /** Of the first mapped byte, which is the first of a page. */
-  address: number
+  /** Begins with the first byte of a page. */
+  mapping: OwnedMapping
+  /** Bytes of it. */
   mapped: number
   /** Of the piece, which ends where the mapping does. */
   from: number
@@ -66,14 +77,14 @@ export async function copyByMap(copying: Copying, source: number, target: number
       at = await write(copying, window, source, target)
       if (at < window.to) return at
       windows.shift()
-      paging = paging.then(() => unmap(window))
+      window.mapping.close()
       copying.progress(at)
     }
     return to
   } finally {
     // Whoever closes the descriptors, or ends, does so when nothing is under way.
     await paging
-    for (const window of windows) await unmap(await window)
+    for (const window of windows) (await window)?.mapping.close()
   }
 }
 
@@ -90,29 +101,35 @@ async function copyAlone(source: number, target: number, from: number, to: numbe
   return endIn(from, to, from + Math.max(0, jobs.result(written)), jobs.result(size))
 }
 
-async function map(source: number, from: number, to: number): Promise<Window | undefined> {
+/** @returns undefined where it cannot be mapped; why, the read in its place will say */
+function map(source: number, from: number, to: number): Window | undefined {
   const lead = from % PAGE_SIZE
   const mapped = to - from + lead
-  const address = await call('mmap', undefined, 0, mapped, PROT.READ, MAP.SHARED, source, from - lead)
-  return address < 0 ? undefined : { address, mapped, from, to }
+  try {
+    const mapping = new OwnedMapping(mapped, PROT.READ, MAP.SHARED, source, from - lead)
+    return { mapping, mapped, from, to }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).errno === undefined) throw error
+    return undefined
+  }
 }
 
 /** That some of it cannot be paged in is for who writes it to find out. */
 async function populate(window: Window | undefined): Promise<void> {
   if (window === undefined) return
-  const { address, mapped } = window
+  const { mapping, mapped } = window
   const jobs = new JobList()
   for (let done = 0; done < mapped; done += POPULATE_BYTES) {
-    jobs.add('madvise', address + done, Math.min(POPULATE_BYTES, mapped - done), MADV.POPULATE_READ)
+    jobs.add('madvise', mapping.address + done, Math.min(POPULATE_BYTES, mapped - done), MADV.POPULATE_READ)
   }
   await jobs.run()
 }
 
 /** @returns where it ended: before what could not be written. @throws `AbortError`, what `onProgress` throws */
 async function write(copying: Copying, window: Window, source: number, target: number): Promise<number> {
-  const { address, mapped, from, to } = window
+  const { mapping, mapped, from, to } = window
   const jobs = new JobList()
-  const start = address + mapped - to
+  const start = mapping.address + mapped - to
   for (let at = from; at < to; at += WRITE_BYTES) {
     jobs.add('pwrite64', target, start + at, Math.min(WRITE_BYTES, to - at), at)
   }
@@ -121,29 +138,31 @@ async function write(copying: Copying, window: Window, source: number, target: n
   const look = setInterval(() => {
     try {
       copying.checkAborted()
-      copying.progress(written(jobs, window))
+      copying.progress(written(jobs, window, false))
     } catch (error) {
       failure = error
       jobs.abandon()
     }
   }, LOOK_MS)
-  await jobs.run()
-  clearInterval(look)
+  try {
+    await jobs.run()
+  } finally {
+    clearInterval(look)
+  }
   if (failure !== undefined) throw failure
-  return endIn(from, to, written(jobs, window), jobs.result(size))
+  return endIn(from, to, written(jobs, window, true), jobs.result(size))
 }
 
-/** How far a window has been written, without a gap. A job that is not over has the number of its call for a result. */
-function written(jobs: JobList, { from, to }: Window): number {
+/**
+ * How far a window has been written, without a gap. A job that is not over has the number of its call for a result, which
+ * may also be what a last, short one has written.
+ */
+function written(jobs: JobList, { from, to }: Window, over: boolean): number {
   let end = from
   for (let index = 0; end < to; index++) {
     const result = jobs.result(index)
-    if (result > 0 && result !== SYSCALL.pwrite64) end += result
+    if (result > 0 && (over || result !== SYSCALL.pwrite64)) end += result
     if (result < WRITE_BYTES) break
   }
   return end
-}
-
-async function unmap(window: Window | undefined): Promise<void> {
-  if (window !== undefined) await call('munmap', undefined, window.address, window.mapped)
 }
