@@ -108,10 +108,7 @@ export class Sender {
     return this.#enqueue(bytes, length)
   }
 
-  /**
-   * As `write()`, bytes that do not change before the turn ends: where they are all that is written in it, they are sent
-   * from there, and what the socket does not take at once is copied.
-   */
+  /** As `write()`, bytes that do not change in this turn: they are sent from there, and only what is left over is copied. */
   writeFixed(fixed: FixedBytes): Promise<void> {
     const turn = this.#turn
     if (turn.length > 0 || this.#segments !== undefined) return this.write(fixed.bytes)
