@@ -47,9 +47,13 @@ export async function wrk(url, connections, seconds, condition) {
   // It takes whole seconds alone.
   const whole = `${Math.max(1, Math.round(seconds))}s`
   let share = 0
-  const output = await client('wrk', ['-t1', `-c${connections}`, `-d${whole}`, ...fields, url], seen => {
-    share = seen
-  })
+  const output = await client(
+    'wrk',
+    ['-t1', '--timeout', '10s', `-c${connections}`, `-d${whole}`, ...fields, url],
+    seen => {
+      share = seen
+    },
+  )
   const errors = /Socket errors.*|Non-2xx.*/.exec(output)
   if (errors !== null) throw new Error(errors[0])
   const [, operations, took, unit] = /(\d+) requests in ([\d.]+)(m?s)/.exec(output)
