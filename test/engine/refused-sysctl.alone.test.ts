@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { cannotTurnSwitch, withIoUringDisabled } from '../helpers/io-uring-sysctl.js'
+import { askWithIoUringDisabled, cannotTurnSwitch } from '../helpers/io-uring-sysctl.js'
 
 const PROGRAM = fileURLToPath(new URL('./fixtures/library-on-demand.js', import.meta.url))
 const skip = cannotTurnSwitch()
@@ -16,28 +14,9 @@ interface Answer {
   message?: string
 }
 
-/** Uses the library in a process that is ready before the switch is turned: the machine is without rings only briefly. */
-async function useWith(
-  value: 1 | 2,
-  user: 'root' | 'ordinary',
-  extra: NodeJS.ProcessEnv = {},
-): Promise<Answer> {
-  // The folder for temporary files may be ours alone, and that user has to reach its own.
-  const { SLUICE_DRIVER, TMPDIR, ...inherited } = process.env
-  const env = { ...inherited, ...extra }
-  const child = fork(PROGRAM, [user], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  try {
-    await once(child, 'message')
-    return await withIoUringDisabled(value, async () => {
-      const answer = once(child, 'message')
-      child.send('use')
-      const [result] = await answer
-      return result as Answer
-    })
-  } finally {
-    child.kill('SIGKILL')
-  }
-}
+/** Uses the library where the switch has a value. */
+const useWith = (value: 1 | 2, user: 'root' | 'ordinary', extra?: NodeJS.ProcessEnv) =>
+  askWithIoUringDisabled<Answer>(value, PROGRAM, user, extra)
 
 const WORKS = ['carried out', 'there and back']
 

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs'
 import { withLock } from '#scripts/lock.js'
@@ -21,7 +21,7 @@ export function cannotTurnSwitch(): string | false {
  *
  * The old value comes back also when this process is killed: a shell that outlives us waits for our end.
  */
-export async function withIoUringDisabled<T>(value: 1 | 2, work: () => Promise<T>): Promise<T> {
+async function withIoUringDisabled<T>(value: 1 | 2, work: () => Promise<T>): Promise<T> {
   return withLock('kernel.io_uring_disabled', async () => {
     const before = readFileSync(PATH, 'latin1').trim()
     const program = `trap '' INT TERM; echo ready; cat >/dev/null; echo ${before} > ${PATH}`
@@ -37,4 +37,33 @@ export async function withIoUringDisabled<T>(value: 1 | 2, work: () => Promise<T
       await ended
     }
   })
+}
+
+/**
+ * Has a program answer a message while the switch has a value. It is started, and says so, before the switch is turned: the
+ * machine is without rings only briefly.
+ *
+ * @param user whom the program becomes before it answers
+ */
+export async function askWithIoUringDisabled<T>(
+  value: 1 | 2,
+  program: string,
+  user: 'root' | 'ordinary',
+  extra: NodeJS.ProcessEnv = {},
+): Promise<T> {
+  // The folder for temporary files may be ours alone, and that user has to reach its own.
+  const { SLUICE_DRIVER, TMPDIR, ...inherited } = process.env
+  const env = { ...inherited, ...extra }
+  const child = fork(program, [user], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  try {
+    await once(child, 'message')
+    return await withIoUringDisabled(value, async () => {
+      const answer = once(child, 'message')
+      child.send('go')
+      const [result] = await answer
+      return result as T
+    })
+  } finally {
+    child.kill('SIGKILL')
+  }
 }

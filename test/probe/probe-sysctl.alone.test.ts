@@ -1,30 +1,15 @@
 import assert from 'node:assert/strict'
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { ProbeResult } from '#dist/kernel/index.js'
-import { cannotTurnSwitch, withIoUringDisabled } from '../helpers/io-uring-sysctl.js'
+import { askWithIoUringDisabled, cannotTurnSwitch } from '../helpers/io-uring-sysctl.js'
 
 const PROGRAM = fileURLToPath(new URL('./fixtures/probe-on-demand.js', import.meta.url))
 const skip = cannotTurnSwitch()
 
-/** Probes in a process that is ready before the switch is turned, so that the machine is without rings only briefly. */
-async function probeWith(value: 1 | 2, user: 'root' | 'ordinary'): Promise<ProbeResult> {
-  const { SLUICE_DRIVER, ...env } = process.env
-  const child = fork(PROGRAM, [user], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  try {
-    await once(child, 'message')
-    return await withIoUringDisabled(value, async () => {
-      const answer = once(child, 'message')
-      child.send('probe')
-      const [result] = await answer
-      return result as ProbeResult
-    })
-  } finally {
-    child.kill('SIGKILL')
-  }
-}
+/** Probes where the switch has a value. */
+const probeWith = (value: 1 | 2, user: 'root' | 'ordinary') =>
+  askWithIoUringDisabled<ProbeResult>(value, PROGRAM, user)
 
 test('a switch that bars everybody is named, with how to turn it back', { skip }, async () => {
   const { ioUring, driver, advice } = await probeWith(2, 'root')
