@@ -83,8 +83,10 @@ export async function copyByMap(copying: Copying, source: number, target: number
     return to
   } finally {
     // Whoever closes the descriptors, or ends, does so when nothing is under way.
-    await paging
-    for (const window of windows) (await window)?.mapping.close()
+    await Promise.allSettled([paging])
+    for (const window of await Promise.allSettled(windows)) {
+      if (window.status === 'fulfilled') window.value?.mapping.close()
+    }
   }
 }
 
