@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  closeSync,
+  constants,
   existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -128,8 +131,73 @@ test('interrupted, it removes what it has begun and says so', async t => {
   while (readdirSync(at('.')).length < 2) await new Promise(setImmediate)
   child.kill('SIGINT')
   const [status] = await once(child, 'exit')
-  assert.equal(status, 1)
+  assert.equal(status, 130)
   assert.match(notes, /^sluice cp: interrupted; what was begun has been removed\n$/)
   assert.deepEqual(readdirSync(at('.')), ['from'])
   assert.ok(!existsSync(at('to')))
+})
+
+/** Resolves when a process has a handler for SIGHUP, the last that cp asks for. */
+async function untilInterruptible(pid: number): Promise<void> {
+  for (;;) {
+    const [, caught] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+    if ((BigInt(`0x${caught}`) & 1n) === 1n) return
+    await new Promise(setImmediate)
+  }
+}
+
+for (const [signal, expected, waits] of [
+  ['SIGINT', 130, 'for a reader'],
+  ['SIGTERM', 143, 'for room'],
+] as const) {
+  test(`${signal} ends a copy into a FIFO that waits ${waits}`, async t => {
+    const at = scratch(t)
+    writeFileSync(at('file'), Buffer.alloc(500_000, 'x'))
+    execFileSync('mkfifo', [at('fifo')])
+    const reader =
+      waits === 'for room' ? openSync(at('fifo'), constants.O_RDONLY | constants.O_NONBLOCK) : undefined
+    const child = spawn(process.execPath, [MAIN, 'cp', at('file'), at('fifo')], { stdio: 'ignore' })
+    const exited = once(child, 'exit')
+    await untilInterruptible(child.pid as number)
+    child.kill(signal)
+    assert.deepEqual(await exited, [expected, null])
+    if (reader !== undefined) closeSync(reader)
+    assert.deepEqual(readdirSync(at('.')).sort(), ['fifo', 'file'])
+  })
+}
+
+test('thousands of operands from many folders need few descriptors', async t => {
+  const at = scratch(t)
+  mkdirSync(at('to'))
+  const operands: string[] = []
+  for (let folder = 0; folder < 100; folder++) {
+    mkdirSync(at(`${folder}`))
+    for (let file = 0; file < 30; file++) {
+      const name = at(`${folder}/${folder}-${file}`)
+      writeFileSync(name, `${folder} ${file}`)
+      operands.push(name)
+    }
+  }
+  const command = ['-c', 'ulimit -n 256; exec "$0" "$@"', process.execPath, MAIN, 'cp', ...operands, at('to')]
+  const { status, stderr } = spawnSync('sh', command, { encoding: 'utf8' })
+  assert.deepEqual([status, stderr], [0, ''])
+  assert.equal(readdirSync(at('to')).length, 3000)
+  assert.equal(readFileSync(at('to/99-29'), 'utf8'), '99 29')
+})
+
+test('a file does not become one that was named as a folder, nor one of its own', async t => {
+  const at = scratch(t)
+  writeFileSync(at('file'), 'contents')
+  const absent = await cp(at('file'), `${at('absent')}/`)
+  assert.equal(absent.status, 1)
+  assert.match(absent.notes, /ENOTDIR/)
+  const itself = await cp(at('file'), at('file'))
+  assert.equal(itself.status, 1)
+  assert.match(itself.notes, /EINVAL.*\(they are the same file\)/)
+  assert.deepEqual(readdirSync(at('.')), ['file'])
+  mkdirSync(at('folder'))
+  writeFileSync(at('folder/inside'), 'inside')
+  symlinkSync('folder', at('link'))
+  assert.equal((await cp('-r', `${at('link')}/`, at('copy'))).status, 0)
+  assert.deepEqual(readdirSync(at('copy')), ['inside'])
 })

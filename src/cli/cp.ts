@@ -8,6 +8,7 @@ import {
   copyPaths,
 } from '../file/index.js'
 import { defineCommand, UsageError } from './command.js'
+import { interruptible } from './interruptible.js'
 import { formatBytes, formatCount } from './layout.js'
 import type { Terminal } from './terminal.js'
 
@@ -39,7 +40,7 @@ export const cpCommand = defineCommand({
   details: `
 If DST is a folder, copies go into it. A file has its new name only when it is complete, and then replaces what had
 it; holes stay holes. What fails is named, and the rest is copied: the exit status is 1 then. Interrupted, it removes
-what it has begun.`,
+what it has begun; a second signal ends it at once.`,
   async run({ values, positionals }, terminal) {
     const { recursive, archive = false, reflink = 'auto', json } = values
     if (!REFLINK.includes(reflink))
@@ -48,7 +49,7 @@ what it has begun.`,
     const pairs = pairsOf(positionals)
     const began = now()
     const progress = new Progress(terminal, trees ? undefined : totalSize(pairs))
-    const report = await interruptible(signal =>
+    const outcome = await interruptible(signal =>
       copyPaths(pairs, {
         preserve: archive,
         reflink: reflink as NonNullable<CopyOptions['reflink']>,
@@ -58,15 +59,28 @@ what it has begun.`,
         onProgress: terminal.isTerminal ? state => progress.show(state) : () => {},
       }),
     ).finally(() => progress.end())
+    if ('status' in outcome) {
+      terminal.note('sluice cp: interrupted; what was begun has been removed\n')
+      return outcome.status
+    }
+    const report = outcome.result
     if (json) terminal.write(`${JSON.stringify(printable(report), null, 2)}\n`)
     else if (terminal.isTerminal) terminal.note(summary(report, now() - began))
     for (const { error, path } of report.failures) {
-      const hint = error.code === 'EISDIR' && !trees ? ' (-r copies folders)' : ''
-      terminal.note(`sluice cp: ${path}: ${error.message}${hint}\n`)
+      terminal.note(`sluice cp: ${path}: ${error.message}${hint(error, trees)}\n`)
     }
     return report.failures.length > 0 ? 1 : 0
   },
 })
+
+/** What an error of cp's own making means. */
+function hint({ code, syscall }: NodeJS.ErrnoException, trees: boolean): string {
+  if (syscall !== 'copyfile') return ''
+  if (code === 'EISDIR' && !trees) return ' (-r copies folders)'
+  if (code === 'EINVAL') return ' (they are the same file)'
+  if (code === 'EEXIST') return ' (a device, or just made by this copy: it is not replaced)'
+  return ''
+}
 
 function pairsOf(operands: readonly string[]): CopyPair[] {
   const target = operands.at(-1) as string
@@ -85,22 +99,6 @@ function pairsOf(operands: readonly string[]): CopyPair[] {
 function totalSize(pairs: readonly CopyPair[]): number {
   const sizes = pairs.map(({ from }) => lstatSync(from as string, { throwIfNoEntry: false })?.size ?? 0)
   return sizes.reduce((sum, size) => sum + size, 0)
-}
-
-/** Ctrl-C, and being asked to end, abort the work rather than the process, which cleans up first. */
-async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController()
-  const interrupt = () => controller.abort()
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.on(signal, interrupt)
-  try {
-    return await work(controller.signal)
-  } catch (error) {
-    if (!controller.signal.aborted) throw error
-    throw new Error('interrupted; what was begun has been removed', { cause: error })
-  } finally {
-    for (const signal of signals) process.off(signal, interrupt)
-  }
 }
 
 class Progress {

@@ -11,7 +11,7 @@ import type { Copying } from './copying.js'
 import { call } from './job-list.js'
 import { copyByMap } from './mapped-copy.js'
 import type { CopyMethod } from './options.js'
-import { copyByRing } from './relay.js'
+import { copyByRing, copyStream } from './relay.js'
 
 /** An open file to be copied, and what statx(2) said of it. */
 export interface Source {
@@ -20,6 +20,8 @@ export interface Source {
   /** Bytes that have extents: fewer than the size where there are holes. */
   allocated: number
   device: number
+  /** It has no size, and maybe no positions: it is read from where it is, until it ends. */
+  isStream: boolean
 }
 
 const STEP_BYTES = 64 * 2 ** 20
@@ -51,6 +53,9 @@ export async function copyContents(
   targetDevice: number,
 ): Promise<{ method: CopyMethod; bytes: number }> {
   const { size } = source
+  if (source.isStream && copying.reflink !== 'always') {
+    return { method: 'ring', bytes: await copyStream(copying, source.fd, target) }
+  }
   if (await shareExtents(copying, source, target, targetDevice)) return { method: 'reflink', bytes: size }
   // Files of /proc and the like have no size; only reading them tells.
   if (size === 0) return { method: 'ring', bytes: await copyByRing(copying, source.fd, target, 0, Infinity) }

@@ -1,44 +1,28 @@
-import { lstat, realpath, rm } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { AT, errnoOf, native, O, pathBytes, S, syscall, systemError } from '../../kernel/index.js'
-import { filePath, type PathLike } from '../open-flags.js'
+import { AT, errnoOf, native, O, syscall, systemError } from '../../kernel/index.js'
+import type { PathLike } from '../open-flags.js'
 import { Copying } from './copying.js'
 import { Folder } from './folder.js'
 import { must } from './job-list.js'
-import { nameOf, showPath } from './name.js'
+import { type Name, nameOf, showPath } from './name.js'
+import { bytesOf, type CopyPair, type Operand, operandOf, type Texts, textsOf } from './operand.js'
 import { type CopyMethod, type CopyOptions, type CopyReport, checkCopyOptions } from './options.js'
-import { copyToStream } from './relay.js'
-import { statOf, Tree } from './tree.js'
+import { copyStream } from './relay.js'
+import { removeTree } from './remains.js'
+import { statOf } from './stat.js'
+import { openSource, openTarget } from './stream.js'
+import { Tree } from './tree.js'
 
-const EINVAL = -errnoOf('EINVAL')
-const EISDIR = -errnoOf('EISDIR')
-
-/** What is copied, and where it goes: the new name itself, not the folder that it goes into. */
-export interface CopyPair {
-  from: PathLike
-  to: PathLike
-}
+/** Folders that operands stand in and that are open at once: two descriptors each. */
+const ROOTS = 64
+const EEXIST = -errnoOf('EEXIST')
 
 /** How {@link copyPaths} takes what it is given. */
 export interface CopyPathsOptions extends CopyOptions {
   /** Copies what a link points to where a link is given; links further down stay links. */
   follow?: boolean
-  /** Refuses folders with `EISDIR`. */
+  /** Refuses folders with `EISDIR`, and reads what is no regular file instead of making it anew. */
   filesOnly?: boolean
-}
-
-/** A path in bytes, one character for each, so that node:path can part it. */
-function textOf(path: PathLike): string {
-  return Buffer.from(pathBytes(filePath(path)).subarray(0, -1)).toString('latin1')
-}
-
-function bytesOf(text: string): Uint8Array {
-  return Buffer.from(text, 'latin1')
-}
-
-/** Where a path leads; itself where nothing is there. */
-async function resolveLink(text: string): Promise<string> {
-  return (await realpath(bytesOf(text) as Buffer, { encoding: 'buffer' })).toString('latin1')
 }
 
 /**
@@ -57,20 +41,10 @@ export async function copyPaths(
   // Before any path is looked at: without the binary, that is what is wrong.
   native()
   const copying = new Copying(options)
-  const tree = new Tree(copying)
-  const streams: (() => Promise<void>)[] = []
+  const work = new Work(copying, options)
   try {
-    for (const { from, to } of pairs) {
-      const texts = { from: textOf(from), to: textOf(to) }
-      try {
-        const stream = await begin(copying, tree, texts, options)
-        if (stream !== undefined) streams.push(stream)
-      } catch (error) {
-        copying.fail(showPath(bytesOf(texts.from)), showPath(bytesOf(texts.to)), error)
-      }
-    }
-    await tree.run()
-    for (const stream of streams) await stream()
+    for (const pair of pairs) await work.begin(textsOf(pair))
+    await work.run()
     return copying.report
   } catch (error) {
     await removeRemains(copying)
@@ -78,37 +52,70 @@ export async function copyPaths(
   }
 }
 
-/** Puts one thing on the tree's stack. @returns what to do instead for a target that is no file */
-async function begin(
-  copying: Copying,
-  tree: Tree,
-  texts: { from: string; to: string },
-  { follow = false, filesOnly = false }: CopyPathsOptions,
-): Promise<(() => Promise<void>) | undefined> {
-  const from = follow ? await resolveLink(texts.from) : texts.from
-  const source = await lstat(bytesOf(from) as Buffer, { bigint: true })
-  if (filesOnly && source.isDirectory()) throw systemError(EISDIR, 'copyfile')
-  let to = texts.to
-  const absent = (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-    return undefined
+/** Operands on their way: those that have been looked at, and have not been copied. */
+class Work {
+  readonly #copying: Copying
+  readonly #follow: boolean
+  readonly #filesOnly: boolean
+  readonly #tree: Tree
+  /** The folders that operands stand in, by the paths of both sides. */
+  readonly #roots = new Map<string, Folder>()
+  readonly #writes: Operand[] = []
+  /** Where operands went, and whether they are folders. */
+  readonly #made = new Map<string, boolean>()
+
+  constructor(copying: Copying, { follow = false, filesOnly = false }: CopyPathsOptions) {
+    this.#copying = copying
+    this.#follow = follow
+    this.#filesOnly = filesOnly
+    this.#tree = new Tree(copying)
   }
-  let target = await lstat(bytesOf(to) as Buffer, { bigint: true }).catch(absent)
-  if (target?.isSymbolicLink() && !source.isSymbolicLink()) {
-    to = await resolveLink(to)
-    target = await lstat(bytesOf(to) as Buffer, { bigint: true })
+
+  /** Takes an operand on. What is wrong with it is noted. */
+  async begin(texts: Texts): Promise<void> {
+    try {
+      await this.#add(await operandOf(texts, this.#follow, this.#filesOnly))
+    } catch (error) {
+      this.#copying.fail(showPath(bytesOf(texts.from)), showPath(bytesOf(texts.to)), error)
+    }
   }
-  if (target !== undefined && target.dev === source.dev && target.ino === source.ino) {
-    throw systemError(EINVAL, 'copyfile')
+
+  /** Copies what has been taken on. @throws `AbortError` */
+  async run(): Promise<void> {
+    await this.#tree.run()
+    this.#roots.clear()
+    for (const { from, to, isStream, isFifo } of this.#writes.splice(0)) {
+      await writeInto(this.#copying, nameOf(bytesOf(from)), nameOf(bytesOf(to)), isStream, isFifo)
+    }
   }
-  if (target?.isDirectory() && !source.isDirectory()) throw systemError(EISDIR, 'copyfile')
-  const type = Number(target?.mode ?? 0n) & S.IFMT
-  const isStream = type === S.IFIFO || type === S.IFCHR || type === S.IFBLK || type === S.IFSOCK
-  if (isStream && source.isFile()) return () => writeInto(copying, from, to)
-  const [fromName, toName] = [from, to].map(text => nameOf(bytesOf(posix.basename(text) || '.')))
-  const folder = await openRoot(copying, posix.dirname(from), posix.dirname(to))
-  tree.add({ folder, name: fromName, targetName: toName })
-  return undefined
+
+  async #add(operand: Operand): Promise<void> {
+    const { from, to, way, isFolder } = operand
+    if (way === 'write') {
+      this.#writes.push(operand)
+      return
+    }
+    const place = posix.resolve(to)
+    const earlier = this.#made.get(place)
+    // Two of one name must not silently become one. Folders are merged, when the first is there.
+    if (earlier !== undefined && !(earlier && isFolder)) throw systemError(EEXIST, 'copyfile')
+    if (earlier !== undefined || this.#roots.size === ROOTS) await this.run()
+    this.#made.set(place, isFolder)
+    const [name, targetName] = [from, to].map(text => nameOf(bytesOf(posix.basename(text) || '.')))
+    const entry = { folder: await this.#root(posix.dirname(from), posix.dirname(to)), name, targetName }
+    if (way === 'read') this.#tree.addStream(entry)
+    else this.#tree.add(entry)
+  }
+
+  /** The folders that two paths stand in, where one thing more begins. */
+  async #root(from: string, to: string): Promise<Folder> {
+    const key = `${from}\0${to}`
+    const open = this.#roots.get(key)
+    open?.begin()
+    const root = open ?? (await openRoot(this.#copying, from, to))
+    this.#roots.set(key, root)
+    return root
+  }
 }
 
 /** The folders that two paths stand in. */
@@ -132,13 +139,17 @@ async function openRoot(copying: Copying, from: string, to: string): Promise<Fol
 }
 
 /** What is no regular file cannot be replaced by one: contents are written into it. */
-async function writeInto(copying: Copying, from: string, to: string): Promise<void> {
-  const [source, target] = [nameOf(bytesOf(from)), nameOf(bytesOf(to))]
+async function writeInto(copying: Copying, source: Name, target: Name, isStream: boolean, waits: boolean) {
   const open: number[] = []
+  const flags = O.RDONLY | O.CLOEXEC
   try {
-    open.push(await must('openat', source, AT.FDCWD, source.address, O.RDONLY | O.CLOEXEC))
-    open.push(await must('openat', target, AT.FDCWD, target.address, O.WRONLY | O.CLOEXEC))
-    copying.count('ring', await copyToStream(copying, open[0], open[1]))
+    open.push(
+      isStream
+        ? await openSource(copying, source)
+        : await must('openat', source, AT.FDCWD, source.address, flags),
+    )
+    open.push(await openTarget(copying, target, waits))
+    copying.count('ring', await copyStream(copying, open[0], open[1]))
   } catch (error) {
     copying.fail(showPath(source.bytes), showPath(target.bytes), error)
   } finally {
@@ -151,7 +162,7 @@ async function removeRemains(copying: Copying): Promise<void> {
   const folders = [...copying.folders]
   const remains = folders.map(folder => folder.remains).filter(path => path !== undefined)
   for (const folder of folders) folder.close()
-  for (const path of remains) await rm(path as Buffer, { recursive: true, force: true })
+  for (const path of remains) await removeTree(path)
 }
 
 /**
@@ -168,8 +179,10 @@ export function copyTree(from: PathLike, to: PathLike, options: CopyOptions = {}
  * Copies a file. Its extents are shared where the file system can, else the kernel copies; holes stay holes. It has its
  * new name only when it is complete, and then replaces what had it.
  *
+ * @param from a FIFO or a device is read until it ends
  * @param to its new name; what is no regular file (a device, a FIFO) is written to instead
- * @returns bytes of the copy, and how it was made; rejects with the system error, or `AbortError`
+ * @returns bytes of the copy, and how it was made; rejects with the system error, or `AbortError`. Where it is that an
+ *   attribute could not be kept, the copy is there
  */
 export async function copyFile(
   from: PathLike,

@@ -33,7 +33,7 @@ export class Copying {
   readonly folders = new Set<OpenFolder>()
   /** Device and inode of the folders that the copy goes into: none of them is copied itself. */
   readonly targets = new Set<string>()
-  readonly #signal: AbortSignal | undefined
+  readonly signal: AbortSignal | undefined
   readonly #onProgress: CopyOptions['onProgress']
   readonly #reflinks = new Map<string, boolean>()
   /** Not a secret: who takes such a name on purpose makes a copy fail, no more. */
@@ -44,7 +44,7 @@ export class Copying {
     this.preserve = options.preserve ?? false
     this.reflink = options.reflink ?? 'auto'
     this.via = options.via
-    this.#signal = options.signal
+    this.signal = options.signal
     this.#onProgress = options.onProgress
   }
 
@@ -55,7 +55,7 @@ export class Copying {
 
   /** @throws `AbortError` after the signal */
   checkAborted(): void {
-    if (this.#signal?.aborted) throw new AbortError(this.#signal)
+    if (this.signal?.aborted) throw new AbortError(this.signal)
   }
 
   /** Counts contents copied. */
@@ -105,11 +105,11 @@ export class Copying {
     this.#reflinks.set(`${source}:${target}`, works)
   }
 
-  /** Permission bits for the copy of something. */
-  modeOf(stat: StatxView): number {
+  /** Permission bits for the copy of something. @param isOwned whether it has been given to the owner of the source */
+  modeOf(stat: StatxView, isOwned = true): number {
     if (!this.preserve) return stat.mode & 0o777 & ~this.umask
     // Rights that come with the owner are not given to another one.
-    const owned = this.isRoot || (stat.uid === this.uid && stat.gid === this.gid)
+    const owned = isOwned && (this.isRoot || (stat.uid === this.uid && stat.gid === this.gid))
     return stat.mode & (owned ? 0o7777 : 0o777)
   }
 }

@@ -1,15 +1,15 @@
 import { AT, addressOf, errnoOf, O, S, type StatxView, syscall, systemError } from '../../kernel/index.js'
-import { AttributeCalls, copyExtendedAttributes } from './attributes.js'
+import { copyAttributes } from './attributes.js'
 import { copyContents } from './contents.js'
 import type { Copying, Place } from './copying.js'
 import type { Folder } from './folder.js'
-import { call, JobList, must } from './job-list.js'
+import { call, must } from './job-list.js'
 import { type Name, nameOf } from './name.js'
 
 const LINK_BYTES = 4096
 const ENOENT = -errnoOf('ENOENT')
 /** For these another name cannot be given, but the file can be copied. */
-const UNLINKABLE: ReadonlySet<string> = new Set(['EMLINK', 'ENAMETOOLONG', 'EXDEV', 'EPERM'])
+const UNLINKABLE: ReadonlySet<string> = new Set(['EMLINK', 'ENAMETOOLONG', 'ENOENT', 'EXDEV', 'EPERM'])
 
 /** Something in a folder to be copied. */
 export interface Entry {
@@ -97,8 +97,19 @@ async function linkTo(copying: Copying, entry: Entry, place: Place): Promise<boo
   return true
 }
 
-async function copyFirst(copying: Copying, entry: Entry, fd: number, stat: StatxView): Promise<void> {
-  const source = { fd, size: stat.size, allocated: stat.blocks * 512, device: stat.device }
+/** Copies what is read until it ends, into a new file. @param fd closed by the caller. @throws as `copyRegular()` */
+export function copyStream(copying: Copying, entry: Entry, fd: number, stat: StatxView): Promise<void> {
+  return copyFirst(copying, entry, fd, stat, (stat.mode & S.IFMT) !== S.IFREG)
+}
+
+async function copyFirst(
+  copying: Copying,
+  entry: Entry,
+  fd: number,
+  stat: StatxView,
+  isStream = false,
+): Promise<void> {
+  const source = { fd, size: stat.size, allocated: stat.blocks * 512, device: stat.device, isStream }
   const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC
   const mode = copying.preserve ? 0o600 : stat.mode & 0o777
   const make = (name: Name) => must('openat', name, entry.folder.target, name.address, flags, mode)
@@ -107,7 +118,7 @@ async function copyFirst(copying: Copying, entry: Entry, fd: number, stat: Statx
     let isOpen = true
     try {
       copied = await copyContents(copying, source, target, entry.folder.targetDevice)
-      if (copying.preserve) await copyAttributes(copying, fd, stat, target)
+      if (copying.preserve) await copyAttributes(copying, fd, stat, target, error => tell(entry, error))
       isOpen = false
       await must('close', undefined, target)
     } finally {
@@ -115,21 +126,6 @@ async function copyFirst(copying: Copying, entry: Entry, fd: number, stat: Statx
     }
   })
   if (copied !== undefined) copying.count(copied.method, copied.bytes)
-}
-
-async function copyAttributes(copying: Copying, fd: number, stat: StatxView, target: number): Promise<void> {
-  const jobs = new JobList()
-  const owner = new AttributeCalls(copying, jobs)
-  owner.owner(stat, target)
-  await jobs.run()
-  owner.check()
-  await copyExtendedAttributes(fd, target)
-  jobs.clear()
-  const last = new AttributeCalls(copying, jobs)
-  last.mode(copying.modeOf(stat), target)
-  last.times(stat, target)
-  await jobs.run()
-  last.check()
 }
 
 /** Copies a symbolic link as one. @throws the system error */
@@ -140,7 +136,7 @@ export async function copyLink(copying: Copying, entry: Entry, stat: StatxView):
   const address = addressOf(text)
   await must('readlinkat', [name, text], folder.source, name.address, address, LINK_BYTES - 1)
   const make = (place: Name) => must('symlinkat', [text, place], address, folder.target, place.address)
-  await put(copying, entry, make, async (_, place) => setUnopened(copying, folder, place, stat))
+  await put(copying, entry, make, async (_, place) => setUnopened(copying, entry, place, stat))
   copying.report.links++
 }
 
@@ -150,23 +146,39 @@ export async function copySpecial(copying: Copying, entry: Entry, stat: StatxVie
   const mode = copying.modeOf(stat)
   const type = stat.mode & S.IFMT
   const make = (place: Name) => must('mknodat', place, target, place.address, type | mode, stat.specialDevice)
-  await put(copying, entry, make, async (_, place) => setUnopened(copying, entry.folder, place, stat, mode))
+  await put(copying, entry, make, async (_, place) => setUnopened(copying, entry, place, stat, mode))
   copying.report.links++
+}
+
+/** Notes an attribute that could not be kept. */
+function tell({ folder, name, targetName }: Entry, error: unknown): void {
+  folder.fail(name, error, undefined, targetName)
 }
 
 /** Ownership, mode and times of what cannot be opened. */
 async function setUnopened(
   copying: Copying,
-  { target }: Folder,
+  entry: Entry,
   place: Name,
   stat: StatxView,
   mode?: number,
 ): Promise<void> {
   if (!copying.preserve) return
+  const { target } = entry.folder
+  const { address } = place
   const flags = AT.SYMLINK_NOFOLLOW
-  if (copying.isRoot) await must('fchownat', place, target, place.address, stat.uid, stat.gid, flags)
-  if (mode !== undefined) await must('fchmodat', place, target, place.address, mode)
   const times = new Int32Array(new ArrayBuffer(32))
   stat.putTimes(times)
-  await must('utimensat', [place, times], target, place.address, addressOf(times), flags)
+  const calls = [
+    () => copying.isRoot && must('fchownat', place, target, address, stat.uid, stat.gid, flags),
+    () => mode !== undefined && must('fchmodat', place, target, address, mode),
+    () => must('utimensat', [place, times], target, address, addressOf(times), flags),
+  ]
+  for (const call of calls) {
+    try {
+      await call()
+    } catch (error) {
+      tell(entry, error)
+    }
+  }
 }

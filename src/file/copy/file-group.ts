@@ -109,6 +109,8 @@ export class FileGroup {
 
   /** Whether all of it is in its slab, and nothing else would be lost. */
   #isSmall({ stat, bytes }: Opened, folder: Folder): boolean {
+    // Whoever owns it has the rights that come with that. So they are set when it is known whose it is.
+    if (this.#copying.preserve && (stat.mode & 0o7000) !== 0) return false
     if ((stat.mode & S.IFMT) !== S.IFREG || bytes !== stat.size || bytes === SLAB_BYTES) return false
     if (bytes === 0) return this.#copying.reflink !== 'always'
     // Whether extents can be shared is found out by itself.
@@ -174,13 +176,7 @@ export class FileGroup {
       return false
     }
     this.#done.push(file.fd)
-    try {
-      attributes.check()
-    } catch (error) {
-      syscall('unlinkat', folder.target, placed.address, 0)
-      folder.fail(file.name, error)
-      return false
-    }
+    attributes.check(error => folder.fail(file.name, error))
     if (!folder.isPublic) this.#copying.count(isClone ? 'reflink' : 'buffer', file.bytes)
     return true
   }

@@ -1,10 +1,13 @@
-import { type StatxView, syscall } from '../../kernel/index.js'
-import { AttributeCalls, copyExtendedAttributes } from './attributes.js'
+import { errnoOf, type StatxView, syscall, systemError } from '../../kernel/index.js'
+import { copyAttributes } from './attributes.js'
 import type { Copying } from './copying.js'
-import { JobList, must } from './job-list.js'
+import { call, must } from './job-list.js'
 import { joinPath, type Name, showPath } from './name.js'
+import { removeTree } from './remains.js'
 
 const RENAME_NOREPLACE = 1
+/** Answers of file systems that know renameat2(2) not at all, or not this of it: NFS, Ceph, 9p, some of FUSE. */
+const NO_FLAGS: ReadonlySet<number> = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP'].map(name => -errnoOf(name)))
 
 /** Where a folder's copy stands in the copy of its parent. */
 export interface FolderPlace {
@@ -16,6 +19,8 @@ export interface FolderPlace {
   temporary: Name | undefined
   /** Of the folder, for the copy's attributes; without, the copy keeps its own. */
   stat: StatxView | undefined
+  /** Mode bits that the copy has from the folder that it is made in. */
+  inherited: number
 }
 
 /** One side of a folder that is being copied. */
@@ -95,7 +100,10 @@ export class Folder {
     this.#pending++
   }
 
-  /** One thing less. After the last, the copy gets its attributes and its name. */
+  /**
+   * One thing less. After the last, the copy gets its attributes and its name. Attributes that cannot be kept are noted; where
+   * the name has been taken meanwhile, the copy is removed.
+   */
   async end(): Promise<void> {
     if (--this.#pending > 0) return
     const place = this.#place
@@ -104,30 +112,22 @@ export class Folder {
       return
     }
     try {
-      if (place.stat !== undefined) await this.#finish(place.stat)
+      if (place.stat !== undefined) await this.#finish(place.stat, place.inherited)
       await this.#rename(place)
       this.#copying.report.directories++
     } catch (error) {
       this.failSelf(error)
+      const { remains } = this
+      if (remains !== undefined) await removeTree(remains).catch(failure => this.failSelf(failure))
     } finally {
       this.close()
     }
     await place.parent.end()
   }
 
-  async #finish(stat: StatxView): Promise<void> {
-    const jobs = new JobList()
-    const owner = new AttributeCalls(this.#copying, jobs)
-    owner.owner(stat, this.target)
-    await jobs.run()
-    owner.check()
-    if (this.#copying.preserve) await copyExtendedAttributes(this.source, this.target)
-    jobs.clear()
-    const last = new AttributeCalls(this.#copying, jobs)
-    last.mode(this.#copying.modeOf(stat), this.target)
-    last.times(stat, this.target)
-    await jobs.run()
-    last.check()
+  async #finish(stat: StatxView, inherited: number): Promise<void> {
+    const note = (error: unknown) => this.failSelf(error)
+    await copyAttributes(this.#copying, this.source, stat, this.target, note, inherited)
   }
 
   async #rename(place: FolderPlace): Promise<void> {
@@ -135,7 +135,11 @@ export class Folder {
     if (temporary === undefined) return
     const { target } = parent
     const held = [temporary, name]
-    await must('renameat2', held, target, temporary.address, target, name.address, RENAME_NOREPLACE)
+    const names = [target, temporary.address, target, name.address] as const
+    const result = await call('renameat2', held, ...names, RENAME_NOREPLACE)
+    // Onto a folder in which something is, or what is none, this does not go either.
+    if (NO_FLAGS.has(result)) await must('renameat', held, ...names)
+    else if (result < 0) throw systemError(result, 'rename')
     place.temporary = undefined
   }
 

@@ -15,8 +15,13 @@ export async function copyByRing(copying: Copying, source: number, target: numbe
   return relay(copying, await loadEngine(), source, target, from, to)
 }
 
-/** Writes what a file holds to what has no positions: a FIFO, a terminal, a device. @returns bytes */
-export async function copyToStream(copying: Copying, source: number, target: number): Promise<number> {
+/**
+ * Copies from where the source is until it ends, to where the target is: either may be a FIFO, a terminal, a device. Whoever
+ * waits for the other end of one is freed by an abort.
+ *
+ * @returns bytes
+ */
+export async function copyStream(copying: Copying, source: number, target: number): Promise<number> {
   return relay(copying, await loadEngine(), source, target, 0, Number.POSITIVE_INFINITY, false)
 }
 
@@ -32,7 +37,9 @@ async function relay(
 ): Promise<number> {
   let [buffer, other] = [0, 1].map(() => new Uint8Array(new ArrayBuffer(Math.min(BLOCK_BYTES, to - from))))
   const fill = (into: Uint8Array, at: number) =>
-    engine.read(source, into, 0, Math.min(into.length, to - at), at) as Promise<number>
+    read(engine, source, into, Math.min(into.length, to - at), hasPositions ? at : -1, waits)
+  // What has positions waits for nobody, and is over in no time.
+  const waits = hasPositions ? undefined : copying.signal
   let at = from
   let bytes = at < to ? await fill(buffer, at) : 0
   while (bytes > 0) {
@@ -40,7 +47,7 @@ async function relay(
     const next = at + bytes
     // Both are over before anybody closes a descriptor.
     const [written, ahead] = await Promise.allSettled([
-      writeAll(engine, target, buffer, bytes, hasPositions ? at : -1),
+      writeAll(engine, target, buffer, bytes, hasPositions ? at : -1, waits),
       next < to ? fill(other, next) : 0,
     ])
     if (written.status === 'rejected') throw written.reason
@@ -53,15 +60,27 @@ async function relay(
   return at
 }
 
+function read(
+  engine: Engine,
+  fd: number,
+  into: Uint8Array,
+  length: number,
+  position: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  return engine.read(fd, into, 0, length, position, undefined, signal) as Promise<number>
+}
+
 async function writeAll(
   engine: Engine,
   fd: number,
   buffer: Uint8Array,
   length: number,
   position: number,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   for (let done = 0; done < length; ) {
     const place = position < 0 ? -1 : position + done
-    done += (await engine.write(fd, buffer, done, length - done, place)) as number
+    done += (await engine.write(fd, buffer, done, length - done, place, undefined, signal)) as number
   }
 }

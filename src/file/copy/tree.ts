@@ -15,17 +15,20 @@ import {
 } from '../../kernel/index.js'
 import type { Copying } from './copying.js'
 import { Crew, type Task } from './crew.js'
-import { copyLink, copyRegular, copySpecial, type Entry } from './entry.js'
+import { copyLink, copyRegular, copySpecial, copyStream, type Entry } from './entry.js'
 import { FileGroup, GROUP_FILES } from './file-group.js'
 import { Folder } from './folder.js'
 import { call, JobList, must } from './job-list.js'
-import { EMPTY_PATH, FoundName, type Name } from './name.js'
+import { FoundName, type Name } from './name.js'
 import { SmallFiles } from './small-files.js'
+import { addStat, statOf } from './stat.js'
+import { openSource } from './stream.js'
 
 /** Groups of files, folders and links that are worked on at once. */
 const WORKERS = Math.min(availableParallelism() + 1, 8)
 const LIST_BYTES = 32768
 const NO_PATH = new Uint8Array(0)
+const SET_GROUP_ID = 0o2000
 const FOLDER = O.RDONLY | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC
 const EEXIST = -errnoOf('EEXIST')
 const EINVAL = -errnoOf('EINVAL')
@@ -73,6 +76,11 @@ export class Tree {
     else this.#push(entry.folder, by => this.#copyOther(entry, by), worker)
   }
 
+  /** Adds something that is read until it ends, whatever it is: a FIFO, a device, an open file without a name. */
+  addStream(entry: Entry): void {
+    this.#push(entry.folder, () => this.#copyStream(entry))
+  }
+
   /** Copies it all. What cannot be copied is in the report. @throws `AbortError` */
   async run(): Promise<void> {
     try {
@@ -104,6 +112,20 @@ export class Tree {
       if (type === S.IFLNK) return await copyLink(copying, entry, stat)
       if (type !== S.IFREG) return await copySpecial(copying, entry, stat)
       await this.#copyFile(entry)
+    } catch (error) {
+      folder.fail(name, error, undefined, targetName)
+    }
+  }
+
+  async #copyStream(entry: Entry): Promise<void> {
+    const { folder, name, targetName } = entry
+    try {
+      const fd = await openSource(this.#copying, name, folder.source)
+      try {
+        await copyStream(this.#copying, entry, fd, await statOf(fd))
+      } finally {
+        syscall('close', fd)
+      }
     } catch (error) {
       folder.fail(name, error, undefined, targetName)
     }
@@ -146,6 +168,8 @@ export class Tree {
           name: targetName,
           temporary: target.temporary,
           stat: keeps ? undefined : source.stat,
+          // The group of what is made in a folder with this bit is that of the folder, and so on further down.
+          inherited: copying.preserve ? 0 : target.stat.mode & SET_GROUP_ID,
         },
       )
       parent.begin()
@@ -244,19 +268,4 @@ async function make(parent: Folder, name: Name): Promise<Target> {
   if (fd >= 0) syscall('close', fd)
   if (result >= 0) syscall('unlinkat', parent.target, name.address, AT.REMOVEDIR)
   throw systemError(result < 0 ? result : fd, 'mkdir')
-}
-
-function addStat(jobs: JobList, fd: number, stat: StatxView): number {
-  return jobs.add('statx', fd, EMPTY_PATH.address, AT.EMPTY_PATH, STATX.BASIC_STATS, addressOf(stat.buffer))
-}
-
-/** What statx(2) says of an open file. */
-export async function statOf(fd: number): Promise<StatxView> {
-  const jobs = new JobList()
-  const stat = new StatxView()
-  jobs.hold(stat)
-  const looked = addStat(jobs, fd, stat)
-  await jobs.run()
-  if (jobs.result(looked) < 0) throw systemError(jobs.result(looked), 'fstat')
-  return stat
 }
