@@ -22,8 +22,10 @@ export function filesBelow(folder: string, pattern: RegExp): string[] {
   const found: string[] = []
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     const path = join(folder, entry.name)
+    // A folder in a clone, a file in a worktree.
+    if (entry.name === '.git') continue
     if (entry.isDirectory()) {
-      if (entry.name !== '.git' && !ignored.has(entry.name) && !ignored.has(path)) {
+      if (!ignored.has(entry.name) && !ignored.has(path)) {
         found.push(...filesBelow(path, pattern))
       }
     } else if (pattern.test(path)) {
