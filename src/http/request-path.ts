@@ -6,7 +6,7 @@ const HOST = /^(?:[a-z0-9\-._~!$&'()*+,;=%]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
 export interface RequestPath {
   /** The decoded segments, without empty ones, `.` and `..`. */
   segments: string[]
-  /** Whether the path ends in a slash: a directory is meant. */
+  /** Whether the path ends in a slash or a dot segment: a directory is meant. */
   directory: boolean
   /** The path as it was sent, without the query. */
   raw: string
@@ -33,22 +33,23 @@ export function parseTarget(target: string): RequestPath | undefined {
   const mark = rest.indexOf('?')
   const raw = mark < 0 ? rest : rest.slice(0, mark)
   if (rest.includes('#') || (raw !== '' && !raw.startsWith('/'))) return undefined
-  const segments = decodeSegments(raw)
-  if (segments === undefined) return undefined
-  const directory = /(?:^|\/)\.{0,2}$/.test(raw)
-  return { segments, directory, raw: raw || '/', query: mark < 0 ? '' : rest.slice(mark) }
+  const path = decodePath(raw)
+  if (path === undefined) return undefined
+  return { ...path, raw: raw || '/', query: mark < 0 ? '' : rest.slice(mark) }
 }
 
-function decodeSegments(raw: string): string[] | undefined {
+/** A dot segment means the same however it is spelled: behind an encoded one, too, there is a directory. */
+function decodePath(raw: string): Pick<RequestPath, 'segments' | 'directory'> | undefined {
   const segments: string[] = []
+  let directory = false
   for (const piece of raw.split('/')) {
     const segment = decode(piece)
     if (segment === undefined || segment.includes('\0') || segment.includes('/')) return undefined
-    if (segment === '' || segment === '.') continue
-    if (segment !== '..') segments.push(segment)
-    else if (segments.pop() === undefined) return undefined
+    directory = segment === '' || segment === '.' || segment === '..'
+    if (!directory) segments.push(segment)
+    else if (segment === '..' && segments.pop() === undefined) return undefined
   }
-  return segments
+  return { segments, directory }
 }
 
 function decode(piece: string): string | undefined {

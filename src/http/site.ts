@@ -229,7 +229,7 @@ export class Site {
 
   #redirect(path: RequestPath): Answer {
     // Built of the segments, so that "//host" in a target cannot become another site's address.
-    const location = `/${path.segments.map(encodeSegment).join('/')}/${path.query}`
+    const location = `/${path.segments.map(segment => `${encodeSegment(segment)}/`).join('')}${path.query}`
     return plainAnswer(301, [['Location', location]])
   }
 

@@ -131,7 +131,10 @@ test('RFC 3986 5.2.4: a target is normalised, and none climbs', () => {
     raw: '/x',
     query: '?y=/../z',
   })
-  assert.equal(parseTarget('/a/..')?.directory, true)
+  for (const target of ['/', '/a/', '/a/.', '/a/..', '/%2e', '/a/%2E%2e', '/a/.%2e'])
+    assert.equal(parseTarget(target)?.directory, true, target)
+  for (const target of ['/a', '/a/..b', '/%2e%2e%2e', '/a/...'])
+    assert.equal(parseTarget(target)?.directory, false, target)
   for (const target of [
     '/..',
     '/a/../..',

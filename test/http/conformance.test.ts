@@ -149,6 +149,11 @@ function checkResponse({ status, fields }: Response): void {
   const date = fields.get('date') ?? ''
   assert.equal(new Date(date).toUTCString(), date, 'RFC 9110 6.6.1: a response has a Date')
   if (status === 204) assert.ok(!fields.has('content-length'), 'RFC 9110 8.6: a 204 has no Content-Length')
+  assert.doesNotMatch(
+    fields.get('location') ?? '',
+    /^[/\\]{2}/,
+    'RFC 3986 4.2: no Location leads to another host',
+  )
   if (status === 405) assert.ok(fields.has('allow'), 'RFC 9110 15.5.6: a 405 has Allow')
   if (status === 206) {
     const multipart = fields.get('content-type')?.startsWith('multipart/byteranges') ?? false

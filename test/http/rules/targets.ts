@@ -72,6 +72,22 @@ export const TARGETS: readonly Rule[] = [
     status: 301,
     fields: { location: '/docs/' },
   },
+  ...['/docs/.', '/docs/%2e', '/docs/x/%2e%2E', '/docs/x/.%2e'].map(
+    (target): Rule => ({
+      name: `RFC 3986 6.2.2.2: ${target} is the directory, however its dots are spelled`,
+      request: get(target),
+      status: 200,
+      body: '<p>docs',
+    }),
+  ),
+  ...['/%2e', '/docs/%2e%2e', '//%2e', '/docs/..'].map(
+    (target): Rule => ({
+      name: `RFC 3986 6.2.2.2: ${target} is the root`,
+      request: get(target),
+      status: 404,
+      fields: { location: null },
+    }),
+  ),
   { name: 'RFC 8615 3: .well-known is served', request: get('/.well-known/x'), status: 200, body: 'known' },
   { name: 'RFC 9110 15.5.5: what is hidden is not there', request: get('/.hidden'), status: 404 },
 ]
