@@ -1,8 +1,15 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { Connection } from '../net/index.js'
+import { type Answer, plainAnswer } from './answer.js'
 import { closingAnswer } from './closing-answer.js'
+import type { DroppedBody } from './dropped-body.js'
 import { addressOf, type Phase, type ServedConnection } from './served-connection.js'
+import type { ServerSettings } from './server-options.js'
+
+/** Told of what was refused before it was a request to be answered, and of the bytes of the answer. */
+type OnRefused = (status: number, bytes: number, request?: IncomingMessage) => void
 
 /** A connection that one of Node's servers speaks over, through TLS: what it does is counted here. */
 export class SecureConnection implements ServedConnection {
@@ -16,24 +23,37 @@ export class SecureConnection implements ServedConnection {
   #socket: TLSSocket | undefined
   #closing = false
   #expired = false
-  readonly #onRefused: (status: number, bytes: number) => void
-  /** Requests that are not answered yet. */
+  /** Closes one of HTTP/1.1 over which nothing is under way. */
+  #destroySoon: (() => void) | undefined
+  /** Its end was sent, and the client's is waited for. */
+  #ended = false
+  readonly #settings: ServerSettings
+  readonly #onRefused: OnRefused
+  /** Requests that are still taken. */
+  #left: number
+  /** Requests that are not answered yet, and of these the bodies that have not come whole. */
   #active = 0
+  readonly #bodies = new Set<DroppedBody>()
+  /** Of the request of HTTP/1.1 that came last. */
+  #response: ServerResponse | undefined
+  /** What follows the answers that are under way. */
+  #refusal: (() => void) | undefined
   /** Bytes that had come, decrypted, when the last request was answered. */
   #readBefore = 0
 
-  /** @param onRefused told of what was refused before it was a request, and the bytes of the answer */
-  constructor(connection: Connection, onRefused: (status: number, bytes: number) => void) {
+  constructor(connection: Connection, settings: ServerSettings, onRefused: OnRefused) {
     this.connection = connection
     this.address = addressOf(connection)
+    this.#settings = settings
+    this.#left = settings.maxRequests || Number.MAX_SAFE_INTEGER
     this.#onRefused = onRefused
   }
 
   /** What it waits for: of a session, other than of HTTP/1.1, bytes between requests are no beginning of one. */
   get phase(): Phase {
     if (this.#socket === undefined) return 'head'
-    if (this.#expired) return 'linger'
-    if (this.#active > 0) return 'send'
+    if (this.#expired || this.#ended) return 'linger'
+    if (this.#active > 0) return this.#active > this.#bodies.size ? 'send' : 'body'
     return this.session === undefined && this.#socket.bytesRead > this.#readBefore ? 'head' : 'idle'
   }
 
@@ -52,12 +72,50 @@ export class SecureConnection implements ServedConnection {
     this.#socket = socket
     this.beat++
     if (this.#closing) socket.destroy()
+    // So Node ends a connection of HTTP/1.1 behind its last answer. With bytes unread that would be a reset, which can
+    // overtake the answer.
+    else if (socket.alpnProtocol !== 'h2') {
+      this.#destroySoon = socket.destroySoon.bind(socket)
+      socket.destroySoon = () => this.#end()
+    }
   }
 
-  /** A request has come. */
-  begin(): void {
+  /**
+   * A request has come.
+   *
+   * @param response if it is one of HTTP/1.1
+   * @returns whether it is to be answered: behind the last one nothing is
+   */
+  begin(response?: ServerResponse): boolean {
+    const { maxPipelined } = this.#settings
+    // Of HTTP/2 that is a setting of the session.
+    const ahead = response !== undefined && maxPipelined > 0 && this.#active >= maxPipelined
+    if (ahead) this.last(this.#response)
+    if (this.#left === 0) return false
+    this.#response = response
     this.#active++
     this.beat++
+    if (--this.#left === 0 || (this.#closing && response !== undefined)) this.last(response)
+    return true
+  }
+
+  /** No request is taken behind the one of HTTP/1.1 that this response is to; of a session none at all. */
+  last(response: ServerResponse | undefined): void {
+    this.#left = 0
+    if (response !== undefined) response.shouldKeepAlive = false
+    else this.session?.close()
+  }
+
+  /** Waits for a body. @returns 0, or the status with which its request is refused */
+  async take(body: DroppedBody): Promise<number> {
+    this.#bodies.add(body)
+    this.beat++
+    try {
+      return await body.outcome
+    } finally {
+      this.#bodies.delete(body)
+      this.beat++
+    }
   }
 
   /** A response is through, or its client has gone. */
@@ -65,7 +123,18 @@ export class SecureConnection implements ServedConnection {
     this.#active--
     this.#readBefore = this.#socket?.bytesRead ?? 0
     this.beat++
-    if (this.#closing && this.#active === 0 && this.session === undefined) this.#socket?.destroySoon()
+    if (this.#active > 0) return
+    if (this.#refusal !== undefined) this.#refusal()
+    else if (this.session === undefined && (this.#closing || this.#left === 0)) this.#end()
+  }
+
+  /** Ends this half: the client goes when it has seen that. */
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.beat++
+    this.#socket?.end()
+    this.#socket?.resume()
   }
 
   /** Of a handshake or a response nothing can be told; a session is, or one request of HTTP/1.1 that is not there whole. */
@@ -76,30 +145,36 @@ export class SecureConnection implements ServedConnection {
     this.#closing = true
     this.#expired = true
     this.beat++
+    for (const body of this.#bodies) body.settle(408)
     if (this.session !== undefined) this.session.close()
-    else if (phase === 'idle') socket.destroySoon()
-    else this.refuse(408)
+    else if (phase === 'idle') this.#destroySoon?.()
+    else if (phase === 'head') this.refuse(plainAnswer(408))
     return true
   }
 
-  /** Answers what is no request of HTTP/1.1, or not a whole one, and ends. */
-  refuse(status: number): void {
-    const socket = this.#socket
+  /**
+   * Answers what is no request of HTTP/1.1, or not a whole one, or none to go on behind; whatever is answered before it
+   * comes first.
+   */
+  refuse(answer: Answer, request?: IncomingMessage): void {
+    if (this.#left === 0 || this.session !== undefined) return
+    for (const body of this.#bodies) if (body.fail(answer.status)) return
+    this.#left = 0
     this.#closing = true
-    // Behind a response that has begun nothing else can be said.
-    if (socket?.writable !== true || this.#active > 0) {
-      socket?.destroy()
-      return
+    this.#refusal = () => {
+      this.#refusal = undefined
+      const bytes = closingAnswer(answer)
+      if (this.#socket?.writable === true) this.#socket.write(bytes)
+      this.#end()
+      this.#onRefused(answer.status, bytes.length, request)
     }
-    const answer = closingAnswer(status)
-    socket.end(answer)
-    this.#onRefused(status, answer.length)
+    if (this.#active === 0) this.#refusal()
   }
 
   finish(): void {
     this.#closing = true
     if (this.#socket === undefined) void this.connection.destroy()
     else if (this.session !== undefined) this.session.close()
-    else if (this.#active === 0) this.#socket.destroySoon()
+    else if (this.#active === 0) this.#destroySoon?.()
   }
 }

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import {
+  constants,
   createServer as createHttp2Server,
   type Http2Server,
   type Http2ServerRequest,
@@ -11,12 +13,16 @@ import type { Connection } from '../net/index.js'
 import type { AccessLog } from './access-log.js'
 import { type Answer, fileOf, plainAnswer } from './answer.js'
 import type { Certificates } from './certificates.js'
-import { type NodeRequest, type NodeResponse, sendAnswer, siteRequest } from './node-answer.js'
+import { DroppedBody } from './dropped-body.js'
+import { HEADER } from './header-name.js'
+import { type NodeRequest, type NodeResponse, sendAnswer } from './node-answer.js'
+import { headOf, headOf2, type ReadHead } from './node-head.js'
+import { isFatal, requestOf } from './request-meaning.js'
 import { isHost } from './request-path.js'
 import { SecureConnection } from './secure-connection.js'
 import type { ServerSettings } from './server-options.js'
 import type { ServerStats } from './server-stats.js'
-import type { Site, SiteRequest } from './site.js'
+import type { Site } from './site.js'
 
 const PROTOCOLS = ['h2', 'http/1.1']
 /** Streams of one HTTP/2 connection at once, where nobody says how many. */
@@ -24,8 +30,10 @@ const STREAMS = 100
 /** What Node's parser refuses, other than with 400. */
 const REFUSALS: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
 }
+
+/** What Node takes for a request: it would answer the last two itself, by other rules than ours, and nobody would count them. */
+const REQUESTS = ['request', 'checkContinue', 'checkExpectation'] as const
 
 /** What a front needs of its server. */
 export interface FrontContext {
@@ -53,7 +61,7 @@ export class SecureFront {
   constructor({ context: identity }: Certificates, context: FrontContext) {
     this.#context = context
     this.#tls = createTlsServer({ ...identity, ALPNProtocols: PROTOCOLS })
-    const { headLimits, maxRequests, maxPipelined } = context.settings
+    const { headLimits, maxPipelined } = context.settings
     this.#http1 = createServer({
       maxHeaderSize: headLimits.bytes,
       headersTimeout: 0,
@@ -61,19 +69,23 @@ export class SecureFront {
       keepAliveTimeout: 0,
       requireHostHeader: false,
     })
-    this.#http1.maxRequestsPerSocket = maxRequests
     // They are bounded in bytes, and counted here: Node drops what is too much, or the connection without a word.
     this.#http1.maxHeadersCount = 0
-    this.#http1.on('request', (request, response) => this.#serve1(request, response))
+    for (const event of REQUESTS)
+      this.#http1.on(event, (request, response) => this.#serve1(request, response))
+    this.#http1.on('connect', (request, socket) => this.#refuseTunnel(request, socket))
     this.#http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const served = this.#bySocket.get(socket)
-      if (error.code?.startsWith('HPE_') && served !== undefined) served.refuse(REFUSALS[error.code] ?? 400)
-      else socket.destroy()
+      if (error.code?.startsWith('HPE_') !== true || served === undefined) socket.destroy()
+      else served.refuse(plainAnswer(REFUSALS[error.code] ?? 400))
     })
     this.#http2 = createHttp2Server({
       settings: { maxConcurrentStreams: maxPipelined || STREAMS, maxHeaderListSize: headLimits.bytes },
+      // They are counted here, too. Each takes 32 bytes of the list's size and more.
+      maxHeaderListPairs: Math.max(4, Math.ceil(headLimits.bytes / 32)),
     })
-    this.#http2.on('request', (request, response) => this.#serve2(request, response))
+    for (const event of [...REQUESTS, 'connect'])
+      this.#http2.on(event, (request, response) => this.#serve2(request, response))
     this.#http2.on('session', session => this.#opened(session))
     // A session's failure is its client's doing, and ends it.
     this.#http2.on('sessionError', () => {})
@@ -86,8 +98,9 @@ export class SecureFront {
 
   /** Begins the handshake. */
   accept(connection: Connection): SecureConnection {
-    const served: SecureConnection = new SecureConnection(connection, (status, bytes) =>
-      this.#refused(served, status, bytes),
+    const { settings } = this.#context
+    const served: SecureConnection = new SecureConnection(connection, settings, (status, bytes, request) =>
+      this.#refused(served, status, bytes, request),
     )
     const duplex = connection.toDuplex()
     // A failure of TLS or of its client ends the connection, and its end is seen.
@@ -127,60 +140,68 @@ export class SecureFront {
 
   #serve1(request: IncomingMessage, response: ServerResponse): void {
     const served = this.#bySocket.get(request.socket)
-    if (served === undefined) return
-    if (served.closing) response.shouldKeepAlive = false
-    const { headers, rawHeaders } = request
-    const { headLimits } = this.#context.settings
-    const tooMany = rawHeaders.length / 2 > headLimits.fields
-    const refused = tooMany ? 431 : (request.url?.length ?? 0) > headLimits.line ? 414 : 0
-    const named = headers.host === undefined ? request.httpVersion === '1.0' : isHost(headers.host)
-    const status = refused || (named ? 0 : 400)
-    this.#boundBody(request)
-    void this.#answer(served, request, response, status, request.httpVersion)
+    if (served?.begin(response) !== true) {
+      request.resume()
+      return
+    }
+    const read = headOf(request, this.#context.settings.headLimits)
+    // Behind an Upgrade Node reads nothing, whether it is taken or declined.
+    if (!read.head.keepAlive || read.head.has(HEADER.UPGRADE)) served.last(response)
+    void this.#answer(served, request, response, read, request.httpVersion)
   }
 
   #serve2(request: Http2ServerRequest, response: Http2ServerResponse): void {
     const { session } = request.stream
     const served = session === undefined ? undefined : this.#bySocket.get(session)
-    if (served === undefined) return
-    const { headLimits } = this.#context.settings
-    const status = request.url.length > headLimits.line ? 414 : isHost(request.authority) ? 0 : 400
-    this.#boundBody(request)
-    void this.#answer(served, request, response, status, '2.0')
+    if (served?.begin() !== true) {
+      request.stream.close(constants.NGHTTP2_REFUSED_STREAM)
+      return
+    }
+    const read = headOf2(request, this.#context.settings.headLimits)
+    void this.#answer(served, request, response, read, '2.0')
   }
 
-  /** A body is read and dropped; beyond the bound its sender is. */
-  #boundBody(request: NodeRequest): void {
-    let left = this.#context.settings.maxBody
-    request.on('data', (chunk: Buffer) => {
-      left -= chunk.length
-      if (left < 0) request.destroy()
-    })
-    request.on('error', () => {})
+  /** What comes behind it is for the tunnel. */
+  async #refuseTunnel(request: IncomingMessage, socket: object): Promise<void> {
+    const served = this.#bySocket.get(socket)
+    if (served === undefined) return
+    const answer = await this.#find(served, headOf(request, this.#context.settings.headLimits))
+    served.refuse(answer, request)
   }
 
   /** What is no request, or has not come whole, and was answered for that. */
-  #refused({ address }: SecureConnection, status: number, bytes: number): void {
+  #refused({ address }: SecureConnection, status: number, bytes: number, request?: IncomingMessage): void {
     this.#context.stats.count(status, bytes, performance.now())
-    const unknown = { method: '-', target: '-', version: '1.1', referer: undefined, userAgent: undefined }
-    this.#context.log?.write({ ...unknown, address, time: Date.now(), status, bytes, milliseconds: 0 })
+    const { method = '-', url: target = '-' } = request ?? {}
+    const unknown = { version: '1.1', referer: undefined, userAgent: undefined, milliseconds: 0 }
+    this.#context.log?.write({ ...unknown, method, target, address, time: Date.now(), status, bytes })
+  }
+
+  #find({ connection }: SecureConnection, { head, refusal }: ReadHead): Answer | Promise<Answer> {
+    const host = head.get(HEADER.HOST)
+    if (refusal !== 0) return plainAnswer(refusal)
+    return host !== undefined && !isHost(host)
+      ? plainAnswer(400)
+      : this.#context.site.answer(requestOf(head, connection))
   }
 
   async #answer(
     served: SecureConnection,
     request: NodeRequest,
     response: NodeResponse,
-    refusal: number,
+    read: ReadHead,
     version: string,
   ): Promise<void> {
     const started = performance.now()
-    served.begin()
     response.once('close', () => served.end())
     response.on('error', () => {})
-    let answer: Answer = plainAnswer(refusal || 500)
+    let found: Answer | undefined
     let bytes = 0
     try {
-      if (refusal === 0) answer = await this.#context.site.answer(requestOf(request, served))
+      const finding = this.#find(served, read)
+      // What is refused at once is the last before Node hands over what came behind it.
+      found = finding instanceof Promise ? await finding : finding
+      const answer = await this.#withoutBody(served, request, response, read, found)
       bytes = await sendAnswer(request, response, answer)
       if (bytes > 0 && fileOf(answer) !== undefined) this.#context.stats.mechanism('stream')
     } catch (error) {
@@ -189,14 +210,14 @@ export class SecureFront {
       else response.destroy()
       bytes = (error as { bytes?: number }).bytes ?? 0
     } finally {
-      fileOf(answer)?.release()
+      if (found !== undefined) fileOf(found)?.release()
     }
     this.#context.stats.count(response.statusCode, bytes, started)
     this.#context.log?.write({
       address: served.address,
       time: Date.now(),
       method: request.method ?? '-',
-      target: request.url ?? '-',
+      target: request.url ?? ('authority' in request ? request.authority : '-'),
       version,
       status: response.statusCode,
       bytes,
@@ -206,6 +227,32 @@ export class SecureFront {
     })
   }
 
+  /** Reads a request's body to nowhere, unless it is not wanted. @returns the answer, or in its place what is wrong with the body */
+  async #withoutBody(
+    served: SecureConnection,
+    request: NodeRequest,
+    response: NodeResponse,
+    { head, refusal }: ReadHead,
+    answer: Answer,
+  ): Promise<Answer> {
+    const { maxBody } = this.#context.settings
+    const body = head.contentLength === 0 ? undefined : new DroppedBody(request, maxBody)
+    if (body === undefined) request.resume()
+    if (refusal !== 0 || isFatal(answer.status, head)) {
+      endBehind(served, response)
+      return answer
+    }
+    if (body === undefined) return answer
+    let status = 413
+    if (head.contentLength <= maxBody) {
+      if (head.expectsContinue) await writeContinue(response)
+      status = await served.take(body)
+    }
+    if (status === 0) return answer
+    endBehind(served, response)
+    return plainAnswer(status)
+  }
+
   #fail(response: NodeResponse, error: Error): void {
     response.statusCode = 500
     response.end()
@@ -213,7 +260,19 @@ export class SecureFront {
   }
 }
 
-function requestOf(request: NodeRequest, { connection }: SecureConnection): SiteRequest {
-  const { method = 'GET', url = '/' } = request
-  return { ...siteRequest(request, url, 200), method, peer: connection }
+/** Node would write it behind the head of a response that waits for others. */
+async function writeContinue(response: NodeResponse): Promise<void> {
+  if (!('stream' in response) && response.socket === null) await once(response, 'socket')
+  response.writeContinue()
+}
+
+/** What the client still sends is not waited for: of HTTP/1.1 the connection ends behind the answer, else the stream. */
+function endBehind(served: SecureConnection, response: NodeResponse): void {
+  if (!('stream' in response)) {
+    served.last(response)
+    return
+  }
+  const { stream } = response
+  // RFC 9113, 8.1: a whole response before the whole request.
+  stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
 }
