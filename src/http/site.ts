@@ -3,7 +3,7 @@ import type { Encoding } from './accept-encoding.js'
 import { type Answer, bareAnswer, plainAnswer } from './answer.js'
 import { Compressor } from './compressor.js'
 import type { Fields } from './fields.js'
-import { listDirectory } from './listing.js'
+import { DirectoryListings } from './listing.js'
 import { multipart } from './multipart.js'
 import { type Conditions, evaluateConditions, ifRangeHolds, type Validators } from './preconditions.js'
 import { type ByteRange, parseRanges } from './ranges.js'
@@ -60,6 +60,7 @@ export class Site {
   readonly #root: RootDirectory
   readonly #cache: ResourceCache
   readonly #compressor: Compressor | undefined
+  readonly #listings: DirectoryListings
   #closed = false
   /** Answers found without opening anything, and all of them. */
   hits = 0
@@ -71,8 +72,9 @@ export class Site {
     this.settings = siteSettings(options)
     this.#root = new RootDirectory(this.settings.root, this.settings.symlinks)
     this.#cache = new ResourceCache(this.#root, this.settings)
-    const { compress } = this.settings
+    const { compress, dotfiles } = this.settings
     this.#compressor = compress === undefined ? undefined : new Compressor(compress)
+    this.#listings = new DirectoryListings(path => this.#root.open(path), dotfiles === true)
   }
 
   /**
@@ -221,7 +223,7 @@ export class Site {
     const directory = new StaticFile(opened)
     try {
       if (opened.kind !== 'directory') return await this.#nowhere(request)
-      return await listDirectory(directory, path, request.accept, this.settings.dotfiles === true)
+      return await this.#listings.answer(directory, path, request.accept)
     } finally {
       directory.release()
     }

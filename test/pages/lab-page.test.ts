@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { serve } from 'sluice/http'
 import { Browser, LOOKS, noBrowser, overflow, unreadable } from '../helpers/browser.js'
 
 const MAIN = fileURLToPath(import.meta.resolve('#dist/cli/main.js'))
@@ -56,6 +57,18 @@ for (const look of LOOKS) {
     await page.close()
   })
 }
+
+test('the page is the same as it is served: it asks for nothing else, and has nothing to complain of', {
+  skip,
+}, async () => {
+  await using server = await serve({ root: folder, host: '127.0.0.1', port: 0, index: ['lab.html'] })
+  const served = `http://127.0.0.1:${server.port}/`
+  const page = await (browser as Browser).open(served, { width: 1280 })
+  assert.equal(await page.evaluate(`document.querySelectorAll('table.overview tbody tr').length`), 2)
+  assert.deepEqual(page.requests, [served])
+  assert.deepEqual(page.complaints, [])
+  await page.close()
+})
 
 test('the keyboard chooses what the charts show, and sorts a table', { skip }, async () => {
   const page = await (browser as Browser).open(address, { width: 1280 })
