@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, stat, utimes } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
 import { engine } from '../../engine/index.js'
+import type { PathLike } from '../open-flags.js'
 import { contents, SMALL, sample, samples, scratch, scratchLog, text } from './append-log.test.support.js'
 import { frameSize, SEGMENT } from './format.js'
 import { AppendLog } from './index.js'
@@ -29,6 +33,65 @@ test('records come back in order, byte for byte, also after reopening', async t 
   assert.deepEqual(await contents(log), samples(0, 101))
   assert.deepEqual(await contents(log, { from: positions[40] }), samples(40, 101))
   await log.close()
+})
+
+test('a log begins in a folder that is not there yet, however it is named', async t => {
+  const folder = await scratch(t)
+  const before = process.cwd()
+  process.chdir(folder)
+  t.after(() => process.chdir(before))
+  const here = await realpath('.')
+  const names: [PathLike, string][] = [
+    ['events', 'events'],
+    ['a/b/c', 'a/b/c'],
+    ['up/../down', 'down'],
+    ['trailing/', 'trailing'],
+    ['double//slash', 'double/slash'],
+    ['./dot', 'dot'],
+    [join(here, 'absolute', '..', 'other'), 'other'],
+    [pathToFileURL(join(here, 'by url')), 'by url'],
+    [Buffer.from('bytes'), 'bytes'],
+  ]
+  for (const [name, expected] of names) {
+    await using log = await AppendLog.open(name, SMALL)
+    assert.equal(log.directory, join(here, expected))
+    await log.append(sample(1))
+    const found: Uint8Array[] = []
+    for await (const { bytes } of AppendLog.read(name)) found.push(bytes)
+    assert.equal(found.length, 1)
+  }
+  await assert.rejects(AppendLog.open(Buffer.from([0xff])), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+test('a log stays where it is when the process goes elsewhere', async t => {
+  const folder = await scratch(t)
+  const before = process.cwd()
+  process.chdir(folder)
+  t.after(() => process.chdir(before))
+  await using log = await AppendLog.open('log', { ...SMALL, segmentBytes: 4096 })
+  process.chdir(before)
+  for (let index = 0; index < 100; index++) await log.append(sample(index))
+  assert.ok(log.stats().segments > 1)
+  assert.deepEqual(await contents(log), samples(0, 100))
+})
+
+test('a log that is forgotten is closed with a warning, and lets another writer in', async t => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const directory = await scratch(t)
+  const descriptors = async () => (await readdir('/proc/self/fd')).length
+  const count = await descriptors()
+  const [warning] = await (async () => {
+    const warned = once(process, 'warning')
+    await (async () => (await AppendLog.open(directory, SMALL)).append(sample(1)))()
+    const timer = setInterval(gc, 10)
+    t.after(() => clearInterval(timer))
+    return warned
+  })()
+  assert.equal(warning.message, `Closing the append log in ${directory} on garbage collection`)
+  while ((await descriptors()) > count) await new Promise(setImmediate)
+  await using log = await AppendLog.open(directory, SMALL)
+  assert.deepEqual(await contents(log), samples(1, 2))
 })
 
 test('appends of one turn share one write and one sync', async t => {

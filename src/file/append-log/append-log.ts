@@ -1,13 +1,14 @@
 import { engine as threadEngine } from '../../engine/index.js'
 import { checkInteger, invalidArgType, outOfRange, SluiceError } from '../../kernel/index.js'
+import type { PathLike } from '../open-flags.js'
 import { Batch } from './batch.js'
 import { DirectorySource } from './directory-source.js'
 import { FRAME, frameSize, SEGMENT } from './format.js'
 import type { LogEngine } from './log-file.js'
-import { lockDirectory } from './log-lock.js'
+import { type LogLock, lockDirectory } from './log-lock.js'
 import { checkReadOptions, LogReader, type LogReadOptions, type LogRecord } from './log-reader.js'
 import { LogWriter } from './log-writer.js'
-import { type AppendLogOptions, type LogSettings, logSettings } from './options.js'
+import { type AppendLogOptions, type LogSettings, logDirectory, logSettings } from './options.js'
 import type { Recovered } from './recovery.js'
 import { makeDirectory } from './sync-directory.js'
 
@@ -37,6 +38,20 @@ export interface AppendLogStats {
   failed: boolean
 }
 
+/** Ends what nobody can reach any more, so that another writer is let in, and says that somebody forgot to. */
+const forgotten = new FinalizationRegistry<{ writer: LogWriter; lock: LogLock }>(({ writer, lock }) => {
+  process.emitWarning(`Closing the append log in ${writer.directory} on garbage collection`)
+  closeAll(writer, lock).catch((error: Error) => process.emitWarning(error))
+})
+
+async function closeAll(writer: LogWriter, lock: LogLock): Promise<void> {
+  try {
+    await writer.close()
+  } finally {
+    await lock.release()
+  }
+}
+
 interface Waiter {
   record: Uint8Array
   resolve(position: number): void
@@ -58,13 +73,14 @@ interface Waiter {
  * @see docs/internals/append-log-format.md
  */
 export class AppendLog {
+  /** Its path, absolute. */
   readonly directory: string
   /** What opening found. */
   readonly recovered: Recovered
   readonly #engine: () => LogEngine
   readonly #settings: LogSettings
   readonly #writer: LogWriter
-  readonly #lock: { release(): Promise<void> }
+  readonly #lock: LogLock
   readonly #turn = () => this.#writeBatch()
   #gathering = new Batch()
   #resting = new Batch()
@@ -79,7 +95,7 @@ export class AppendLog {
   private constructor(
     engine: () => LogEngine,
     settings: LogSettings,
-    lock: { release(): Promise<void> },
+    lock: LogLock,
     { writer, recovered }: { writer: LogWriter; recovered: Recovered },
   ) {
     this.#engine = engine
@@ -88,6 +104,7 @@ export class AppendLog {
     this.#writer = writer
     this.directory = writer.directory
     this.recovered = recovered
+    forgotten.register(this, { writer, lock }, this)
   }
 
   /**
@@ -97,16 +114,16 @@ export class AppendLog {
    * @returns the log; rejects with `ERR_SLUICE_LOCKED` where it has a writer, `ERR_SLUICE_LOG_DAMAGED`, a system error
    */
   static async open(
-    directory: string,
+    directory: PathLike,
     options: AppendLogOptions = {},
     engine: () => LogEngine = threadEngine,
   ): Promise<AppendLog> {
-    if (typeof directory !== 'string') throw invalidArgType('directory', 'of type string', directory)
+    const path = logDirectory(directory)
     const settings = logSettings(options)
-    await makeDirectory(directory)
-    const lock = await lockDirectory(directory)
+    await makeDirectory(path)
+    const lock = await lockDirectory(path)
     try {
-      return new AppendLog(engine, settings, lock, await LogWriter.open(engine, directory, settings))
+      return new AppendLog(engine, settings, lock, await LogWriter.open(engine, path, settings))
     } catch (error) {
       await lock.release()
       throw error
@@ -122,11 +139,12 @@ export class AppendLog {
    *   `ERR_SLUICE_LOG_DAMAGED` where records are not intact, after those before them
    */
   static async *read(
-    directory: string,
+    directory: PathLike,
     options: LogReadOptions = {},
   ): AsyncGenerator<LogRecord, void, undefined> {
+    const path = logDirectory(directory)
     checkReadOptions(options)
-    const source = new DirectorySource(threadEngine, directory, options.follow === true)
+    const source = new DirectorySource(threadEngine, path, options.follow === true)
     try {
       yield* new LogReader(source, options).records()
     } finally {
@@ -298,6 +316,7 @@ export class AppendLog {
 
   /** Takes no more records, waits until those taken are settled, and lets another writer in. Idempotent. */
   close(): Promise<void> {
+    forgotten.unregister(this)
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -310,11 +329,7 @@ export class AppendLog {
     }
     this.#closed = true
     this.#wake()
-    try {
-      await this.#writer.close()
-    } finally {
-      await this.#lock.release()
-    }
+    await closeAll(this.#writer, this.#lock)
   }
 
   /** As `close()`. */

@@ -1,4 +1,6 @@
+import { resolve } from 'node:path'
 import { checkInteger, invalidArgType, invalidArgValue } from '../../kernel/index.js'
+import { filePath, type PathLike } from '../open-flags.js'
 import { FRAME, frameSize, MAX_RECORD, SEGMENT } from './format.js'
 
 /** How the file of a segment is made ready, so that a sync need not write metadata. */
@@ -48,6 +50,19 @@ export interface LogSettings {
 function checkChoice<T extends string>(value: T, name: string, choices: readonly T[]): T {
   if (choices.includes(value)) return value
   throw invalidArgValue(name, value, `is not one of ${choices.join(', ')}`)
+}
+
+/**
+ * Where a log is: an absolute path, so that it stays the same when the process goes to another directory.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`; `ERR_INVALID_ARG_VALUE` for bytes that are not UTF-8
+ */
+export function logDirectory(directory: PathLike): string {
+  const path = filePath(directory)
+  if (typeof path === 'string') return resolve(path)
+  const text = Buffer.from(path).toString()
+  if (Buffer.from(text).equals(path)) return resolve(text)
+  throw invalidArgValue('directory', path, 'is not UTF-8')
 }
 
 /** Checks options and fills in what they leave out. @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` and the like */

@@ -11,13 +11,15 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Makes a directory and those above it, durably, where they are not there. */
+/** Makes a directory and those above it, durably, where they are not there. @param path absolute */
 export async function makeDirectory(path: string): Promise<void> {
   const created = await mkdir(path, { recursive: true })
   if (created === undefined) return
-  const above = dirname(created)
-  for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
+  const above = dirname(resolve(created))
+  let parent = dirname(path)
+  await syncDirectory(parent)
+  while (parent !== above && parent !== dirname(parent)) {
+    parent = dirname(parent)
     await syncDirectory(parent)
-    if (parent === above) return
   }
 }
