@@ -15,24 +15,26 @@ enum { LINE_BYTES = 64 };
 
 enum { LEAF_FEATURES = 7, BIT_CLFLUSHOPT = 1 << 23, BIT_CLWB = 1 << 24 };
 
-static unsigned features(void) {
+typedef enum { CLFLUSH, CLFLUSHOPT, CLWB } Kind;
+
+static Kind kind;
+
+/* Asked once: on a virtual machine each CPUID is an exit to the hypervisor. */
+static void ask_processor(void) {
   unsigned eax, ebx = 0, ecx, edx;
   __get_cpuid_count(LEAF_FEATURES, 0, &eax, &ebx, &ecx, &edx);
-  return ebx;
+  kind = ebx & BIT_CLWB ? CLWB : ebx & BIT_CLFLUSHOPT ? CLFLUSHOPT : CLFLUSH;
 }
 
 static const char *instruction(void) {
-  unsigned has = features();
-  if (has & BIT_CLWB) return "clwb";
-  return has & BIT_CLFLUSHOPT ? "clflushopt" : "clflush";
+  return kind == CLWB ? "clwb" : kind == CLFLUSHOPT ? "clflushopt" : "clflush";
 }
 
 static void flush(const char *line, const char *end) {
-  unsigned has = features();
   for (; line < end; line += LINE_BYTES) {
-    if (has & BIT_CLWB) {
+    if (kind == CLWB) {
       __asm__ volatile(".byte 0x66; xsaveopt %0" : "+m"(*(volatile char *)line)); /* clwb, for any assembler */
-    } else if (has & BIT_CLFLUSHOPT) {
+    } else if (kind == CLFLUSHOPT) {
       __asm__ volatile(".byte 0x66; clflush %0" : "+m"(*(volatile char *)line)); /* clflushopt */
     } else {
       __asm__ volatile("clflush %0" : "+m"(*(volatile char *)line));
@@ -45,19 +47,20 @@ static void flush(const char *line, const char *end) {
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 
+static bool has_persistence_point;
+
 /* To the point of persistence where the processor knows one, else to the point of coherency, as the kernel does. */
-static bool has_persistence_point(void) {
-  return (getauxval(AT_HWCAP) & HWCAP_DCPOP) != 0;
+static void ask_processor(void) {
+  has_persistence_point = (getauxval(AT_HWCAP) & HWCAP_DCPOP) != 0;
 }
 
 static const char *instruction(void) {
-  return has_persistence_point() ? "dc cvap" : "dc cvac";
+  return has_persistence_point ? "dc cvap" : "dc cvac";
 }
 
 static void flush(const char *line, const char *end) {
-  bool persistent = has_persistence_point();
   for (; line < end; line += LINE_BYTES) {
-    if (persistent) {
+    if (has_persistence_point) {
       __asm__ volatile("sys #3, c7, c12, #1, %0" : : "r"(line) : "memory"); /* dc cvap */
     } else {
       __asm__ volatile("dc cvac, %0" : : "r"(line) : "memory");
@@ -67,6 +70,8 @@ static void flush(const char *line, const char *end) {
 }
 
 #else
+
+static void ask_processor(void) {}
 
 static const char *instruction(void) {
   return "";
@@ -99,6 +104,8 @@ static napi_value flush_lines(napi_env env, napi_callback_info info) {
 }
 
 void sluice_cache_line_exports(napi_env env, napi_value exports) {
+  /* Each thread that loads this finds the same. */
+  ask_processor();
   sluice_export(env, exports, "cacheLineInstruction", instruction_name);
   sluice_export(env, exports, "flushCacheLines", flush_lines);
 }

@@ -59,6 +59,24 @@ test('a batch is one submission', {
   assert.ok(after.enters - before.enters <= 2, `${after.enters - before.enters} calls`)
 })
 
+test('a batch of writes is one submission', {
+  skip: engine().driver !== 'ring' && 'it counts calls of the ring',
+}, async () => {
+  await using file = await open(join(folder, 'one-submission'), 'w')
+  await file.write(Buffer.alloc(1), 0, 1, 0)
+  const before = engine().stats()
+  const written = file.writeBatch(
+    Array.from({ length: 100 }, (_, n) => ({ position: n * 100, buffer: content.subarray(0, 100) })),
+  )
+  await new Promise(process.nextTick)
+  await new Promise(setImmediate)
+  const handed = engine().stats()
+  assert.equal(handed.submissions - before.submissions, 100)
+  assert.equal(handed.batches - before.batches, 1)
+  await written
+  assert.equal(engine().stats().submissions, handed.submissions)
+})
+
 test('a batch of writes lands where it should', async () => {
   const target = join(folder, 'written')
   await using file = await open(target, 'w')

@@ -1,6 +1,17 @@
 import { release } from 'node:os'
 import { engine, offload, type Usage } from '../engine/index.js'
-import { AT, O, S, STATX, StatxView, syscall } from '../kernel/index.js'
+import {
+  AT,
+  checkInteger,
+  F,
+  invalidArgType,
+  O,
+  S,
+  STATX,
+  StatxView,
+  syscall,
+  systemError,
+} from '../kernel/index.js'
 import { prepareClose } from '../ring/index.js'
 import { Cursor } from './cursor.js'
 
@@ -160,6 +171,31 @@ function glance(fd: number): StatxView | undefined {
   const flags = AT.EMPTY_PATH | AT.STATX_DONT_SYNC
   const result = syscall('statx', fd, EMPTY_PATH, flags, STATX.BASIC_STATS, view.buffer)
   return result < 0 ? undefined : view
+}
+
+const MAX_DESCRIPTOR = 2 ** 31 - 1
+
+/**
+ * The descriptor of a file that is open already.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `EBADF` for a handle that has been closed
+ */
+export function descriptorOf(file: unknown): number {
+  const isObject = typeof file === 'object' && file !== null
+  const fd = isObject ? (file as { fd?: unknown }).fd : file
+  if (typeof fd !== 'number') {
+    throw invalidArgType('file', 'of type number or an instance of FileHandle', file)
+  }
+  if (isObject && fd === -1) throw closedError('fcntl')
+  checkInteger(fd, 'file', 0, MAX_DESCRIPTOR)
+  return fd
+}
+
+/** Another descriptor of the same open file, which stays open when the first is closed. @throws as `descriptorOf()` */
+export function duplicateDescriptor(file: unknown): number {
+  const fd = syscall('fcntl', descriptorOf(file), F.DUPFD_CLOEXEC, 0)
+  if (fd < 0) throw systemError(fd, 'fcntl')
+  return fd
 }
 
 /** io_uring's close is unsound on 5.16 to 6.0 and early 5.15, where Docker's seccomp filter is in force. */

@@ -1,6 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { engine } from '../engine/index.js'
-import { AT, PAGE_SIZE, S, SluiceError, STATX, STATX_SIZE, StatxView } from '../kernel/index.js'
+import {
+  AT,
+  PAGE_SIZE,
+  S,
+  SluiceError,
+  STATX,
+  STATX_SIZE,
+  StatxView,
+  syscall,
+  systemError,
+} from '../kernel/index.js'
 import { prepareStatx } from '../ring/index.js'
 
 const EMPTY_PATH = new Uint8Array(new ArrayBuffer(1))
@@ -28,7 +38,19 @@ export async function directAlignment(fd: number): Promise<DirectAlignment> {
     (queue, userData) => prepareStatx(queue, fd, EMPTY_PATH, AT.EMPTY_PATH, FIELDS, answer, userData),
     { syscall: 'statx', buffers: [answer] },
   )
-  const view = new StatxView(answer.buffer)
+  return alignmentOf(new StatxView(answer.buffer))
+}
+
+/** As `directAlignment()`, of what the kernel has at hand, and at once. @throws as it; the system error of statx(2) */
+export function directAlignmentNow(fd: number): DirectAlignment {
+  const view = new StatxView()
+  const flags = AT.EMPTY_PATH | AT.STATX_DONT_SYNC
+  const result = syscall('statx', fd, EMPTY_PATH, flags, FIELDS, view.buffer)
+  if (result < 0) throw systemError(result, 'statx')
+  return alignmentOf(view)
+}
+
+function alignmentOf(view: StatxView): DirectAlignment {
   const atomic = { atomicMin: view.atomicWriteMin, atomicMax: view.atomicWriteMax }
   if ((view.mask & STATX.DIOALIGN) !== 0) {
     if (view.directOffsetAlign === 0) {

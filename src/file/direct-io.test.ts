@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { constants, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { open as openNode } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { engine, type OperationOptions, type Prepare } from '../engine/index.js'
+import { RWF, SQE_WORD } from '../kernel/index.js'
 import { alignedBuffer } from '../memory/index.js'
 import { outcome, patternBytes, scratchFolder } from './file.test.support.js'
-import { type FileHandle, open } from './index.js'
+import { FileHandle, open } from './index.js'
 
 const folder = scratchFolder()
 const SIZE = 700_123
@@ -61,6 +64,22 @@ describe('past the page cache', { skip }, () => {
       }),
       { numRuns: 150 },
     )
+  })
+
+  test('what is aligned goes straight to its memory, however much; the rest in pieces', async () => {
+    await using file = await open(path, 'r', { direct: true })
+    const length = SIZE - (SIZE % step) - step
+    const memory = alignedBuffer(length + step)
+    const submissions = async (offset: number, bytes: number, position: number) => {
+      const before = engine().stats().submissions
+      await file.read(memory, offset, bytes, position)
+      return engine().stats().submissions - before
+    }
+    assert.equal(await submissions(0, length, step), 1)
+    assert.equal(await submissions(step, step, 0), 1)
+    // The blocks at both ends are read into memory of ours, what lies between goes straight.
+    assert.equal(await submissions(step - 5, length, step - 5), 3)
+    assert.ok((await submissions(1, length, step)) > 1)
   })
 
   test('the position of the file is used and moved as ever', async () => {
@@ -201,8 +220,7 @@ describe('past the page cache', { skip }, () => {
   test('an unaligned write that must read first says so where the file can only be written', async () => {
     const name = join(folder, `file-${++count}`)
     writeFileSync(name, content)
-    const { O_WRONLY } = (await import('node:fs')).constants
-    await using file = await open(name, O_WRONLY, { direct: true, unaligned: 'modify' })
+    await using file = await open(name, constants.O_WRONLY, { direct: true, unaligned: 'modify' })
     await assert.rejects(file.write('x', 5), { code: 'ERR_SLUICE_ALIGNMENT', message: /writing only/ })
   })
 
@@ -217,6 +235,21 @@ describe('past the page cache', { skip }, () => {
       assert.ok(readFileSync(target).equals(content.subarray(0, size)))
     })
   }
+
+  test('a writer flushes what fills no block, and goes on, where nothing can be read', async () => {
+    const target = join(folder, `file-${++count}`)
+    await using file = await open(target, 'w', { direct: true })
+    const writer = file.writer({ chunkSize: 65_536 })
+    let size = 0
+    for (const bytes of [100, step, 0, 70_000, 3]) {
+      await writer.write(content.subarray(size, size + bytes))
+      size += bytes
+      await writer.flush()
+      assert.ok(readFileSync(target).equals(content.subarray(0, size)))
+    }
+    assert.equal((await writer.end()).bytesWritten >= size, true)
+    assert.ok(readFileSync(target).equals(content.subarray(0, size)))
+  })
 
   test('a writer keeps what the file has behind its tail', async () => {
     const [file, name] = await fresh('refuse', content)
@@ -242,8 +275,65 @@ describe('past the page cache', { skip }, () => {
     await using file = await open(name, 'a', { direct: true, unaligned: 'modify' })
     await file.write(alignedBuffer(step).fill(1))
     await file.appendFile(alignedBuffer(step).fill(2))
-    await assert.rejects(file.write('abc'), { code: 'ERR_SLUICE_ALIGNMENT' })
+    const refused = (error: NodeJS.ErrnoException) => {
+      assert.equal(error.code, 'ERR_SLUICE_ALIGNMENT')
+      return error.message.includes(`blocks of ${step} bytes`) && !error.message.includes('modify')
+    }
+    await assert.rejects(file.write('abc'), refused)
     assert.deepEqual(readFileSync(name), Buffer.concat([Buffer.alloc(step, 1), Buffer.alloc(step, 2)]))
+  })
+
+  test('appending to a file that ends within a block is refused, and the error says why', async () => {
+    const name = join(folder, `file-${++count}`)
+    writeFileSync(name, Buffer.alloc(100))
+    await using file = await open(name, 'a', { direct: true })
+    const refused = { code: 'ERR_SLUICE_ALIGNMENT', message: /its length, 100,/ }
+    await assert.rejects(file.write(alignedBuffer(step)), refused)
+    await assert.rejects(file.write(alignedBuffer(step + 1), 1, step), refused)
+  })
+
+  test('an atomic write is one write, from any memory', async t => {
+    const length = step * 256 * (4096 / step)
+    const [file, name] = await fresh('refuse', Buffer.alloc(length * 2))
+    const written: number[] = []
+    const thread = engine()
+    const { run } = thread
+    // Where no device writes atomically, it is written as usual: what counts is what the kernel is asked for.
+    t.mock.method(thread, 'run', (prepare: Prepare, options: OperationOptions) =>
+      run.call(
+        thread,
+        (queue, userData) => {
+          if (!prepare(queue, userData)) return false
+          if (options.syscall !== 'write') return true
+          assert.equal(queue.words[queue.last + SQE_WORD.OP_FLAGS], RWF.ATOMIC)
+          queue.words[queue.last + SQE_WORD.OP_FLAGS] = 0
+          written.push(queue.words[queue.last + SQE_WORD.LEN] as number)
+          return true
+        },
+        options,
+      ),
+    )
+    const memory = alignedBuffer(length + 1)
+    memory.set(patternBytes(length), 1)
+    await file.write(memory.subarray(1), { position: length, atomic: true })
+    await file.close()
+    assert.deepEqual(written, [length])
+    assert.ok(readFileSync(name).subarray(length).equals(patternBytes(length)))
+  })
+
+  test('a descriptor that was opened past the page cache can be taken over', async () => {
+    const { O_RDWR, O_DIRECT } = constants
+    const name = join(folder, `file-${++count}`)
+    writeFileSync(name, content)
+    const fd = openSync(name, O_RDWR | O_DIRECT)
+    await using file = FileHandle.from(fd, { own: true })
+    assert.equal(file.direct?.offset, step)
+    assert.ok((await file.read(Buffer.alloc(1001), 0, 1001, 777)).buffer.equals(content.subarray(777, 1778)))
+    await assert.rejects(file.write('x', 5), { code: 'ERR_SLUICE_ALIGNMENT' })
+    const node = await openNode(name, O_RDWR | O_DIRECT)
+    const borrowed = FileHandle.from(node)
+    assert.ok((await borrowed.readFile()).equals(content))
+    await node.close()
   })
 
   test('an atomic write is carried out, or refused as a whole', async () => {

@@ -1,6 +1,6 @@
 import { engine } from '../engine/index.js'
-import { SEEK, SluiceError, syscall, systemError } from '../kernel/index.js'
-import { regionOf } from '../memory/index.js'
+import { errnoOf, RWF, SEEK, SluiceError, syscall, systemError } from '../kernel/index.js'
+import { alignedBuffer, regionOf } from '../memory/index.js'
 import { bounceArena } from './bounce-arena.js'
 import type { Descriptor, Detour } from './descriptor.js'
 import type { DirectAlignment } from './direct-alignment.js'
@@ -17,6 +17,8 @@ interface Part {
   length: number
   straight: boolean
 }
+
+const EINVAL = -errnoOf('EINVAL')
 
 const roundDown = (value: number, step: number) => value - (value % step)
 const roundUp = (value: number, step: number) => roundDown(value + step - 1, step)
@@ -189,13 +191,13 @@ export class DirectIo implements Detour {
     const address = regionOf(view.buffer).address + view.byteOffset + offset
     const at = descriptor.appends ? 0 : position
     const fits = this.#isAligned(0, length, at)
-    if (!fits && (this.#unaligned === 'refuse' || descriptor.appends)) {
-      return Promise.reject(this.#misfit(length, at))
-    }
+    if (!fits && descriptor.appends) return Promise.reject(this.#appendMisfit(`length ${length}`))
+    if (!fits && this.#unaligned === 'refuse') return Promise.reject(this.#misfit(length, at))
     const write = () =>
       fits && this.#isAligned(address, length, at)
         ? submitWrite(descriptor, view, offset, length, position, flags, signal, descriptor)
         : this.#writeParts(descriptor, view, offset, length, position, flags, signal)
+    if (descriptor.appends) return write().catch(error => this.#explainAppend(descriptor, error))
     if (this.#unaligned === 'refuse') return write()
     return descriptor.during(() => (fits ? this.#gate.shared(write) : this.#gate.alone(write)))
   }
@@ -207,7 +209,7 @@ export class DirectIo implements Detour {
     position: number,
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
-    if (descriptor.appends) return Promise.reject(this.#misfit(length, 0))
+    if (descriptor.appends) return Promise.reject(this.#appendMisfit(`length ${length}`))
     return descriptor.during(() =>
       this.#gate.alone(() => this.#writeParts(descriptor, view, 0, length, position, 0, signal)),
     )
@@ -217,6 +219,18 @@ export class DirectIo implements Detour {
     const { offset } = this.alignment
     const text = `Past the page cache, this file is written in whole blocks of ${offset} bytes: position ${position} or length ${length} is no multiple. Open it with { unaligned: 'modify' }, or without { direct: true }`
     return new SluiceError('ERR_SLUICE_ALIGNMENT', text)
+  }
+
+  #appendMisfit(what: string): SluiceError {
+    const text = `Past the page cache, this file is appended to in whole blocks of ${this.alignment.offset} bytes: ${what} is no multiple. Open it without { direct: true }, or not for appending`
+    return new SluiceError('ERR_SLUICE_ALIGNMENT', text)
+  }
+
+  /** All that the kernel says of a file that does not end with a block is that something is wrong. */
+  #explainAppend(descriptor: Descriptor, error: NodeJS.ErrnoException): never {
+    const size = descriptor.sizeNow()
+    if (error.errno !== EINVAL || size % this.alignment.offset === 0) throw error
+    throw this.#appendMisfit(`its length, ${size},`)
   }
 
   /** Through memory of ours, block by block; blocks that are covered in part are read first. */
@@ -231,16 +245,24 @@ export class DirectIo implements Detour {
   ): Promise<WriteResult<ArrayBufferView>> {
     const { offset: block } = this.alignment
     const size = Number((await stat(descriptor)).size)
-    const step = roundDown(bounceArena().blockSize, block)
     const end = position + length
+    const whole = roundUp(end, block) - roundDown(position, block)
+    const piece = roundDown(bounceArena().blockSize, block)
+    // An atomic write is one write, however long: then in memory of its own.
+    const large = (flags & RWF.ATOMIC) !== 0 && whole > piece ? alignedBuffer(whole) : undefined
+    const step = large?.length ?? piece
     let bytesWritten = 0
     for (let start = roundDown(position, block); start < end; start += step) {
       const stop = Math.min(start + step, roundUp(end, block))
       const from = Math.max(start, position)
       const to = Math.min(stop, end)
-      using bounce = await bounceArena().acquire({ signal })
-      const bytes = bounce.bytes.subarray(0, stop - start)
-      if (from > start || to < stop) await this.#load(descriptor, bytes, start, size, signal)
+      using bounce = large === undefined ? await bounceArena().acquire({ signal }) : undefined
+      const memory = bounce?.bytes ?? (large as Uint8Array)
+      const bytes = memory.subarray(0, stop - start)
+      // Whatever is not written anew, of what the file has there.
+      const keeps = from > start || (to < stop && to < size)
+      if (keeps) await this.#load(descriptor, bytes, start, size, signal)
+      else bytes.fill(0, to - start)
       const source = new Uint8Array(view.buffer, view.byteOffset + offset + from - position, to - from)
       bytes.set(source, from - start)
       const at = descriptor.appends ? -1 : start

@@ -1,5 +1,5 @@
 import type { FileHandle as NodeFileHandle } from 'node:fs/promises'
-import { checkInteger, checkObject, F, invalidArgType, syscall, systemError } from '../kernel/index.js'
+import { checkInteger, checkObject, F, invalidArgType, O, syscall, systemError } from '../kernel/index.js'
 import { checkBoolean } from './arguments.js'
 import { BaseHandle } from './base-handle.js'
 import {
@@ -10,8 +10,9 @@ import {
   type WriteExtent,
   writeBatch,
 } from './batch.js'
-import { type CloseDescriptor, closeDescriptor, Descriptor } from './descriptor.js'
-import type { DirectAlignment } from './direct-alignment.js'
+import { type CloseDescriptor, closeDescriptor, Descriptor, type Ending } from './descriptor.js'
+import { type DirectAlignment, directAlignmentNow } from './direct-alignment.js'
+import { DirectIo } from './direct-io.js'
 import { type Extent, type ExtentsOptions, extents } from './extents.js'
 import { FileStream, type StreamOptions } from './file-stream.js'
 import { FileWriter, type WriterOptions } from './file-writer.js'
@@ -60,7 +61,8 @@ export class FileHandle extends BaseHandle {
    * A handle on a file that is open already.
    *
    * The descriptor stays its owner's, who must keep it open until this handle is closed; with `own` it becomes the
-   * handle's. A handle of ours is returned as it is.
+   * handle's. A handle of ours is returned as it is. A file that was opened with O_DIRECT is read and written past the
+   * page cache, as `open()` with `direct` does it.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `EBADF` where there is no such descriptor
    */
@@ -72,14 +74,14 @@ export class FileHandle extends BaseHandle {
     if (typeof source === 'object' && source !== null && typeof source.fd === 'number') {
       // Named in either case, so that Node does not collect its handle, and close the descriptor, under ours.
       const close: CloseDescriptor = async () => (own ? source.close() : undefined)
-      return new FileHandle(new Descriptor(source.fd, flagsOf(source.fd), { close }))
+      return adopted(source.fd, { close })
     }
     if (typeof source !== 'number') {
       throw invalidArgType('source', 'of type number or an instance of FileHandle', source)
     }
     checkInteger(source, 'source', 0, MAX_DESCRIPTOR)
     const ending = own ? { close: closeDescriptor, isOwn: true } : { close: async () => {} }
-    return new FileHandle(new Descriptor(source, flagsOf(source), ending))
+    return adopted(source, ending)
   }
 
   /**
@@ -178,6 +180,15 @@ export class FileHandle extends BaseHandle {
     }
     return closed
   }
+}
+
+function adopted(fd: number, ending: Ending): FileHandle {
+  const flags = flagsOf(fd)
+  const plain = new Descriptor(fd, flags, ending)
+  // A pipe has the same flag, with another meaning.
+  if ((flags & O.DIRECT) === 0 || !plain.seekable) return new FileHandle(plain)
+  const alignment = directAlignmentNow(fd)
+  return new FileHandle(new Descriptor(fd, flags, ending, new DirectIo(alignment, 'refuse')), alignment)
 }
 
 /** What a descriptor was opened with. */

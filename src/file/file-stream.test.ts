@@ -69,6 +69,18 @@ test('an owned chunk stays as it is', async () => {
   assert.ok(Buffer.concat(chunks).equals(content))
 })
 
+test('as many reads as asked for are on their way before the first chunk is there', async () => {
+  await using file = await open(path)
+  for (const depth of [1, 2, 7]) {
+    const { inFlight } = engine().stats()
+    const chunks = file.stream({ chunkSize: 5000, depth })[Symbol.asyncIterator]()
+    const first = chunks.next()
+    assert.equal(engine().stats().inFlight - inFlight, depth)
+    await first
+    await chunks.return(undefined)
+  }
+})
+
 test('no more reads are in flight than asked for', async () => {
   await using file = await open(path)
   let most = 0

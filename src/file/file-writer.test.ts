@@ -80,6 +80,24 @@ test('text is written as UTF-8', async () => {
   assert.equal(readFileSync(path, 'utf8'), 'grüße AA')
 })
 
+test('as many writes are in flight as asked for', async () => {
+  await using file = await open(fresh(), 'w')
+  for (const depth of [1, 2, 6]) {
+    const writer = file.writer({ chunkSize: 5000, depth })
+    const { inFlight } = engine().stats()
+    // Taking them takes no turn of the event loop, in which one could be over.
+    for (let chunk = 0; chunk < depth; chunk++) await writer.write(content.subarray(0, 5000))
+    assert.equal(engine().stats().inFlight - inFlight, depth)
+    let most = 0
+    for (let chunk = 0; chunk < 50; chunk++) {
+      await writer.write(content.subarray(0, 5000))
+      most = Math.max(most, engine().stats().inFlight - inFlight)
+    }
+    assert.ok(most <= depth + 1, `${most} in flight`)
+    await writer.end()
+  }
+})
+
 test('write() waits while all memory is in flight', async () => {
   const { input, output } = pipe()
   // A pipe holds 64 KiB, and the writer two chunks.

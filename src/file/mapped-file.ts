@@ -14,11 +14,17 @@ import {
   systemError,
 } from '../kernel/index.js'
 import { Mapping, type MappingAdvice, type MappingOptions, pin, regionOf, unpin } from '../memory/index.js'
-import type { FileHandle } from './file-handle.js'
+import { duplicateDescriptor } from './descriptor.js'
+import { FileHandle, type FileSource } from './file-handle.js'
 import { open } from './open.js'
-import type { PathLike } from './open-flags.js'
+import { filePath, type PathLike, shownPath } from './open-flags.js'
 
-/** How a file is mapped; see `MappingOptions` for each. */
+/**
+ * How a file is mapped; see `MappingOptions` for each.
+ *
+ * With `access: 'read'` the mapping is private whatever `shared` says: it shows the same pages of the file, and a stray
+ * write through `bytes` changes a copy of a page instead of ending the process.
+ */
 export type MapFileOptions = Omit<MappingOptions, 'file'>
 
 const EFAULT = -errnoOf('EFAULT')
@@ -42,14 +48,19 @@ const NO_DAX = new Set(['EOPNOTSUPP', 'ENOTSUP', 'EINVAL'])
  */
 export class MappedFile {
   readonly #file: FileHandle
-  readonly #path: string
+  /** What errors call it. */
+  readonly #name: string
+  readonly #path: string | undefined
   readonly #options: MapFileOptions
   readonly #dax: boolean
   #mapping: Mapping
+  /** The last of the changes of length: the next one comes after it. */
+  #resizing: Promise<unknown> = Promise.resolve()
 
-  private constructor(file: FileHandle, path: string, options: MapFileOptions) {
+  private constructor(file: FileHandle, path: string | undefined, options: MapFileOptions) {
     this.#file = file
     this.#path = path
+    this.#name = path === undefined ? 'The file' : `'${path}'`
     this.#options = options
     this.#dax = options.dax ?? false
     this.#mapping = this.#map(options)
@@ -58,14 +69,20 @@ export class MappedFile {
   /**
    * Opens a file and maps it.
    *
+   * @param source a path; or a file that is open already, which may be closed afterwards: a descriptor, such as a
+   *   memfd's, Node's handle, or ours
    * @throws the system error of open(2) or mmap(2); `ERR_OUT_OF_RANGE` for an empty file or a range beyond its end;
    *   `ERR_SLUICE_UNSUPPORTED` for `dax` on a file system that is not DAX
    */
-  static async open(path: PathLike, options: MapFileOptions = {}): Promise<MappedFile> {
+  static async open(source: PathLike | FileSource, options: MapFileOptions = {}): Promise<MappedFile> {
     checkObject(options)
-    const file = await open(path, options.access === 'write' ? 'r+' : 'r')
+    const named = typeof source === 'string' || source instanceof Uint8Array || source instanceof URL
+    const path = named ? shownPath(filePath(source)) : undefined
+    const file = named
+      ? await open(source, options.access === 'write' ? 'r+' : 'r')
+      : FileHandle.from(duplicateDescriptor(source), { own: true })
     try {
-      return new MappedFile(file, String(path), options)
+      return new MappedFile(file, path, options)
     } catch (error) {
       await file.close()
       throw error
@@ -73,12 +90,16 @@ export class MappedFile {
   }
 
   #map(options: MapFileOptions): Mapping {
-    const shared = this.#dax ? { shared: true } : {}
+    const file = this.#file.fd
+    const reads = options.access !== 'write'
     try {
-      return new Mapping({ ...options, ...shared, file: this.#file.fd })
+      if (!reads) return new Mapping({ ...options, ...(this.#dax ? { shared: true } : {}), file })
+      // Only a shared mapping tells whether the file system is DAX; no other memory is read-only, and so dangerous.
+      if (this.#dax) new Mapping({ ...options, shared: true, populate: false, lock: false, file }).unmap()
+      return new Mapping({ ...options, shared: false, dax: false, file })
     } catch (error) {
       if (!this.#dax || !NO_DAX.has((error as NodeJS.ErrnoException).code ?? '')) throw error
-      const text = `The file system of '${this.#path}' is not DAX: its pages are in the page cache, not in persistent memory`
+      const text = `The file system of ${this.#name} is not DAX: its pages are in the page cache, not in persistent memory`
       throw new SluiceError('ERR_SLUICE_UNSUPPORTED', text, { cause: error })
     }
   }
@@ -139,7 +160,7 @@ export class MappedFile {
       setIovec(here, 0, regionOf(view.buffer).address + view.byteOffset + done, view.byteLength - done)
       setIovec(there, 0, this.#mapping.address + position + done, view.byteLength - done)
       const result = syscall(call, process.pid, here, 1, there, 1, 0)
-      if (result === EFAULT || result === 0) throw truncated(this.#path, done)
+      if (result === EFAULT || result === 0) throw truncated(this.#name, done)
       if (result < 0) throw systemError(result, call)
       done += result
     }
@@ -204,21 +225,49 @@ export class MappedFile {
   }
 
   /**
-   * Changes the length of the file, and maps it anew to its end. Views of before are empty afterwards: take `bytes` again.
+   * Changes the length of the file, and maps it anew to its end. Views of before are empty afterwards, when it is cut
+   * already before the file is: take `bytes` again. Several at once are carried out in their order.
    *
    * @param length of the file, in bytes, beyond where the mapping begins
-   * @returns rejects with the system error of ftruncate(2) or mmap(2)
+   * @returns rejects with the system error of ftruncate(2) or mmap(2); `EACCES` where it was mapped for reading;
+   *   `ERR_SLUICE_UNSUPPORTED` for a private mapping, whose changes would be lost
    */
   async resize(length: number): Promise<void> {
+    checkInteger(length, 'length', (this.#options.offset ?? 0) + 1)
+    this.#range(0, 0)
+    if (this.#mapping.access === 'read') throw systemError(EACCES, 'ftruncate', { path: this.#path })
+    if (!this.#mapping.shared) {
+      throw new SluiceError('ERR_SLUICE_UNSUPPORTED', 'A private mapping keeps its length, and the file too')
+    }
+    const resized = this.#resizing.then(() => this.#setLength(length))
+    this.#resizing = resized.catch(() => {}) // The caller is told.
+    await resized
+  }
+
+  async #setLength(length: number): Promise<void> {
+    this.#range(0, 0)
     const { offset = 0 } = this.#options
-    checkInteger(length, 'length', offset + 1)
+    const before = this.length
+    const { size } = await this.#file.stat()
     this.#range(0, 0)
-    await this.#file.truncate(length)
+    const cuts = length < Math.min(offset + before, size)
+    // Behind the end of the file memory is SIGBUS: nobody may have it when the end comes nearer.
+    if (cuts) this.#mapAnew(length - offset)
+    try {
+      await this.#file.truncate(length)
+    } catch (error) {
+      if (cuts && !this.closed) this.#mapAnew(before)
+      throw error
+    }
+    if (cuts) return
     this.#range(0, 0)
-    const { length: _, ...options } = this.#options
-    const grown = this.#map(options)
+    this.#mapAnew(length - offset)
+  }
+
+  #mapAnew(length: number): void {
+    const mapping = this.#map({ ...this.#options, length })
     this.#mapping.unmap()
-    this.#mapping = grown
+    this.#mapping = mapping
   }
 
   /**
@@ -237,10 +286,7 @@ export class MappedFile {
   }
 }
 
-function truncated(path: string, bytes: number): SluiceError {
-  const error = new SluiceError(
-    'ERR_SLUICE_SHORT',
-    `'${path}' has been truncated: ${bytes} bytes were copied`,
-  )
+function truncated(name: string, bytes: number): SluiceError {
+  const error = new SluiceError('ERR_SLUICE_SHORT', `${name} has been truncated: ${bytes} bytes were copied`)
   return Object.assign(error, { bytes })
 }

@@ -133,3 +133,26 @@ test('a web stream with autoClose closes the handle at its end, or when it is ca
   await other.readableWebStream({ autoClose: true }).cancel()
   assert.equal(other.fd, -1)
 })
+
+test('a handle whose web stream has failed is closed all the same, reader or not', async () => {
+  for (const autoClose of [false, true]) {
+    const file = await open(folder)
+    const { fd } = file
+    const reader = file.readableWebStream({ autoClose }).getReader()
+    await assert.rejects(reader.read(), { code: 'EISDIR' })
+    await file.close()
+    assert.throws(() => fstatSync(fd), { code: 'EBADF' })
+  }
+})
+
+test('a handle is closed under a reader that waits for the rest of an element', async () => {
+  const odd = join(folder, 'odd')
+  writeFileSync(odd, 'abc')
+  const file = await open(odd)
+  const { fd } = file
+  const reader = file.readableWebStream().getReader({ mode: 'byob' })
+  assert.equal((await reader.read(new Uint16Array(4))).value?.length, 1)
+  await assert.rejects(reader.read(new Uint16Array(4)), TypeError)
+  await file.close()
+  assert.throws(() => fstatSync(fd), { code: 'EBADF' })
+})

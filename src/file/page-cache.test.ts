@@ -96,6 +96,35 @@ test('descriptors and Node’s handles will do; what is none is refused', async 
   await assert.rejects(pageCache.stat(0, { offset: -1 }), { code: 'ERR_OUT_OF_RANGE' })
 })
 
+test('a file that is closed while it is loaded or evicted stays open until that is over', async () => {
+  for (const call of [pageCache.load, pageCache.evict, pageCache.stat, pageCache.lock]) {
+    const handle = await open(file)
+    const { fd } = handle
+    const working = call(handle)
+    const closing = handle.close()
+    assert.ok(fs.fstatSync(fd).isFile())
+    await working
+    await closing
+    assert.throws(() => fs.fstatSync(fd), { code: 'EBADF' })
+    const node = await fs.promises.open(file)
+    const result = call(node)
+    await node.close()
+    await result
+  }
+})
+
+test('a handle that has been closed is a bad descriptor', async () => {
+  const handle = await open(file)
+  await handle.close()
+  const node = await fs.promises.open(file)
+  await node.close()
+  for (const closed of [handle, node]) {
+    for (const call of [pageCache.load, pageCache.evict, pageCache.stat, pageCache.lock]) {
+      await assert.rejects(call(closed), { code: 'EBADF' })
+    }
+  }
+})
+
 test('loading ends when it is aborted', async () => {
   await using handle = await open(file)
   await assert.rejects(pageCache.load(handle, { signal: AbortSignal.abort() }), { name: 'AbortError' })

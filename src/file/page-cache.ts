@@ -16,8 +16,9 @@ import {
 } from '../kernel/index.js'
 import { type FileLike, Mapping, pin, regionOf, unpin } from '../memory/index.js'
 import { type Method, residency } from '../observe/index.js'
+import { descriptorOf, duplicateDescriptor } from './descriptor.js'
+import { FileHandle } from './file-handle.js'
 
-const MAX_DESCRIPTOR = 2 ** 31 - 1
 const EMPTY_PATH = new Uint8Array(new ArrayBuffer(1))
 
 /** A part of a file, in bytes. */
@@ -60,13 +61,22 @@ const INLINE_BYTES = 2 ** 30
 /** Bytes that one call reads in. */
 const LOAD_BYTES = 64 * 2 ** 20
 
+/** A descriptor that stays open, whoever closes the file meanwhile. */
+interface Held extends Disposable {
+  readonly fd: number
+}
+
+/** A handle may be closed at any moment, and its number be another file's at the next; a number is its owner's to keep. */
+function hold(file: FileLike): Held {
+  const fd = descriptorOf(file)
+  if (file instanceof FileHandle) return { fd, [Symbol.dispose]: file.hold() }
+  if (typeof file === 'number') return { fd, [Symbol.dispose]() {} }
+  const own = duplicateDescriptor(file)
+  return { fd: own, [Symbol.dispose]: () => syscall('close', own) }
+}
+
 /** A range cut to the file: whole pages, and how many bytes of them were asked for. */
-function resolve(
-  file: FileLike,
-  range: FileRange,
-): { fd: number; start: number; length: number; pages: number } {
-  const fd = typeof file === 'object' && file !== null ? file.fd : file
-  checkInteger(fd, 'file', 0, MAX_DESCRIPTOR)
+function resolve(fd: number, range: FileRange): { start: number; length: number; pages: number } {
   const size = fileSize(fd)
   const { offset = 0 } = range
   checkInteger(offset, 'range.offset', 0)
@@ -75,7 +85,7 @@ function resolve(
   const start = offset - (offset % PAGE_SIZE)
   const end = Math.min(offset + length, size)
   const bytes = length === 0 || end <= start ? 0 : end - start
-  return { fd, start, length: bytes, pages: Math.ceil(bytes / PAGE_SIZE) }
+  return { start, length: bytes, pages: Math.ceil(bytes / PAGE_SIZE) }
 }
 
 function fileSize(fd: number): number {
@@ -103,7 +113,12 @@ async function count(fd: number, start: number, length: number): Promise<CacheSt
  * @see cachestat(2), mincore(2)
  */
 async function stat(file: FileLike, range: FileRange = {}): Promise<PageCacheStat> {
-  const { fd, start, length, pages } = resolve(file, range)
+  using held = hold(file)
+  return await statOf(held.fd, range)
+}
+
+async function statOf(fd: number, range: FileRange): Promise<PageCacheStat> {
+  const { start, length, pages } = resolve(fd, range)
   const unknown = {
     pages,
     cached: 0,
@@ -130,7 +145,12 @@ async function stat(file: FileLike, range: FileRange = {}): Promise<PageCacheSta
  * @see madvise(2), MADV_POPULATE_READ
  */
 async function load(file: FileLike, range: FileRange & { signal?: AbortSignal } = {}): Promise<void> {
-  const { fd, start, length } = resolve(file, range)
+  using held = hold(file)
+  await loadOf(held.fd, range)
+}
+
+async function loadOf(fd: number, range: FileRange & { signal?: AbortSignal }): Promise<void> {
+  const { start, length } = resolve(fd, range)
   for (let done = 0; done < length; done += LOAD_BYTES) {
     if (range.signal?.aborted) throw new AbortError(range.signal)
     const bytes = Math.min(LOAD_BYTES, length - done)
@@ -153,12 +173,14 @@ async function load(file: FileLike, range: FileRange & { signal?: AbortSignal } 
  * @see posix_fadvise(2)
  */
 async function evict(file: FileLike, range: FileRange & { sync?: boolean } = {}): Promise<number> {
-  const { fd, start, length } = resolve(file, range)
+  using held = hold(file)
+  const { fd } = held
+  const { start, length } = resolve(fd, range)
   if (length === 0) return 0
   if (range.sync !== false) await offload('fdatasync', [fd])
   // Only whole pages are given up, so the last one must be asked for to its end.
   await offload('fadvise64', [fd, start, Math.ceil(length / PAGE_SIZE) * PAGE_SIZE, POSIX_FADV.DONTNEED])
-  return (await stat(file, range)).cached
+  return (await statOf(fd, range)).cached
 }
 
 /**
@@ -167,9 +189,11 @@ async function evict(file: FileLike, range: FileRange & { sync?: boolean } = {})
  * @returns rejects as `load()` does, and with the system error of mlock(2): `ENOMEM` beyond the limit
  */
 async function lock(file: FileLike, range: FileRange = {}): Promise<PageCacheLock> {
-  const { fd, start, length } = resolve(file, range)
+  using held = hold(file)
+  const { fd } = held
+  const { start, length } = resolve(fd, range)
   if (length === 0) return { bytes: 0, unlock() {}, [Symbol.dispose]() {} }
-  await load(file, range)
+  await loadOf(fd, range)
   const mapping = new Mapping({ file: fd, offset: start, length, shared: true, lock: true })
   const unlock = () => mapping.unmap()
   return { bytes: length, unlock, [Symbol.dispose]: unlock }

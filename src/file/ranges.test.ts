@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { outcome, patternBytes, scratchFolder } from './file.test.support.js'
-import { type AllocateMode, type FileHandle, open } from './index.js'
+import { type AllocateMode, type FileHandle, open, type PageCacheStat, pageCache } from './index.js'
 
 const folder = scratchFolder()
 const BLOCK = 4096
@@ -92,6 +92,69 @@ test('a range is written back, started or awaited, of any length', async () => {
   await file.syncRange()
   await file.syncRange(0, 2 ** 33)
   await file.close()
+})
+
+/** What the page cache has of a file; undefined after the test has been skipped where it cannot be told. */
+async function cacheOf(t: TestContext, file: FileHandle, range = {}): Promise<PageCacheStat | undefined> {
+  const stat = await pageCache.stat(file, range)
+  if (stat.method === 'cachestat') return stat
+  t.skip('changed pages are counted by cachestat(2), Linux 6.5')
+  return undefined
+}
+
+test('what is written back is clean, and the rest is left alone', async t => {
+  const [file] = await fresh()
+  t.after(() => file.close())
+  await file.sync()
+  if ((await pageCache.evict(file)) > 0) return t.skip('the temporary folder is kept in memory')
+  for (const wait of [true, false]) {
+    // What is written in one go may be one large page to the kernel.
+    await file.write(content, 0, BLOCK * 4, 0)
+    await file.write(content, 0, BLOCK * 4, BLOCK * 4)
+    const before = await cacheOf(t, file)
+    if (before === undefined) return
+    assert.equal(before.dirty, 8)
+    await file.syncRange(0, BLOCK * 4, { wait })
+    const first = await cacheOf(t, file, { offset: 0, length: BLOCK * 4 })
+    assert.equal(first?.dirty, 0)
+    if (wait) assert.equal(first?.writeback, 0)
+    assert.equal((await cacheOf(t, file, { offset: BLOCK * 4 }))?.dirty, 4)
+    await file.syncRange()
+    assert.equal((await cacheOf(t, file))?.dirty, 0)
+  }
+})
+
+test('a durable write leaves nothing to write back', async t => {
+  const [file] = await fresh()
+  t.after(() => file.close())
+  await file.sync()
+  if ((await pageCache.evict(file)) > 0) return t.skip('the temporary folder is kept in memory')
+  await file.write(content, { position: 0 })
+  if ((await cacheOf(t, file))?.dirty === undefined) return
+  assert.equal((await cacheOf(t, file))?.dirty, 8)
+  const extents = [{ position: BLOCK, buffer: content.subarray(0, BLOCK) }]
+  const writes = [
+    () => file.write(content, { position: 0, dsync: true }),
+    () => file.writeBatch(extents, { dsync: true }),
+  ]
+  for (const write of writes) {
+    await write()
+    const stat = await cacheOf(t, file)
+    assert.deepEqual([stat?.dirty, stat?.writeback], [0, 0])
+  }
+})
+
+test('what is not needed goes, and what will be needed comes', async t => {
+  const [file] = await fresh()
+  t.after(() => file.close())
+  await file.sync()
+  if ((await pageCache.evict(file)) > 0) return t.skip('the temporary folder is kept in memory')
+  await file.read(Buffer.alloc(content.length), 0, content.length, 0)
+  assert.equal((await pageCache.stat(file)).cached, 8)
+  await file.advise('dontneed')
+  assert.equal((await pageCache.stat(file)).cached, 0)
+  await file.advise('willneed')
+  while ((await pageCache.stat(file)).cached < 8) await new Promise(setImmediate)
 })
 
 test('wrong arguments are refused', async () => {

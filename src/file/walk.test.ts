@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { scratchFolder } from './file.test.support.js'
@@ -106,6 +106,38 @@ test('names that are no UTF-8 are walked into', async () => {
   assert.ok(!(inside.stats instanceof Error))
 })
 
+test('while nobody takes what is found, few folders are open, and no more are read', async () => {
+  const inFlight = 3
+  let entered = 0
+  const enter = () => {
+    entered++
+    return true
+  }
+  const open = () => {
+    let count = 0
+    for (const name of readdirSync('/proc/self/fd')) {
+      try {
+        if (readlinkSync(`/proc/self/fd/${name}`).startsWith(root)) count++
+      } catch {
+        // The one that lists them is gone already.
+      }
+    }
+    return count
+  }
+  const folders = (await collect()).filter(entry => entry.isDirectory()).length
+  const iterator = walk(root, { inFlight, enter })
+  await iterator.next()
+  let most = 0
+  for (let turn = 0; turn < 60; turn++) {
+    await new Promise(setImmediate)
+    most = Math.max(most, open())
+  }
+  assert.ok(most > 0 && most <= inFlight, `${most} open`)
+  assert.ok(entered < folders, `${entered} of ${folders} folders entered`)
+  await iterator.return?.()
+  assert.equal(open(), 0)
+})
+
 test('a walk that is left early ends its reading', async () => {
   for await (const _ of walk(root)) break
   const iterator = walk(root)
@@ -163,6 +195,11 @@ test('what a callback throws ends the walk', async () => {
     throw new Error('own')
   }
   await assert.rejects(collect({ enter }), /own/)
+  const told: unknown[] = []
+  await assert.rejects(collect({ enter, onError: error => told.push(error) }), /own/)
+  const below = (entry: WalkEntry) => entry.depth === 0 || enter()
+  await assert.rejects(collect({ enter: below, onError: error => told.push(error) }), /own/)
+  assert.deepEqual(told, [])
 })
 
 test('wrong options are refused', () => {

@@ -227,13 +227,23 @@ class Walk implements AsyncIterableIterator<WalkEntry> {
   }
 
   #take(entries: WalkEntry[]): void {
-    const { enter } = this.#options
     this.#found.push(entries)
-    for (const entry of entries) {
-      if (entry.isDirectory() && entry.depth < this.#maxDepth && (enter === undefined || enter(entry))) {
-        this.#folders.push({ path: entry.path, bytes: entry.exactBytes, depth: entry.depth + 1 })
+    try {
+      for (const entry of entries) {
+        if (this.#enters(entry)) {
+          this.#folders.push({ path: entry.path, bytes: entry.exactBytes, depth: entry.depth + 1 })
+        }
       }
+    } catch (own) {
+      // Of the caller's own function: no failure to read a folder.
+      this.#failure ??= own
     }
     this.#wake?.()
+  }
+
+  #enters(entry: WalkEntry): boolean {
+    const { enter } = this.#options
+    if (!entry.isDirectory() || entry.depth >= this.#maxDepth) return false
+    return enter === undefined || enter(entry)
   }
 }

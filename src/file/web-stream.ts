@@ -37,13 +37,19 @@ export function readableWebStream(
     },
     async pull({ byobRequest }) {
       const view = byobRequest?.view as Uint8Array
-      const { bytesRead } = (await source.read(view, 0, view.byteLength, null)) as ReadResult<unknown>
-      if (over) return
-      if (bytesRead === 0) {
-        controller?.close()
+      try {
+        const { bytesRead } = (await source.read(view, 0, view.byteLength, null)) as ReadResult<unknown>
+        if (over) return
+        if (bytesRead === 0) {
+          controller?.close()
+          await end()
+        }
+        byobRequest?.respond(bytesRead)
+      } catch (error) {
+        // The stream has failed: nobody will read the file through it any more.
         await end()
+        throw error
       }
-      byobRequest?.respond(bytesRead)
     },
     cancel: end,
   }
@@ -53,8 +59,17 @@ export function readableWebStream(
     if (over) return
     // A reader that is waiting learns that there is no more.
     if (!stream.locked) stream.cancel().catch(() => {})
-    else controller?.close()
+    else closeQuietly(controller)
     end().catch(() => {})
   })
   return stream
+}
+
+/** A reader that has got a part of an element only makes the stream fail here, and is told. */
+function closeQuietly(controller: ReadableByteStreamController | undefined): void {
+  try {
+    controller?.close()
+  } catch {
+    // It has ended all the same, and this is nobody's mistake who closes the file.
+  }
 }

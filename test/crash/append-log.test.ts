@@ -10,10 +10,15 @@ import { fileURLToPath } from 'node:url'
 import { AppendLog } from 'sluice/file'
 import { crashRecord } from './fixtures/append-log-record.js'
 
-/** How long to go on. A night of it: `SLUICE_CRASH_SECONDS=30000`. */
+/** How long to go on. A night of it: `SLUICE_CRASH_SECONDS=30000`; or so many kills: `SLUICE_CRASH_KILLS=5000`. */
 const SECONDS = Number(process.env.SLUICE_CRASH_SECONDS ?? 18)
 /** Each kill hits so many logs, each at a point of its own. */
-const LOGS = 64
+const LOGS = Number(process.env.SLUICE_CRASH_LOGS ?? 64)
+/** Logs that are killed in the middle of something, at the least. */
+const LEAST = 1000
+const KILLS = Number(process.env.SLUICE_CRASH_KILLS ?? Math.ceil(LEAST / LOGS))
+/** Given a number of kills, it is over with the last of them. */
+const UNTIL = process.env.SLUICE_CRASH_KILLS === undefined ? SECONDS * 1000 : 0
 const PROGRAM = fileURLToPath(new URL('./fixtures/append-log-writer.js', import.meta.url))
 
 /** Lets a writer go on where the logs end, and kills it so long after it has begun to open or to write. */
@@ -60,11 +65,11 @@ test('no SIGKILL at any point loses an acknowledged record, or shows a torn one'
   const directory = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
   t.after(() => rm(directory, { recursive: true, force: true }))
   const numbers = Array.from({ length: LOGS }, (_, number) => number)
-  const until = performance.now() + SECONDS * 1000
+  const until = performance.now() + UNTIL
   let firsts = numbers.map(() => 0)
   let kills = 0
   let records = 0
-  for (; kills === 0 || performance.now() < until; kills++) {
+  for (; kills < KILLS || performance.now() < until; kills++) {
     await writeFile(join(directory, 'acknowledged'), Buffer.alloc(LOGS * 4))
     const seed = 1 + Math.floor(Math.random() * 0xfffffffe)
     const delayMs = Math.random() * 50
@@ -85,5 +90,6 @@ test('no SIGKILL at any point loses an acknowledged record, or shows a torn one'
     firsts = ends
   }
   t.diagnostic(`${kills} kills of ${LOGS} logs each: ${kills * LOGS} recoveries, ${records} records`)
+  if (process.env.SLUICE_CRASH_KILLS === undefined) assert.ok(kills * LOGS >= LEAST)
   assert.ok(records > 0)
 })

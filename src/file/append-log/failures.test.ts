@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
+import { chmod, readdir } from 'node:fs/promises'
 import test, { type TestContext } from 'node:test'
 import { type ChainedOperation, engine, type OperationOptions, type Prepare } from '../../engine/index.js'
 import { errnoOf, SQE_WORD, systemError } from '../../kernel/index.js'
@@ -171,6 +171,31 @@ test('where no segment can be begun the appends that need it are told, and the l
   assert.ok(log.stats().segments > 1)
   await log.close()
   assert.deepEqual(await contents(directory), samples(0, count))
+})
+
+test('a segment whose name cannot be made durable poisons the log, and nothing in it is acknowledged', async t => {
+  if (process.getuid?.() === 0) return t.skip('to root, every folder is open')
+  const { directory, log } = await failingLog(t, { ...SMALL, segmentBytes: 4096 })
+  let count = 0
+  while (log.stats().end < 1800) await log.append(sample(count++))
+  const outcomes: (number | string)[] = []
+  // Files can be made and renamed in it still, but it cannot be opened to be synced.
+  await chmod(directory, 0o300)
+  try {
+    while (log.stats().failed === false) outcomes.push(...(await appendAll(log, count, ++count)))
+  } finally {
+    await chmod(directory, 0o700)
+  }
+  assert.equal(outcomes.pop(), 'EACCES')
+  count--
+  assert.ok(outcomes.every(outcome => typeof outcome === 'number'))
+  assert.deepEqual(await appendAll(log, count, count + 1), ['ERR_SLUICE_LOG_FAILED'])
+  assert.deepEqual(await contents(log), samples(0, count))
+  await log.close()
+  await using again = await AppendLog.open(directory, SMALL)
+  assert.deepEqual(await contents(again), samples(0, count))
+  await again.append(sample(count))
+  assert.deepEqual(await contents(again), samples(0, count + 1))
 })
 
 test('without room to prepare a segment it is used unprepared', async t => {

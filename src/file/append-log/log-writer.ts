@@ -192,22 +192,23 @@ export class LogWriter {
     } catch (error) {
       return error as Error
     }
+    try {
+      await syncDirectory(this.directory)
+    } catch (error) {
+      // The log still ends with the old segment; the next opening finds the new one empty, or not at all.
+      await this.#poison(error as Error)
+      await file.close().catch(() => {})
+      return error as Error
+    }
     const old = this.#file
     const oldBytes = base - this.#base
     this.#file = file
     this.#base = base
     this.#end = base + SEGMENT.SIZE
-    try {
-      await syncDirectory(this.directory)
-    } catch (error) {
-      await this.#poison(error as Error)
-      return error as Error
-    } finally {
-      this.#tidy(async () => {
-        await old.truncate(oldBytes)
-        await old.close()
-      })
-    }
+    this.#tidy(async () => {
+      await old.truncate(oldBytes)
+      await old.close()
+    })
     this.#bases = [...this.#bases, base]
     this.counts.rotations++
     this.#tidy(() => this.#removeExpired())
