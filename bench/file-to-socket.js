@@ -19,11 +19,14 @@ export default {
   cases: [{ name: '1 GiB', bytes: BYTES }],
   contestants: {
     sluice: sender('sluice'),
+    // As nginx's sockets are, where the system's congestion control paces also what stays on the machine.
+    'sluice, paced as the system has it': sender('sluice, paced'),
     'nginx with sendfile': sender('nginx'),
     'sendFile() of node:http': sender('sendFile'),
     'createReadStream().pipe()': sender('pipe'),
   },
   bars: [
+    { of: 'sluice, paced as the system has it', to: 'nginx with sendfile', bar: 1, aim: 1.2 },
     { of: 'sluice', to: 'nginx with sendfile', bar: 1, aim: 1.2 },
     { of: 'sluice', to: 'nginx with sendfile', figure: CPU, most: 1 },
     { of: 'sendFile() of node:http', to: 'createReadStream().pipe()', figure: CPU, most: 0.4 },

@@ -19,9 +19,12 @@ export default {
   cases: [{ name: '1 GiB', bytes: 2 ** 30 }],
   contestants: {
     sluice: relay('relay'),
+    // As HAProxy's sockets are, where the system's congestion control paces also what stays on the machine.
+    'sluice, paced as the system has it': relay('relay, paced'),
     HAProxy: relay('haproxy'),
   },
   bars: [
+    { of: 'sluice, paced as the system has it', to: 'HAProxy', bar: 1, aim: 1.1 },
     { of: 'sluice', to: 'HAProxy', bar: 1, aim: 1.1 },
     { of: 'sluice', to: 'HAProxy', figure: 'CPU s a GiB', most: 1 },
   ],

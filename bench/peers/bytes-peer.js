@@ -45,6 +45,8 @@ async function start() {
   switch (sender) {
     case 'sluice':
       return started([node, peer('bytes-file.js'), file])
+    case 'sluice, paced':
+      return started([node, peer('bytes-file.js'), file, systemCongestion()])
     case 'sendFile':
     case 'pipe':
       return started([node, peer('bytes-http.js'), file, sender])
@@ -52,6 +54,8 @@ async function start() {
       return configured('nginx', nginxConfig, path => ['nginx', '-p', base, '-c', path, '-e', 'stderr'])
     case 'relay':
       return started([node, peer('bytes-relay.js'), String(await source())])
+    case 'relay, paced':
+      return started([node, peer('bytes-relay.js'), String(await source()), systemCongestion()])
     case 'haproxy': {
       const from = await source()
       return configured(
@@ -63,6 +67,11 @@ async function start() {
     default:
       throw new Error(`there is no ${sender}`)
   }
+}
+
+/** What every socket begins with, and other programs leave as it is. */
+function systemCongestion() {
+  return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'latin1').trim()
 }
 
 function source() {

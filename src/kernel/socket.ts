@@ -69,6 +69,7 @@ export const TCP = {
   DEFER_ACCEPT: 9,
   INFO: 11,
   QUICKACK: 12,
+  CONGESTION: 13,
   USER_TIMEOUT: 18,
   FASTOPEN: 23,
 } as const

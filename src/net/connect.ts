@@ -134,7 +134,7 @@ async function attempt(target: Target, options: ConnectOptions, end: AbortSignal
   const fd = syscall('socket', family, SOCK.STREAM | SOCK.CLOEXEC | SOCK.NONBLOCK)
   if (fd < 0) throw systemError(fd, 'socket', details)
   try {
-    setTcpOptions(fd, options, family !== AF.UNIX)
+    setTcpOptions(fd, options, family !== AF.UNIX, details.address)
     if (family !== AF.UNIX) bindLocally(fd, family, options)
     const operation = { syscall: 'connect', details, held: address, signal: end }
     await engine().run((queue, userData) => prepareConnect(queue, fd, address, userData), operation)

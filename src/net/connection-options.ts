@@ -1,4 +1,5 @@
 import { checkInteger, invalidArgValue } from '../kernel/index.js'
+import type { TcpOptions } from './socket-options.js'
 
 const MAX_BOUND = 2 ** 30
 /** What setInterval() takes, times eight. */
@@ -28,10 +29,13 @@ export interface ConnectionOptions {
 }
 
 /** {@link ConnectionOptions}, checked and complete; one for all connections of a listener. */
-export type ConnectionSettings = Readonly<Required<ConnectionOptions>>
+export type ConnectionSettings = Readonly<Required<ConnectionOptions>> & {
+  /** Nobody has chosen its congestion control. */
+  readonly anyCongestion: boolean
+}
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
-export function connectionSettings(options: ConnectionOptions): ConnectionSettings {
+export function connectionSettings(options: ConnectionOptions & TcpOptions): ConnectionSettings {
   const { receiveBound = 65536, sendBound = 2 ** 20, full = 'wait' } = options
   const { zeroCopy = 'auto', idleTimeout = 0, readTimeout = 0 } = options
   checkInteger(receiveBound, 'options.receiveBound', 1, MAX_BOUND)
@@ -44,5 +48,6 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
   if (zeroCopy !== 'auto' && zeroCopy !== 'always' && zeroCopy !== 'never') {
     throw invalidArgValue('options.zeroCopy', zeroCopy, 'is not auto, always or never')
   }
-  return { receiveBound, sendBound, full, zeroCopy, idleTimeout, readTimeout }
+  const anyCongestion = options.congestion === undefined
+  return { receiveBound, sendBound, full, zeroCopy, idleTimeout, readTimeout, anyCongestion }
 }

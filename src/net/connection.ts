@@ -1,4 +1,5 @@
 import { AbortError, invalidArgType, SluiceError, SOL, type SocketAddress, TCP } from '../kernel/index.js'
+import { unpaceLocal } from './congestion.js'
 import type { ConnectionSettings } from './connection-options.js'
 import { ConnectionDuplex } from './duplex.js'
 import type { FixedBytes } from './fixed-bytes.js'
@@ -48,6 +49,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
   #closing: Promise<void> | undefined
   #duplex: ConnectionDuplex | undefined
   #remote: SocketAddress | undefined
+  #unpaced = false
 
   /**
    * Takes over a connected socket; for users there are `connect()` and `listen()`.
@@ -122,6 +124,13 @@ export class Connection implements AsyncIterable<Uint8Array> {
    */
   get clearFd(): number {
     return this.#socket.isOpen && this.#sender.clear ? this.#socket.fd : -1
+  }
+
+  /** Before much is moved at once: to a peer on this machine it is not paced, unless a congestion control was chosen. */
+  unpace(): void {
+    if (this.#unpaced || this.#socket.isClosed) return
+    this.#unpaced = true
+    if (this.#socket.settings.anyCongestion) unpaceLocal(this.#socket.fd)
   }
 
   /** Counts bytes that were sent by `clearFd`. */

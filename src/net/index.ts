@@ -1,4 +1,5 @@
 export { type BindOptions, bind } from './bind.js'
+export { unpaceLocal } from './congestion.js'
 export { type ConnectOptions, connect } from './connect.js'
 export { Connection, type Loan, type ReadOptions } from './connection.js'
 export type { ConnectionOptions } from './connection-options.js'

@@ -93,7 +93,7 @@ function bound(
     if (family !== AF.UNIX) setOption(fd, SOL.SOCKET, SO.REUSEADDR, 1)
     if (options.reusePort) setOption(fd, SOL.SOCKET, SO.REUSEPORT, 1)
     if (family === AF.INET6) setOption(fd, SOL.IPV6, IPV6.V6ONLY, options.ipv6Only ? 1 : 0)
-    setTcpOptions(fd, options, family !== AF.UNIX)
+    setTcpOptions(fd, options, family !== AF.UNIX, 'address' in details ? details.address : '')
     // Node says `listen` here too.
     const result = syscall('bind', fd, address, address.byteLength)
     if (result < 0) throw systemError(result, 'listen', details)

@@ -1,6 +1,7 @@
 import {
   checkInteger,
   invalidArgType,
+  invalidArgValue,
   SO,
   SOCKET_IOCTL,
   SOL,
@@ -8,6 +9,11 @@ import {
   systemError,
   TCP,
 } from '../kernel/index.js'
+import { setCongestion, unpace } from './congestion.js'
+import { isLoopback } from './local-peer.js'
+
+/** At most 15 characters: TCP_CA_NAME_MAX. */
+const ALGORITHM = /^[\w-]{1,15}$/
 
 const pair = new Int32Array(new ArrayBuffer(16))
 const single = pair.subarray(0, 1)
@@ -24,6 +30,12 @@ export interface TcpOptions {
   receiveBufferSize?: number
   /** Bytes a second that TCP sends at most over one connection (SO_MAX_PACING_RATE); the first packets are not paced. */
   maxRate?: number
+  /**
+   * The congestion control (TCP_CONGESTION), such as `cubic`. By default the system's; but where both ends are on this
+   * machine and the system's is one that paces (`bbr`), `reno`: a listener at a loopback address, a connection to this
+   * machine, and one to whose peer here a MiB or more is moved at once.
+   */
+  congestion?: string
 }
 
 /** Sets an integer option. @throws the system error of setsockopt(2) */
@@ -49,12 +61,22 @@ export function setLinger(fd: number): void {
  * Sets what was asked for. A listener's options are those of every connection that it accepts.
  *
  * @param isTcp whether options of TCP mean anything to the socket
+ * @param address where it will be bound or connected to
  */
-export function setTcpOptions(fd: number, options: TcpOptions, isTcp: boolean): void {
-  const { noDelay = true, keepAlive = false, sendBufferSize, receiveBufferSize, maxRate } = options
+export function setTcpOptions(fd: number, options: TcpOptions, isTcp: boolean, address = ''): void {
+  const {
+    noDelay = true,
+    keepAlive = false,
+    sendBufferSize,
+    receiveBufferSize,
+    maxRate,
+    congestion,
+  } = options
   if (sendBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.SNDBUF, sendBufferSize)
   if (receiveBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.RCVBUF, receiveBufferSize)
   if (!isTcp) return
+  if (congestion !== undefined) setCongestion(fd, congestion)
+  else if (isLoopback(address)) unpace(fd)
   if (maxRate !== undefined) setOption(fd, SOL.SOCKET, SO.MAX_PACING_RATE, maxRate)
   if (noDelay) setOption(fd, SOL.TCP, TCP.NODELAY, 1)
   if (keepAlive !== false) setKeepAlive(fd, keepAlive)
@@ -68,13 +90,19 @@ export function setKeepAlive(fd: number, after: number | true): void {
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
 export function checkTcpOptions(options: TcpOptions): void {
-  const { noDelay, keepAlive, sendBufferSize, receiveBufferSize, maxRate } = options
+  const { noDelay, keepAlive, sendBufferSize, receiveBufferSize, maxRate, congestion } = options
   if (noDelay !== undefined && typeof noDelay !== 'boolean') {
     throw invalidArgType('options.noDelay', 'of type boolean', noDelay)
   }
   if (typeof keepAlive === 'number') checkInteger(keepAlive, 'options.keepAlive', 1, 32767000)
   else if (keepAlive !== undefined && typeof keepAlive !== 'boolean') {
     throw invalidArgType('options.keepAlive', 'of type boolean or number', keepAlive)
+  }
+  if (congestion !== undefined && typeof congestion !== 'string') {
+    throw invalidArgType('options.congestion', 'of type string', congestion)
+  }
+  if (congestion !== undefined && !ALGORITHM.test(congestion)) {
+    throw invalidArgValue('options.congestion', congestion, 'is not the name of a congestion control')
   }
   if (maxRate !== undefined) checkInteger(maxRate, 'options.maxRate', 1, 2 ** 31 - 1)
   if (sendBufferSize !== undefined) checkInteger(sendBufferSize, 'options.sendBufferSize', 1, 2 ** 30)

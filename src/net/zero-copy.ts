@@ -1,8 +1,8 @@
 import type { Engine } from '../engine/index.js'
 import { errnoOf, IORING_OP, MSG } from '../kernel/index.js'
 import { prepareSendZcFixedAt } from '../ring/index.js'
+import { isLocal } from './local-peer.js'
 import type { Segment } from './segment.js'
-import { socketAddress } from './socket-address.js'
 
 const ECANCELED = -errnoOf('ECANCELED')
 const FLAGS = MSG.NOSIGNAL | MSG.WAITALL
@@ -18,6 +18,7 @@ export class ZeroCopy {
     this.#engine = engine
     this.#fd = fd
     const offered = choice !== 'never' && engine.buffers !== undefined && engine.supports(IORING_OP.SEND_ZC)
+    // To this machine the kernel copies all the same, and later.
     this.#wanted = offered && (choice === 'always' || !isLocal(fd))
   }
 
@@ -81,13 +82,4 @@ export class ZeroCopy {
   cancel(): void {
     this.#underWay?.abort()
   }
-}
-
-/** Whether the other end is on this machine: the kernel copies then, and later. */
-function isLocal(fd: number): boolean {
-  const peer = socketAddress(fd, 'getpeername')
-  if (peer === undefined || !('address' in peer)) return true
-  const own = socketAddress(fd, 'getsockname')
-  if (own === undefined || !('address' in own) || own.address === peer.address) return true
-  return /^(::1$|(::ffff:)?127\.)/.test(peer.address)
 }

@@ -29,6 +29,7 @@ export async function borrowConnection(
       unread = rest
       return bytes
     },
+    unpace: () => connection.unpace(),
     touch: bytes => loan.moved(bytes),
     restore(bytes) {
       unread = [...bytes, ...unread]

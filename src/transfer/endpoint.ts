@@ -17,6 +17,8 @@ export interface Backing {
   check?(): void
   /** Aborts when it goes away while somebody waits. */
   gone?: AbortSignal
+  /** Told that much is about to be moved to it at once. */
+  unpace?(): void
   /** Told of progress: bytes have just moved. */
   touch?(bytes: number): void
   /** Bytes that were read from it already, at most so many: they come first. */

@@ -5,7 +5,7 @@ import { Endpoint } from './endpoint.js'
 import type { Via } from './mechanism.js'
 import { Residency } from './residency.js'
 import { StepLoop } from './step-loop.js'
-import { transfer } from './transfer.js'
+import { MUCH_BYTES, transfer } from './transfer.js'
 import { allowance, LEAST_BYTES, spend } from './turns.js'
 
 const EAGAIN = -errnoOf('EAGAIN')
@@ -91,6 +91,7 @@ export class LentFile {
   }
 
   async #sendWarm(connection: Connection, offset: number, length: number): Promise<number> {
+    if (length >= MUCH_BYTES) connection.unpace()
     const loan = await connection.lend('write')
     let done = 0
     // Who calls has seen that it takes no more.

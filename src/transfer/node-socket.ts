@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { AbortError, F, SluiceError, syscall, systemError } from '../kernel/index.js'
+import { unpaceLocal } from '../net/index.js'
 import { type Backing, Endpoint } from './endpoint.js'
 
 /** What is used of libuv's handle behind a socket. Node documents none of it, so each part may be absent. */
@@ -110,6 +111,7 @@ export async function borrowSink(socket: Socket, signal: AbortSignal | undefined
   socket.cork()
   return new Endpoint(fd, {
     ...backing,
+    unpace: () => unpaceLocal(fd),
     release() {
       backing.end()
       socket.uncork()

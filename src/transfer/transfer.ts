@@ -18,6 +18,9 @@ import {
 } from './plan.js'
 import { queueUp } from './queues.js'
 
+/** From here on, asking a socket how it paces pays. */
+export const MUCH_BYTES = 2 ** 20
+
 /** What a transfer is told. */
 export interface TransferOptions {
   /**
@@ -129,6 +132,7 @@ async function move(
   const range = { position: begin, target, length }
   refuseOverlap(source, sink, range)
   const job = new Job(source, sink, range, signal, via !== undefined)
+  if (length >= MUCH_BYTES) sink.backing.unpace?.()
   try {
     const used = await carryOut(job, via)
     if (job.remaining > 0 && Number.isFinite(length)) throw tooShort(job, length)

@@ -1,0 +1,39 @@
+import { SOL, syscall, systemError, TCP } from '../kernel/index.js'
+import { isLocal } from './local-peer.js'
+
+/** TCP_CA_NAME_MAX: the longest name, with its end. */
+const NAME_BYTES = 16
+/** Algorithms that hold segments back by a timer, for the sake of queues on the way. */
+const PACING = /^bbr/
+/** What every kernel has, and every user may choose. It paces nothing. */
+const UNPACED = 'reno'
+
+const name = Buffer.from(new ArrayBuffer(NAME_BYTES))
+const length = new Uint32Array(new ArrayBuffer(4))
+
+/** Chooses a congestion control by its name. @throws the system error of setsockopt(2): `ENOENT`, `EPERM` */
+export function setCongestion(fd: number, algorithm: string): void {
+  const bytes = name.write(algorithm, 'latin1')
+  const result = syscall('setsockopt', fd, SOL.TCP, TCP.CONGESTION, name, bytes)
+  if (result < 0) throw systemError(result, 'setsockopt')
+}
+
+/** @returns the name of the socket's congestion control; empty where it has none */
+export function congestionOf(fd: number): string {
+  length[0] = NAME_BYTES
+  const result = syscall('getsockopt', fd, SOL.TCP, TCP.CONGESTION, name, length)
+  return result < 0 ? '' : name.toString('latin1', 0, length[0]).replace(/\0.*/, '')
+}
+
+/**
+ * Has a socket whose bytes do not leave this machine send without pacing. There are no queues on the way, and a timer for
+ * each 64 KiB more than doubles what moving a file costs (docs/internals/net.md). A socket that does not pace stays as it is.
+ */
+export function unpace(fd: number): void {
+  if (PACING.test(congestionOf(fd))) setCongestion(fd, UNPACED)
+}
+
+/** As `unpace()`, if the socket's peer is on this machine. */
+export function unpaceLocal(fd: number): void {
+  if (isLocal(fd)) unpace(fd)
+}
