@@ -23,8 +23,8 @@ import { ensureModules } from './setup.js'
 /** Where coverage is gathered, by the first pass. */
 export const COVERAGE = join(root, 'coverage/tmp')
 
-/** Suites that read the sources or run the scripts: once is enough, and a copy has no sources. */
-const isHouse = file => /^build\/test\/(tidy|scripts)\//.test(file)
+/** Suites that read the sources, run the scripts, or boot a machine of its own: once is enough. */
+const isHouse = file => /^build\/test\/(tidy|scripts|guests)\//.test(file)
 const reachesEngine = file => !/^dist\/(kernel|memory|observe|ring|device)\//.test(file)
 const reachesNative = file => /^dist\/(kernel|memory|ring|engine|paging|device)\//.test(file)
 
