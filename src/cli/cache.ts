@@ -1,6 +1,6 @@
 import { open as openFile, pageCache } from '../file/index.js'
 import { SluiceError } from '../kernel/index.js'
-import { type CachedFile, lookAt, regularFiles, type Unseen } from './cache-tree.js'
+import { type CachedFile, lookAt, regularFiles, SeenFiles, type Unseen } from './cache-tree.js'
 import { defineCommand, UsageError } from './command.js'
 import { formatBytes, formatCount } from './layout.js'
 import type { Terminal } from './terminal.js'
@@ -25,7 +25,7 @@ export const cacheCommand = defineCommand({
     json: { type: 'boolean', description: 'print JSON' },
   },
   details:
-    'A folder stands for every file below it; links are not followed. Sizes are of whole pages, cut to the file.',
+    'A folder stands for every file below it; links are not followed. A file of several names counts once. Sizes are of whole pages, cut to the file.',
   async run({ values, positionals }, terminal) {
     if (values.load && values.evict) throw new UsageError('--load and --evict exclude each other')
     const unseen: Unseen[] = []
@@ -38,14 +38,14 @@ export const cacheCommand = defineCommand({
   },
 })
 
-type Act = (path: string) => Promise<unknown>
+type Act = (path: string | Uint8Array) => Promise<unknown>
 
-async function loadFile(path: string): Promise<void> {
+async function loadFile(path: string | Uint8Array): Promise<void> {
   await using file = await openFile(path)
   await pageCache.load(file)
 }
 
-async function evictFile(path: string): Promise<void> {
+async function evictFile(path: string | Uint8Array): Promise<void> {
   await using file = await openFile(path)
   await pageCache.evict(file)
 }
@@ -58,16 +58,19 @@ async function survey(
 ): Promise<CachedFile[]> {
   const files: CachedFile[] = []
   const names = regularFiles(paths, unseen)
+  const seen = new SeenFiles()
   const progress = new Progress(terminal)
   const worker = async () => {
-    for (const path of names) {
+    for (let next = await names.next(); next.done !== true; next = await names.next()) {
+      const path = next.value
       try {
         if (act !== undefined) await act(path)
-        files.push(lookAt(path))
+        const file = lookAt(path, seen)
+        if (file !== undefined) files.push(file)
       } catch (error) {
         // Not of this file but of all: Sluice itself cannot run.
         if (error instanceof SluiceError) throw error
-        unseen.push({ path, reason: (error as Error).message })
+        unseen.push({ path: Buffer.from(path).toString(), reason: (error as Error).message })
       }
       progress.step(files.length)
     }
@@ -99,23 +102,25 @@ class Progress {
   }
 }
 
-interface Totals {
+/** Of one file, or of many; what is not told of every one of them is undefined. */
+type Amounts = Pick<CachedFile, 'size' | 'cached' | 'dirty' | 'writeback' | 'evicted'>
+
+interface Totals extends Amounts {
   files: number
-  size: number
-  cached: number
-  dirty: number | undefined
 }
 
 function sum(files: readonly CachedFile[]): Totals {
-  let size = 0
-  let cached = 0
-  let dirty: number | undefined = 0
+  const add = (one: number | undefined, other: number | undefined) =>
+    one === undefined || other === undefined ? undefined : one + other
+  const totals: Totals = { files: files.length, size: 0, cached: 0, dirty: 0, writeback: 0, evicted: 0 }
   for (const file of files) {
-    size += file.size
-    cached += file.cached
-    dirty = dirty === undefined || file.dirty === undefined ? undefined : dirty + file.dirty
+    totals.size += file.size
+    totals.cached += file.cached
+    totals.dirty = add(totals.dirty, file.dirty)
+    totals.writeback = add(totals.writeback, file.writeback)
+    totals.evicted = add(totals.evicted, file.evicted)
   }
-  return { files: files.length, size, cached, dirty }
+  return totals
 }
 
 function bar(share: number): string {
@@ -124,13 +129,14 @@ function bar(share: number): string {
   return ('█'.repeat(Math.floor(eighths / 8)) + partial).padEnd(BAR, '·')
 }
 
-function line({ size, cached, dirty }: Omit<CachedFile, 'path'>, label: string, terminal: Terminal): string {
+function line({ size, cached, ...rest }: Amounts, label: string, terminal: Terminal): string {
   const share = size === 0 ? 0 : cached / size
   const percent = `${Math.floor(share * 100)}%`.padStart(4)
   const amount = `${formatBytes(cached).padStart(10)} of ${formatBytes(size).padStart(10)}`
-  const changed =
-    dirty === undefined || dirty === 0 ? '' : terminal.paint('yellow', ` ${formatBytes(dirty)} dirty`)
-  return `${terminal.paint('green', bar(share))} ${percent} ${amount}  ${label}${changed}\n`
+  const told = (bytes: number | undefined, what: string) =>
+    bytes === undefined || bytes === 0 ? '' : terminal.paint('yellow', ` ${formatBytes(bytes)} ${what}`)
+  const more = `${told(rest.dirty, 'dirty')}${told(rest.writeback, 'being written')}${told(rest.evicted, 'evicted')}`
+  return `${terminal.paint('green', bar(share))} ${percent} ${amount}  ${label}${more}\n`
 }
 
 /** The end of a path says more than its beginning. */
@@ -155,6 +161,11 @@ function report(
     terminal.write(
       line(totals, terminal.paint('bold', `${formatCount(totals.files)} files in all`), terminal),
     )
+  }
+  const foreign = files.filter(file => file.foreign).length
+  if (foreign > 0) {
+    const whose = `${formatCount(foreign)} of these are somebody else's`
+    terminal.note(`${whose}: of them the kernel says that all is cached, whether or not it is\n`)
   }
   for (const { path, reason } of unseen) terminal.note(`${path}: ${reason}\n`)
 }

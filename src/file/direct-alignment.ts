@@ -50,7 +50,8 @@ export function directAlignmentNow(fd: number): DirectAlignment {
   return alignmentOf(view)
 }
 
-function alignmentOf(view: StatxView): DirectAlignment {
+/** What an answer of statx(2) says of Direct I/O. @throws `ERR_SLUICE_UNSUPPORTED` where it says that there is none */
+export function alignmentOf(view: StatxView): DirectAlignment {
   const atomic = { atomicMin: view.atomicWriteMin, atomicMax: view.atomicWriteMax }
   if ((view.mask & STATX.DIOALIGN) !== 0) {
     if (view.directOffsetAlign === 0) {

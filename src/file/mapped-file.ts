@@ -80,7 +80,7 @@ export class MappedFile {
     const path = named ? shownPath(filePath(source)) : undefined
     const file = named
       ? await open(source, options.access === 'write' ? 'r+' : 'r')
-      : FileHandle.from(duplicateDescriptor(source), { own: true })
+      : adopted(duplicateDescriptor(source))
     try {
       return new MappedFile(file, path, options)
     } catch (error) {
@@ -283,6 +283,15 @@ export class MappedFile {
   /** As `unmap()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.unmap()
+  }
+}
+
+function adopted(fd: number): FileHandle {
+  try {
+    return FileHandle.from(fd, { own: true })
+  } catch (error) {
+    syscall('close', fd)
+    throw error
   }
 }
 

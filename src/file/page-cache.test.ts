@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { PAGE_SIZE } from '../kernel/index.js'
+import { Mapping } from '../memory/index.js'
 import { open } from './open.js'
 import { pageCache } from './page-cache.js'
 
@@ -64,6 +65,26 @@ test('changed pages are counted, and written back before they are evicted', asyn
   assert.equal((dirty ?? 0) + (writeback ?? 0), 8)
   assert.equal(await pageCache.evict(handle), 0)
   assert.ok(fs.readFileSync(name).every(byte => byte === 'y'.charCodeAt(0)))
+})
+
+test('what the kernel has pushed out is counted as evicted', async t => {
+  if (pinned) return t.skip(pinned)
+  const name = path.join(folder, 'pushed-out')
+  fs.writeFileSync(name, Buffer.alloc(32 * PAGE_SIZE, 'z'))
+  await using handle = await open(name, 'r+')
+  await handle.sync()
+  await pageCache.load(handle)
+  const before = await pageCache.stat(handle)
+  if (before.method !== 'cachestat') return t.skip('evicted pages are counted by cachestat(2), Linux 6.5')
+  assert.equal(before.evicted, 0)
+  // posix_fadvise(2) leaves no trace of a page; reclaiming memory does.
+  using mapping = new Mapping({ file: handle, access: 'write' })
+  mapping.advise('populate-read')
+  mapping.advise('pageout')
+  const { cached, evicted, recentlyEvicted, pages } = await pageCache.stat(handle)
+  assert.ok(evicted !== undefined && evicted > 0, `${evicted} of ${pages} evicted`)
+  assert.equal(cached + evicted, pages)
+  assert.ok(recentlyEvicted !== undefined && recentlyEvicted <= evicted)
 })
 
 test('locked pages are not evicted until they are unlocked', async t => {
