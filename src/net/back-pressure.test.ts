@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { engine } from '../engine/index.js'
 import { MSG, syscall } from '../kernel/index.js'
 import type { Connection } from './connection.js'
+import { FixedBytes } from './fixed-bytes.js'
 import { dial, pattern, readExactly, serve, settled, testOnBoth, withPair } from './net.test.support.js'
 
 const turns = (count: number) => settled(() => false, count)
@@ -179,5 +180,26 @@ testOnBoth(
     if (driver === 'ring') assert.ok(armed > 10, `${armed} receives were armed again`)
     for (const loan of loans) loan.release()
     await Promise.all([...nears, ...fars].map(connection => connection.destroy()))
+  },
+)
+
+testOnBoth(
+  'fixed bytes that have to wait are sent as they were in their turn, whatever their size',
+  async () => {
+    for (const size of [1000, 20_000]) {
+      await withPair(
+        async (near, far) => {
+          const ahead = pattern(2_000_000)
+          const fixed = new FixedBytes(Buffer.alloc(size, 'a'))
+          const writing = [near.write(ahead), near.writeFixed(fixed)]
+          await turns(2)
+          fixed.bytes.fill(0x62)
+          const received = await readExactly(far, ahead.length + size)
+          assert.ok(received.subarray(ahead.length).equals(Buffer.alloc(size, 'a')), `${size} bytes`)
+          await Promise.all(writing)
+        },
+        { near: { sendBufferSize: 10_000, sendBound: 4_000_000 }, far: { receiveBufferSize: 10_000 } },
+      )
+    }
   },
 )
