@@ -1,11 +1,15 @@
 import type { Connection } from '../net/index.js'
-import type { ServedConnection } from './served-connection.js'
+import { isSilent, type ServedConnection } from './served-connection.js'
 import type { ServerSettings } from './server-options.js'
 
 /** How often the connections' time limits are looked at, in milliseconds: a limit is kept to twice as much. */
 const SWEEP_MS = 500
 /** How long a client that was told to go may take to go, unless it would have had less to send a head. */
 const LINGER_MS = 5000
+
+/** How long a connection must have been silent to have to go for others, and which part of all goes at once. */
+const SILENT_MS = 1000
+const ROOM = 1 / 16
 
 /** How far a connection was when its time limits were last looked at. */
 interface Watched {
@@ -74,6 +78,19 @@ export class ConnectionWatch {
         watched.expired = true
       }
     }
+    if (this.#open.size >= this.#settings.maxConnections) this.#makeRoom(now)
+  }
+
+  /** No further connection is taken until one goes: those over which nothing has come for longest. */
+  #makeRoom(now: number): void {
+    const silent = [...this.#open].filter(
+      ([served, { expired, since }]) => !expired && isSilent(served.phase) && now - since >= SILENT_MS,
+    )
+    silent.sort(([, a], [, b]) => a.since - b.since)
+    for (const [served, watched] of silent.slice(0, Math.ceil(this.#open.size * ROOM))) {
+      watched.expired = true
+      served.expire()
+    }
   }
 
   #isLate(served: ServedConnection, watched: Watched, now: number): boolean {
@@ -82,6 +99,7 @@ export class ConnectionWatch {
     switch (served.phase) {
       case 'idle':
         return waited > idleTimeout
+      case 'fresh':
       case 'head':
         return waited > headTimeout
       case 'body':
@@ -95,18 +113,32 @@ export class ConnectionWatch {
 
   /** A client goes once it has everything: until then it is one that is being sent to. */
   #lingers(connection: Connection, watched: Watched, now: number): boolean {
-    const slow = this.#isSlow(connection, watched, now)
-    if (connection.bytesUnacknowledged > 0) return slow
+    if (connection.bytesUnacknowledged > 0) return this.#isSlow(connection, watched, now)
+    this.#hasMoved(connection, watched, now)
     return now - watched.moved > Math.min(this.#settings.headTimeout, LINGER_MS)
+  }
+
+  /** Whether a client has taken anything since it was last looked at. */
+  #hasMoved(connection: Connection, watched: Watched, now: number): boolean {
+    const has = taken(connection)
+    if (has === watched.last) return false
+    watched.last = has
+    watched.moved = now
+    return true
   }
 
   #isSlow(connection: Connection, watched: Watched, now: number): boolean {
     const { minRate, rateWindow, sendTimeout } = this.#settings
-    const has = taken(connection)
-    if (has !== watched.last) {
-      watched.last = has
+    const moved = this.#hasMoved(connection, watched, now)
+    const has = watched.last
+    if (connection.bytesUnacknowledged === 0 && connection.writableLength === 0) {
+      // There is nothing that it could take: it is we who are slow.
       watched.moved = now
-    } else if (now - watched.moved > sendTimeout) return true
+      watched.since = now
+      watched.sent = has
+      return false
+    }
+    if (!moved && now - watched.moved > sendTimeout) return true
     const elapsed = now - watched.since
     if (elapsed < rateWindow) return false
     const slow = has - watched.sent < (minRate * elapsed) / 1000

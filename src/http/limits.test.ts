@@ -91,6 +91,92 @@ test('a slow client that takes what the kernel holds for it is not late, nor is 
   })
 })
 
+test('a client is not late while it is the server that has nothing to send yet', {
+  timeout: 30_000,
+}, async () => {
+  await withServer({ minRate: 1000, rateWindow: 1, sendTimeout: 1 }, async server => {
+    const answer = server.site.answer.bind(server.site)
+    let release: (() => void) | undefined
+    const gate = new Promise<void>(resolve => {
+      release = resolve
+    })
+    const asked = new Promise<void>(resolve => {
+      server.site.answer = request => {
+        if (request.target === '/large') return answer(request)
+        resolve()
+        return gate.then(() => answer(request))
+      }
+    })
+    const waiting = client(server.port)
+    waiting.write(kept('/a.txt'))
+    await asked
+    // It is judged by the same clock, and after the other one.
+    const slow = client(server.port).pause()
+    slow.write(kept('/large'))
+    await until(() => server.stats.timeouts > 0)
+    release?.()
+    assert.match(String((await once(waiting, 'data'))[0]), /hello$/)
+    assert.equal(server.stats.timeouts, 1)
+    waiting.destroy()
+    slow.destroy()
+  })
+})
+
+test('silent clients that take up every connection have to go for others, and busy ones have not', {
+  timeout: 30_000,
+}, async () => {
+  await withServer({ maxConnections: 8, headTimeout: 60_000 }, async server => {
+    const busy = client(server.port).pause()
+    busy.write(kept('/large'))
+    await once(busy, 'readable')
+    const silent = Array.from({ length: 7 }, () => client(server.port))
+    await until(() => server.connections === 8)
+    const late = client(server.port)
+    late.write(kept('/a.txt'))
+    assert.match(String((await once(late, 'data'))[0]), /hello$/)
+    assert.equal(server.connections, 8)
+    let received = 0
+    busy.on('data', chunk => {
+      received += chunk.length
+    })
+    await until(() => received > LARGE)
+    for (const socket of [busy, late, ...silent]) socket.destroy()
+  })
+})
+
+test('a client that sends nothing at all has as long as for a head, not as between requests', async () => {
+  await withServer({ headTimeout: 300, idleTimeout: 60_000 }, async server => {
+    const socket = client(server.port)
+    let received = ''
+    socket.on('data', text => {
+      received += text
+    })
+    await once(socket, 'close')
+    assert.equal(received, '')
+    assert.equal(server.stats.timeouts, 1)
+  })
+})
+
+test('no place for any connection is refused', async () => {
+  await assert.rejects(serve({ root, port: 0, maxConnections: 0 }), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+test('a client that goes on sending a body that is not wanted still gets its 413', async () => {
+  await withServer({ maxBody: 0 }, async server => {
+    for (let round = 0; round < 20; round++) {
+      const socket = client(server.port)
+      let received = ''
+      socket.on('data', text => {
+        received += text
+      })
+      socket.write(kept('/a.txt', 'Content-Length: 50000\r\n'))
+      for (let piece = 0; piece < 5; piece++) socket.write('x'.repeat(10_000))
+      await once(socket, 'close')
+      assert.match(received, /^HTTP\/1\.1 413/)
+    }
+  })
+})
+
 async function nextChunk(socket: net.Socket): Promise<unknown> {
   for (;;) {
     const chunk = socket.read()

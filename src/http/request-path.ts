@@ -1,6 +1,7 @@
 const PERCENT = /%([0-9a-f]{2})/gi
 const AUTHORITY = /^https?:\/\/([^/?#]*)/i
-const HOST = /^(?:[a-z0-9\-._~!$&'()*+,;=%]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
+const HOST = /^(?:(?:[a-z0-9\-._~!$&'()*+,;=]|%[0-9a-f]{2})+|\[[0-9a-f:.]+\])(?::(\d{0,5}))?$/i
+const MAX_PORT = 65_535
 
 /** A request target, taken apart. */
 export interface RequestPath {
@@ -16,7 +17,8 @@ export interface RequestPath {
 
 /** Whether a `Host` field's value, or the authority of an absolute target, can be one; an empty one cannot. */
 export function isHost(value: string): boolean {
-  return HOST.test(value)
+  const found = HOST.exec(value)
+  return found !== null && Number(found[1] ?? 0) <= MAX_PORT
 }
 
 /**

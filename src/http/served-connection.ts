@@ -1,7 +1,10 @@
 import type { Connection } from '../net/index.js'
 
-/** What a connection waits for, each with a time limit of its own; `linger`: for a client to go that was told to. */
-export type Phase = 'idle' | 'head' | 'body' | 'send' | 'linger'
+/**
+ * What a connection waits for, each with a time limit of its own; `fresh`: for the first byte of the first request;
+ * `linger`: for a client to go that was told to.
+ */
+export type Phase = 'fresh' | 'idle' | 'head' | 'body' | 'send' | 'linger'
 
 /** A connection as whoever watches the clock and closes the server sees it, whatever protocol it speaks. */
 export interface ServedConnection {
@@ -20,6 +23,11 @@ export interface ServedConnection {
    * @returns false where nothing but a reset is left
    */
   expire(): boolean
+}
+
+/** Whether nothing has come that is owed an answer. */
+export function isSilent(phase: Phase): boolean {
+  return phase === 'idle' || phase === 'fresh'
 }
 
 /** A client's address, for the log; of a Unix socket there is none. */
