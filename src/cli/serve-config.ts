@@ -162,7 +162,9 @@ export async function readServeConfig(
 ): Promise<ConfiguredOptions> {
   const given = fromFlags(flags)
   const config = file === undefined ? {} : await fromFile(file)
-  const [inherited] = inheritedSockets(environment)
+  const [inherited, ...others] = inheritedSockets(environment)
+  if (others.length > 0)
+    throw new UsageError(`${others.length + 1} sockets were passed (LISTEN_FDS), and one is served: pass one`)
   const found = {
     root: '.',
     host: '127.0.0.1',

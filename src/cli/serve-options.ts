@@ -81,7 +81,11 @@ const WHAT = {
   dotfiles: { kind: 'boolean', also: ['deny'], description: 'serve names that begin with a dot' },
   sidecars: { kind: 'boolean', description: 'serve .br, .zst and .gz files beside a file; on by default' },
   cacheControl: { kind: 'string', also: [false], argument: 'VALUE', description: 'Cache-Control of files' },
-  etag: { kind: 'boolean', description: 'send an entity tag; on by default' },
+  etag: {
+    kind: 'boolean',
+    also: ['portable'],
+    description: 'send an entity tag; on by default',
+  },
   lastModified: { kind: 'boolean', description: 'send when a file was modified; on by default' },
   ranges: { kind: 'boolean', description: 'serve ranges; on by default' },
   immutable: {
@@ -116,7 +120,7 @@ const WHAT = {
 } as const
 
 const HOW_MUCH = {
-  maxConnections: { ...COUNT, description: 'connections at once; 16384 by default' },
+  maxConnections: { ...COUNT, min: 1, description: 'connections at once; 16384 by default' },
   maxConnectionsPerAddress: { ...COUNT, description: 'connections of one address; 0, the default: any' },
   'headLimits.line': { ...BYTES, min: 1, max: 2 ** 20, description: 'of a request line; 8192 by default' },
   'headLimits.fields': { ...COUNT, min: 1, max: 2 ** 20, description: 'header fields; 100 by default' },
@@ -134,9 +138,10 @@ const HOW_MUCH = {
   bodyTimeout: { ...MILLISECONDS, description: 'for a body to come; 30000 by default' },
   idleTimeout: { ...MILLISECONDS, description: 'between requests; 65000 by default' },
   sendTimeout: { ...MILLISECONDS, description: 'without a byte of a response taken; 30000 by default' },
+  shutdownTimeout: { ...MILLISECONDS, description: 'for responses under way at the end; 30000 by default' },
   minRate: { ...BYTES, description: 'a second that a client must take; 128 by default' },
   rateWindow: { ...MILLISECONDS, description: 'that minRate is an average of; 10000 by default' },
-  accessLog: { kind: 'string', argument: 'FILE', description: 'note every request' },
+  accessLog: { kind: 'string', argument: 'FILE', description: 'note every request; - for standard output' },
   accessLogFormat: {
     kind: 'string',
     argument: 'NAME',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import net from 'node:net'
@@ -60,6 +60,7 @@ test('what only the server can see is told by the flag’s name, with status 2',
     [[path.join(folder, 'hello.txt')], /^sluice serve: --root is not a directory.*hello\.txt/],
     [['--max-rate', '10', folder], /^sluice serve: --max-rate is less than minRate, 128/],
     [['--status', 'state', folder], /^sluice serve: --status is no path such as/],
+    [['--max-connections', '0', folder], /^sluice serve: --max-connections is to be a whole number from 1/],
   ]
   for (const [args, message] of refused) {
     const terminal = recorder()
@@ -121,6 +122,58 @@ test('a socket that was passed is served, and a killed server leaves nothing in 
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/hello.txt`)).text(), 'hello')
   child.kill('SIGTERM')
   assert.deepEqual(await once(child, 'exit'), [0, null])
+})
+
+test('of several sockets that were passed none is served in silence', { timeout: 30_000 }, async () => {
+  const script = 'LISTEN_PID=$$ LISTEN_FDS=2 exec "$0" "$@"'
+  const args = ['-c', script, process.execPath, MAIN, 'serve', '--json', folder]
+  const child = spawn('sh', args, { stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'ignore'] })
+  let err = ''
+  child.stderr?.on('data', text => {
+    err += text
+  })
+  assert.deepEqual(await once(child, 'close'), [2, null])
+  assert.match(err, /2 sockets were passed \(LISTEN_FDS\), and one is served/)
+})
+
+test('a log that is a FIFO without a reader, or with one that reads nothing, is in the way of no end', {
+  timeout: 30_000,
+}, async () => {
+  const log = path.join(folder, 'fifo')
+  execFileSync('mkfifo', [log])
+  for (const read of [false, true]) {
+    const reader = read ? fs.openSync(log, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK) : undefined
+    const args = ['serve', '--port', '0', '--json', '--access-log', log, '--shutdown-timeout', '1000', folder]
+    const child = spawn(process.execPath, [MAIN, ...args])
+    const { port } = JSON.parse(String((await once(child.stdout, 'data'))[0]))
+    const socket = net.connect(port, '127.0.0.1')
+    // More than the pipe holds.
+    const requests = 2000
+    let received = 0
+    socket.on('data', chunk => {
+      received += chunk.toString('latin1').match(/hello/g)?.length ?? 0
+    })
+    for (let count = 0; count < requests; count++) socket.write('GET /hello.txt HTTP/1.1\r\nHost: x\r\n\r\n')
+    while (received < requests) await once(socket, 'data')
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'exit'), [0, null])
+    if (reader !== undefined) fs.closeSync(reader)
+  }
+})
+
+test('requests are noted on standard output where - stands for the log', { timeout: 30_000 }, async () => {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--json', '--access-log', '-', folder])
+  let out = ''
+  child.stdout.on('data', text => {
+    out += text
+  })
+  while (!out.includes('\n')) await once(child.stdout, 'data')
+  const { port } = JSON.parse(out)
+  await (await fetch(`http://127.0.0.1:${port}/hello.txt`)).text()
+  while (!out.includes('/hello.txt')) await once(child.stdout, 'data')
+  child.kill('SIGTERM')
+  assert.deepEqual(await once(child, 'close'), [0, null])
+  assert.match(out, /\n127\.0\.0\.1 - - \[.*\] "GET \/hello\.txt HTTP\/1\.1" 200 5 /)
 })
 
 test('SIGHUP has the log opened anew', { timeout: 30_000 }, async () => {

@@ -39,7 +39,7 @@ export const serveCommand = defineCommand({
     json: { type: 'boolean', description: 'print the address and the closing statistics as JSON' },
   },
   details: `A switch is turned off by --no-: --no-sidecars. Environment: SLUICE_SERVE_PORT, SLUICE_SERVE_HOST, … stand for the flags
-of those names, and give way to them. SIGHUP reads the certificate again and opens the access log anew.
+of those names, and give way to them. SIGHUP opens the folder and the access log anew and reads the certificate again.
 A socket that systemd passes (LISTEN_FDS) is used in place of an address. SIGTERM and SIGINT end it once the
 responses under way are finished; a second one ends it at once. docs/guide/serve.md has the rest.`,
   async run({ values, positionals }, terminal) {
@@ -51,8 +51,9 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
     const options = await readServeConfig(flags, positionals[0], config, process.env)
     const server = await start(options)
     announce(server.address(), options, json, terminal)
-    // Without anything to read again a terminal that goes away ends the command, as any other.
-    if (options.tls !== undefined || options.accessLog !== undefined) onHangup(server, terminal)
+    // Without certificate and log a terminal that goes away ends the command, as any other.
+    const isService = options.tls !== undefined || options.accessLog !== undefined
+    if (isService || !terminal.isTerminal) onHangup(server, terminal)
     await untilSignalled(
       () => finish(server, terminal),
       () => process.exit(1),
@@ -100,7 +101,7 @@ function onHangup(server: { reload(): void | Promise<void> }, terminal: Terminal
   process.on('SIGHUP', async () => {
     try {
       await server.reload()
-      terminal.note('certificate and log are opened anew\n')
+      terminal.note('folder, certificate and log are opened anew\n')
     } catch (error) {
       terminal.note(`${(error as Error).message}; what was there before stays\n`)
     }

@@ -1,12 +1,6 @@
-import {
-  closeSync,
-  constants,
-  createWriteStream,
-  fstatSync,
-  openSync,
-  readSync,
-  type WriteStream,
-} from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import type { Writable } from 'node:stream'
+import { appendStream, STDOUT } from './append-stream.js'
 
 /** How a line is written: Apache's two formats, or a JSON object a line. */
 export type AccessLogFormat = 'common' | 'combined' | 'json'
@@ -31,6 +25,8 @@ export interface AccessRecord {
 
 /** Bytes that may wait to be written; lines beyond are counted and left out, and the log says how many. */
 const LIMIT = 1 << 20
+/** How long an end waits for what is still to be written. */
+const CLOSE_MS = 2000
 /** After which a file that could not be written is tried again. */
 const RETRY_MS = 1000
 const NEWLINE = 10
@@ -70,6 +66,7 @@ function gapLine(count: number, format: AccessLogFormat): string {
 
 /** Sees that a file can be appended to. A FIFO that nobody reads yet is waited for later. @throws the system error */
 export function checkAppendable(path: string): void {
+  if (path === STDOUT) return
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
   try {
     closeSync(openSync(path, flags, 0o666))
@@ -103,7 +100,7 @@ export class AccessLog {
   dropped = 0
   readonly #path: string
   readonly #format: AccessLogFormat
-  #stream: WriteStream
+  #stream: Writable | undefined
   #unreported = 0
   #failed: Error | undefined
   #failedMs = 0
@@ -117,8 +114,14 @@ export class AccessLog {
     this.#stream = this.#open()
   }
 
-  #open(): WriteStream {
-    const stream = createWriteStream(this.#path, { flags: 'a' })
+  #open(): Writable | undefined {
+    let stream: Writable
+    try {
+      stream = appendStream(this.#path)
+    } catch (error) {
+      this.#fail(error as Error)
+      return undefined
+    }
     stream.on('error', error => {
       if (stream === this.#stream) this.#fail(error)
     })
@@ -135,7 +138,7 @@ export class AccessLog {
 
   /** Goes on in a file of this name that is made anew where the old one was moved away; what waits goes to the old one. */
   reopen(): void {
-    this.#stream.end()
+    if (this.#stream !== process.stdout) this.#stream?.end()
     this.#failed = undefined
     this.#stream = this.#open()
   }
@@ -155,9 +158,9 @@ export class AccessLog {
     this.#unreported++
   }
 
-  #report(count: number): void {
+  #report(stream: Writable, count: number): void {
     this.#unreported = 0
-    this.#stream.write(gapLine(count, this.#format), error => {
+    stream.write(gapLine(count, this.#format), error => {
       if (error) this.#unreported += count
     })
   }
@@ -166,22 +169,35 @@ export class AccessLog {
   write(record: AccessRecord): void {
     if (this.#failed !== undefined && performance.now() - this.#failedMs >= RETRY_MS) {
       this.reopen()
-      if (endsTorn(this.#path)) this.#stream.write('\n')
+      if (endsTorn(this.#path)) this.#stream?.write('\n')
     }
-    if (this.#failed !== undefined || this.#stream.writableLength > LIMIT) {
+    const stream = this.#stream
+    if (this.#failed !== undefined || stream === undefined || stream.writableLength > LIMIT) {
       this.#drop()
       return
     }
-    if (this.#unreported > 0) this.#report(this.#unreported)
-    this.#stream.write(accessLine(record, this.#format), this.#written)
+    if (this.#unreported > 0) this.#report(stream, this.#unreported)
+    stream.write(accessLine(record, this.#format), this.#written)
   }
 
-  /** Writes what waits and closes the file. */
+  /** Writes what waits, for as long as that may take, and closes the file. */
   close(): Promise<void> {
-    if (this.#failed !== undefined) return Promise.resolve()
+    const stream = this.#stream
+    if (this.#failed !== undefined || stream === undefined) return Promise.resolve()
     return new Promise(resolve => {
-      this.#stream.once('error', () => resolve())
-      this.#stream.end(() => resolve())
+      const timer = setTimeout(() => {
+        const left = stream.writableLength
+        process.emitWarning(`${left} bytes of the access log were not taken in time, and are lost`)
+        stream.destroy()
+        resolve()
+      }, CLOSE_MS)
+      const done = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      stream.once('error', done)
+      if (stream === process.stdout) stream.write('', done)
+      else stream.end(done)
     })
   }
 }

@@ -28,6 +28,8 @@ export interface Answer {
   found?: StaticFile
   /** Set where this is what a resource as it is stored gives without a range, so that it can be kept at hand. */
   resource?: Resource
+  /** Of the server's own state: for no script of another origin, whatever the files are for. */
+  isLocal?: true
 }
 
 const encoder = new TextEncoder()
@@ -50,6 +52,12 @@ export function plainAnswer(status: number, fields: Fields = [], text = STATUS_C
 /** An answer without a body. */
 export function bareAnswer(status: number, fields: Fields): Answer {
   return { status, fields, body: { kind: 'none' } }
+}
+
+/** What nobody has foreseen: the client is told so much, and whoever runs the server what it was. */
+export function failure(error: Error): Answer {
+  process.emitWarning(error)
+  return plainAnswer(500)
 }
 
 /** The file that an answer holds open, if it does. */

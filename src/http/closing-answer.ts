@@ -1,6 +1,13 @@
 import { type Answer, plainAnswer } from './answer.js'
 import { responseHead } from './response-head.js'
 
+const END = '\r\n\r\n'
+
+/** Bytes of such a response behind its head. */
+export function bodyLength(answer: Buffer): number {
+  return answer.length - answer.indexOf(END) - END.length
+}
+
 /** A whole response in words, behind which the connection ends: for what was no request, or none that others may follow. */
 export function closingAnswer(refusal: number | Answer): Buffer {
   const answer = typeof refusal === 'number' ? plainAnswer(refusal) : refusal

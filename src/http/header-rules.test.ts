@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
 import { fileOf } from './answer.js'
 import { attachment } from './content-disposition.js'
+import { exchange, last, serversOf } from './serve.test.support.js'
 import { Site } from './site.js'
 import type { SiteOptions } from './site-options.js'
+import { staticFiles } from './static-files.js'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-rules-'))
 fs.mkdirSync(path.join(root, 'files'))
@@ -36,6 +40,7 @@ async function ask(
   fileOf(answer)?.release()
   site.close()
   const headers = Object.fromEntries(answer.fields.map(([name, value]) => [name.toLowerCase(), value]))
+  assert.equal(Object.keys(headers).length, answer.fields.length, 'RFC 9110, 5.3: a line for each name')
   return { status: answer.status, ...headers }
 }
 
@@ -103,4 +108,93 @@ test('scripts of another origin may read answers, also failures, and ask for ran
   assert.equal(preflight['access-control-allow-methods'], 'GET, HEAD, OPTIONS')
   assert.match(String(preflight['access-control-allow-headers']), /Range/)
   assert.equal((await ask({}, '/page.html', 'OPTIONS'))['access-control-allow-methods'], undefined)
+})
+
+const RULED: Record<string, string> = {
+  'content-type': 'application/x-own',
+  'X-Content-Type-Options': 'own',
+  ETAG: '"own"',
+  'Last-Modified': 'Sat, 01 Jan 2000 00:00:00 GMT',
+  Vary: 'Origin',
+  'Accept-Ranges': 'none',
+}
+const withServer = serversOf(() => root)
+
+/** A response's fields, line by line, by lower-case names. */
+function linesOf(response: string): Map<string, string[]> {
+  const lines = new Map<string, string[]>()
+  const [, ...fields] = response.slice(0, response.indexOf('\r\n\r\n')).split('\r\n')
+  for (const line of fields) {
+    const [name = '', ...value] = line.split(': ')
+    lines.set(name.toLowerCase(), [...(lines.get(name.toLowerCase()) ?? []), value.join(': ')])
+  }
+  return lines
+}
+
+function assertRuled(response: string, names = Object.keys(RULED)): void {
+  const lines = linesOf(response)
+  for (const name of names)
+    assert.deepEqual(lines.get(name.toLowerCase()), [RULED[name]], `${name}: ${response}`)
+  for (const [name, values] of lines) assert.equal(values.length, 1, name)
+}
+
+test('a rule for a field of ours takes its place: one line goes out, the short way too, and conditions go by it', async () => {
+  await withServer({ headers: { '*.html': RULED } }, async server => {
+    const get = (more = '') => exchange(server.port, last('/page.html', more))
+    for (let round = 0; round < 3; round++) assertRuled(await get())
+    const again = 'GET /page.html HTTP/1.1\r\nHost: x\r\n\r\n'
+    for (const response of (await exchange(server.port, again + again + last('/page.html'))).split(
+      /(?=HTTP\/1)/,
+    ))
+      assertRuled(response)
+    const cached = ['ETAG', 'Last-Modified', 'Vary']
+    for (const condition of ['If-None-Match: "own"', `If-Modified-Since: ${RULED['Last-Modified']}`]) {
+      const response = await get(`${condition}\r\n`)
+      assert.match(response, /^HTTP\/1\.1 304/)
+      assertRuled(response, cached)
+      assert.equal(linesOf(response).get('content-type'), undefined)
+    }
+    assert.match(await get('If-Match: "other"\r\n'), /^HTTP\/1\.1 412/)
+    fs.writeFileSync(path.join(root, 'wide.html'), 'x'.repeat(2000))
+    const parts = await exchange(server.port, last('/wide.html', 'Range: bytes=0-0,1900-1900\r\n'))
+    assert.match(parts, /\r\nContent-Type: application\/x-own\r\nContent-Range: bytes 0-0/)
+  })
+})
+
+test('a rule for Vary is added to ours where a coding lies beside a file, and one for a coding too', async () => {
+  fs.writeFileSync(path.join(root, 'coded.txt'), 'text')
+  fs.writeFileSync(path.join(root, 'coded.txt.gz'), 'gz')
+  const headers = { 'coded.txt': { Vary: 'Origin', 'Content-Encoding': 'own' } }
+  await withServer({ headers }, async server => {
+    const lines = linesOf(await exchange(server.port, last('/coded.txt', 'Accept-Encoding: gzip\r\n')))
+    assert.deepEqual(lines.get('vary'), ['Accept-Encoding, Origin'])
+    assert.deepEqual(lines.get('content-encoding'), ['own, gzip'])
+    const plain = linesOf(await exchange(server.port, last('/coded.txt')))
+    assert.deepEqual(plain.get('content-encoding'), ['own'])
+  })
+})
+
+test('the middleware goes by such a rule as well', async () => {
+  using files = staticFiles(root, { headers: { '*.html': RULED } })
+  const server = createServer((request, response) => files(request, response, () => response.end()))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  assertRuled(await exchange((server.address() as AddressInfo).port, last('/page.html')))
+  server.close()
+})
+
+test('what frames messages is not for rules to say', async () => {
+  const names = [
+    'Content-Length',
+    'transfer-encoding',
+    'Connection',
+    'Keep-Alive',
+    'Upgrade',
+    'Trailer',
+    'Date',
+  ]
+  for (const name of [...names, 'Content-Range', 'TE', 'Proxy-Connection'])
+    await assert.rejects(ask({ headers: { '*': { [name]: '1' } } }, '/'), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: new RegExp(`${name}.*frames messages|frames messages.*${name}`),
+    })
 })

@@ -12,6 +12,8 @@ import type { StaticFile } from './static-file.js'
 
 /** Bytes that may wait for a client before its next request is looked at. */
 export const WAITING_BYTES = 64 * 1024
+/** Of a head that is compared as a whole; a longer one is parsed each time. A connection holds one, and so does a file. */
+const KNOWN_BYTES = 2048
 /** Fields that make a request ask for something else than the whole of a resource. */
 const PARTICULAR =
   (1 << HEADER.RANGE) |
@@ -38,12 +40,12 @@ export class HotPath implements Tap {
   left: number
   /** Grows with everything that is done here. */
   beat = 0
-  /** Bytes of the response that was given last. */
-  length = 0
+  /** Bytes of the body that was given last, where nothing is left of it. */
+  body = 0
   /** Whether what comes next is a request's beginning: not the rest of a head, nor a body. */
   between = false
-  /** What is left of a file whose beginning was sent: the next response must wait for it. */
-  rest: Promise<void> | undefined
+  /** What is left of a file whose beginning was sent: the next response must wait for it. Gives the bytes of the body sent. */
+  rest: Promise<number> | undefined
   readonly #connection: Connection
   readonly #site: Site
   readonly #stats: ServerStats
@@ -112,8 +114,14 @@ export class HotPath implements Tap {
 
   #remember(resource: Resource, answer: AnswerKind, bytes: Buffer, start: number, end: number): void {
     const { known } = resource
+    if (end - start > KNOWN_BYTES) {
+      this.#known = undefined
+      this.#site.grown(resource)
+      return
+    }
     if (known?.length !== end - start || !known.lies(bytes, start, end)) {
       resource.known = new KnownHead(answer, bytes.subarray(start, end))
+      this.#site.grown(resource)
     }
     this.#known = resource.known
     this.#resource = resource
@@ -124,25 +132,25 @@ export class HotPath implements Tap {
     const date = currentDate()
     if (answer === ANSWER.WHOLE) {
       const ready = resource.ready(date)
-      return ready === undefined ? this.#lend(resource, date) : this.#write(ready, 200)
+      return ready === undefined ? this.#lend(resource, date) : this.#write(ready, 200, resource.plain.size)
     }
-    if (answer === ANSWER.HEAD) return this.#write(resource.head(date), 200)
-    return this.#write(resource.notModified(date), 304)
+    if (answer === ANSWER.HEAD) return this.#write(resource.head(date), 200, 0)
+    return this.#write(resource.notModified(date), 304, 0)
   }
 
-  #write(response: FixedBytes, status: number): number {
+  #write(response: FixedBytes, status: number, body: number): number {
     const written = this.#connection.writeFixed(response)
     if (written !== settled) {
       settled = written
       // What a write fails with, the connection has failed with, and the next read says so.
       written.catch(ignore)
     }
-    this.#count(status, response.bytes.length)
+    this.#count(status, response.bytes.length, body)
     return status
   }
 
-  #count(status: number, length: number): void {
-    this.length = length
+  #count(status: number, length: number, body: number): void {
+    this.body = body
     this.beat++
     this.#stats.count(status, length)
   }
@@ -157,12 +165,11 @@ export class HotPath implements Tap {
     const fetched = sent === 0 ? plain.lent.fetch(0, plain.size) : undefined
     if (sent === 0 && fetched === undefined) return 0
     this.#connection.moved(sent)
-    this.length = head.bytes.length + plain.size
-    if (sent < this.length) {
+    if (sent < head.bytes.length + plain.size) {
       this.beat++
       this.rest = this.#sendRest(plain, head, sent, fetched)
     } else {
-      this.#count(200, sent)
+      this.#count(200, sent, plain.size)
       this.#stats.mechanism('sendfile')
     }
     return 200
@@ -174,8 +181,10 @@ export class HotPath implements Tap {
     head: FixedBytes,
     begun: number,
     fetched?: Promise<void>,
-  ): Promise<void> {
+  ): Promise<number> {
     const connection = this.#connection
+    const before = connection.bytesWritten - begun
+    let given = 0
     const file = plain.retain()
     const started = performance.now()
     const { length } = head.bytes
@@ -195,9 +204,11 @@ export class HotPath implements Tap {
       file.release()
       this.rest = undefined
       this.beat++
-      this.#stats.count(200, length + file.size, started)
+      given = connection.bytesWritten + connection.writableLength - before
+      this.#stats.count(200, given, started)
       if (this.left <= 0) void connection.close()
     }
+    return Math.max(0, given - length)
   }
 
   async #sendFetched(file: StaticFile, head: FixedBytes, fetched: Promise<void>): Promise<number> {

@@ -1,12 +1,13 @@
 import { type Connection, FixedBytes } from '../net/index.js'
-import { type Answer, fileOf, plainAnswer } from './answer.js'
+import { type Answer, failure, fileOf, plainAnswer } from './answer.js'
 import { ChunkedBody } from './chunked-body.js'
-import { closingAnswer } from './closing-answer.js'
+import { bodyLength, closingAnswer } from './closing-answer.js'
 import { HotPath, WAITING_BYTES } from './hot-path.js'
+import { type Note, notedOf } from './note.js'
 import { RequestHead } from './request-head.js'
 import { isFatal, requestOf } from './request-meaning.js'
 import { responseHead } from './response-head.js'
-import type { Phase, ServedConnection } from './served-connection.js'
+import { isSilent, type Phase, type ServedConnection } from './served-connection.js'
 import type { ServerSettings } from './server-options.js'
 import type { ServerStats } from './server-stats.js'
 import type { Site } from './site.js'
@@ -14,6 +15,9 @@ import type { StaticFile } from './static-file.js'
 
 /** Files up to this size are kept in memory and go out with their head in one send; above, lending their pages is less work. */
 const READY_BYTES = 16 * 1024
+
+/** Dropped at least of what a client sends that was told to go. */
+const LINGER_BYTES = 64 * 1024
 
 const SECURE = /^https:/i
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
@@ -23,9 +27,6 @@ const NOTHING = Buffer.alloc(0)
 const STEP = { RECEIVE: 0, ANSWER: 1, WAIT: 2, REFUSE: 3 } as const
 
 const ignore = () => {}
-
-/** What a finished request is noted with. */
-export type Note = (head: RequestHead, status: number, bytes: number, started: number) => void
 
 /**
  * One connection of the file server: reads requests, answers them in order, and says when it waits for the client and
@@ -45,7 +46,7 @@ export class HttpConnection implements ServedConnection {
   /** Requests in a row that others had come behind already. */
   #pipelined = 0
   readonly #hot: HotPath
-  #phase: Phase = 'idle'
+  #phase: Phase = 'fresh'
   #beat = 0
   /** The negated status with which a head was refused. */
   #refusal = 0
@@ -53,6 +54,10 @@ export class HttpConnection implements ServedConnection {
   #bytes: Buffer = NOTHING
   #at = 0
   #end = 0
+  /** It lies in a block that other connections receive into as well. */
+  #isShared = false
+  /** When that came, in milliseconds of `performance.now()`, where requests are noted. */
+  #arrivedMs = 0
 
   constructor(connection: Connection, site: Site, settings: ServerSettings, stats: ServerStats, note?: Note) {
     this.connection = connection
@@ -87,7 +92,7 @@ export class HttpConnection implements ServedConnection {
   finish(): void {
     this.#closing = true
     this.#hot.left = 0
-    if (this.#phase === 'idle' && this.#hot.rest === undefined) void this.connection.close()
+    if (isSilent(this.#phase) && this.#hot.rest === undefined) void this.connection.close()
   }
 
   /** A client that has sent part of a request is told that it took too long; one that has sent none is owed nothing. */
@@ -97,7 +102,7 @@ export class HttpConnection implements ServedConnection {
     this.#expired = true
     this.#closing = true
     this.#hot.left = 0
-    if (phase === 'idle') {
+    if (isSilent(phase)) {
       void connection.close()
       return true
     }
@@ -113,7 +118,7 @@ export class HttpConnection implements ServedConnection {
   #refuse(status: number): Promise<void> {
     const answer = closingAnswer(status)
     this.#stats.count(status, answer.length)
-    this.#note?.(this.#head, status, answer.length, performance.now())
+    this.#note?.(notedOf(this.#head), status, bodyLength(answer), this.#arrivedMs)
     return this.connection.write(answer)
   }
 
@@ -153,6 +158,7 @@ export class HttpConnection implements ServedConnection {
       const result = this.#head.parse(this.#bytes, start, this.#end)
       if (result === 0) {
         if (this.#phase !== 'head') this.#enter('head')
+        if (this.#isShared) this.#ownRest()
         return STEP.RECEIVE
       }
       if (result < 0) {
@@ -166,10 +172,35 @@ export class HttpConnection implements ServedConnection {
       else if (++this.#pipelined === this.#settings.maxPipelined) hot.left = 0
       const status = hot.answer(this.#head, this.#bytes, start, this.#at)
       if (status === 0) return STEP.ANSWER
-      this.#note?.(this.#head, status, hot.length, performance.now())
+      if (this.#note !== undefined) this.#noteHot(this.#note, status)
     }
-    if (this.#phase !== 'idle' || this.#end > 0) this.#enter('idle')
+    if (this.#end > 0 || !isSilent(this.#phase)) this.#enter('idle')
+    // Who is silent for long would keep the whole block alive.
+    this.#bytes = NOTHING
+    this.#at = 0
+    this.#end = 0
+    this.#head.letGo()
     return STEP.RECEIVE
+  }
+
+  /** Copies what has come of a head out of the shared block. */
+  #ownRest(): void {
+    const rest = Buffer.allocUnsafeSlow(this.#end - this.#at)
+    this.#bytes.copy(rest, 0, this.#at, this.#end)
+    this.#bytes = rest
+    this.#end = rest.length
+    this.#at = 0
+    this.#isShared = false
+    this.#head.letGo()
+  }
+
+  /** Notes what was answered at once: where a file is still on its way, when that is through. */
+  #noteHot(note: Note, status: number): void {
+    const { rest, body } = this.#hot
+    const request = notedOf(this.#head)
+    const arrived = this.#arrivedMs
+    if (rest === undefined) note(request, status, body, arrived)
+    else void rest.then(sent => note(request, status, sent, arrived))
   }
 
   /**
@@ -182,7 +213,7 @@ export class HttpConnection implements ServedConnection {
     if (!this.connection.isOpen) return
     await this.connection.end()
     if (!this.#expired) this.#enter('linger')
-    let limit = this.#settings.maxBody
+    let limit = Math.max(this.#settings.maxBody, LINGER_BYTES)
     while (limit > 0) {
       const bytes = await this.connection.read()
       if (bytes === null) return
@@ -195,13 +226,16 @@ export class HttpConnection implements ServedConnection {
     const chunk = await this.connection.read()
     if (chunk === null) return false
     this.#stats.arrive()
+    if (this.#note !== undefined) this.#arrivedMs = performance.now()
     const rest = this.#end - this.#at
     if (rest === 0) {
       this.#bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+      this.#isShared = true
       this.#at = 0
       this.#end = chunk.length
     } else {
       this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at, this.#end), chunk])
+      this.#isShared = false
       this.#at = 0
       this.#end = this.#bytes.length
     }
@@ -223,18 +257,28 @@ export class HttpConnection implements ServedConnection {
           keep = false
         }
       }
-      if (!this.connection.isOpen || this.#expired) return false
-      const bodyless = head.method === 'HEAD' || answer.body.kind === 'none'
+      if (this.#expired) return false
       this.#enter('send')
-      await this.#keepReady(answer, head)
-      const before = this.#given
-      await this.#send(answer, keep, !bodyless)
-      const bytes = this.#given - before
-      this.#stats.count(answer.status, bytes, started)
-      this.#note?.(head, answer.status, bytes, started)
-      return keep
+      if (this.connection.isOpen) answer = await this.#keepReady(answer, head)
+      await this.#send(answer, keep, started)
+      return keep && this.connection.isOpen
     } finally {
       fileOf(found)?.release()
+    }
+  }
+
+  /** Sends an answer, and counts and notes what of it has gone out, whatever became of it. */
+  async #send(answer: Answer, keep: boolean, started: number): Promise<void> {
+    const { connection } = this
+    const head = Buffer.from(responseHead(answer, keep, this.#head.minor), 'latin1')
+    const before = this.#given
+    try {
+      // A client that has gone meanwhile is sent nothing.
+      if (connection.isOpen) await this.#sendBody(answer, head)
+    } finally {
+      const bytes = this.#given - before
+      this.#stats.count(answer.status, bytes, started)
+      this.#note?.(notedOf(this.#head), answer.status, Math.max(0, bytes - head.length), this.#arrivedMs)
     }
   }
 
@@ -248,26 +292,32 @@ export class HttpConnection implements ServedConnection {
     if (!this.#hot.hasHost(head)) return plainAnswer(400)
     // RFC 9110, 7.4: what is asked for over TLS is not served without.
     if (SECURE.test(head.target)) return plainAnswer(421)
-    return this.#site.answer(requestOf(head, this.connection))
+    try {
+      const answer = this.#site.answer(requestOf(head, this.connection))
+      return answer instanceof Promise ? answer.catch(failure) : answer
+    } catch (error) {
+      return failure(error as Error)
+    }
   }
 
-  /** Keeps a resource at hand for the next time, and a small one's whole response. */
-  async #keepReady(answer: Answer, head: RequestHead): Promise<void> {
+  /** Keeps a resource at hand for the next time, and a small one's whole response. @returns what is answered then */
+  async #keepReady(answer: Answer, head: RequestHead): Promise<Answer> {
     const { resource } = answer
-    if (resource === undefined) return
+    if (resource === undefined) return answer
     const { plain } = resource
     if (plain.size <= READY_BYTES && plain.content === undefined) {
-      if (!(await plain.load())) return
-      this.#site.grown(resource, plain.size)
+      const loaded = await plain.load().catch(failure)
+      if (loaded !== true) return loaded || answer
+      this.#site.grown(resource)
     }
     this.#site.remember(head.target, resource)
+    return answer
   }
 
-  async #send(answer: Answer, keep: boolean, withBody: boolean): Promise<void> {
+  async #sendBody(answer: Answer, head: Buffer): Promise<void> {
     const { connection } = this
-    const head = Buffer.from(responseHead(answer, keep, this.#head.minor), 'latin1')
     const { body } = answer
-    if (!withBody || body.kind === 'none') {
+    if (this.#head.method === 'HEAD' || body.kind === 'none') {
       await connection.write(head)
     } else if (body.kind === 'bytes') {
       await connection.writev([head, body.bytes])

@@ -4,8 +4,8 @@ import { AccessLog, checkAppendable } from './access-log.js'
 import { AddressCounts } from './address-counts.js'
 import { Certificates } from './certificates.js'
 import { ConnectionWatch } from './connection-watch.js'
-import { HEADER } from './header-name.js'
-import { HttpConnection, type Note } from './http-connection.js'
+import { HttpConnection } from './http-connection.js'
+import type { Note } from './note.js'
 import { SecureFront } from './secure-front.js'
 import { addressOf, type ServedConnection } from './served-connection.js'
 import { type ServeOptions, type ServerSettings, serverSettings } from './server-options.js'
@@ -75,6 +75,11 @@ export class HttpService {
     return this.#settings.maxConnections
   }
 
+  /** Of {@link ServerSettings}. */
+  get shutdownTimeout(): number {
+    return this.#settings.shutdownTimeout
+  }
+
   /** Connections open now. */
   get connections(): number {
     return this.#watch.size
@@ -83,6 +88,7 @@ export class HttpService {
   /** As of a file server. */
   reload(): void {
     this.#log?.reopen()
+    this.site.reopen()
     this.#renew()
   }
 
@@ -137,19 +143,12 @@ export class HttpService {
     const log = this.#log
     if (log === undefined) return undefined
     const address = addressOf(connection)
-    return (head, status, bytes, started) =>
-      log.write({
-        address,
-        time: Date.now(),
-        method: head.method || '-',
-        target: head.target || '-',
-        version: `1.${head.minor}`,
-        status,
-        bytes,
-        milliseconds: performance.now() - started,
-        referer: head.get(HEADER.REFERER),
-        userAgent: head.get(HEADER.USER_AGENT),
-      })
+    return (request, status, bytes, startedMs) => {
+      const milliseconds = performance.now() - startedMs
+      const { method, target, version, referer, userAgent } = request
+      const time = Date.now()
+      log.write({ address, time, method, target, version, status, bytes, milliseconds, referer, userAgent })
+    }
   }
 
   /** Has every connection end once what is under way is answered, also those that still come. */

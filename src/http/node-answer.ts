@@ -28,6 +28,7 @@ export function siteRequest(request: NodeRequest, target: string, status: number
   return {
     method: request.method === 'HEAD' ? 'HEAD' : 'GET',
     target,
+    host: field(request, 'host') ?? field(request, ':authority'),
     acceptEncoding: field(request, 'accept-encoding'),
     accept: field(request, 'accept'),
     range: condition('range'),

@@ -14,6 +14,7 @@ export interface HeadLimits {
 /** What a head may be unless told otherwise. */
 export const DEFAULT_HEAD_LIMITS: HeadLimits = { line: 8192, fields: 100, bytes: 16384 }
 
+const NOTHING = Buffer.alloc(0)
 const CR = 13
 const LF = 10
 const SP = 32
@@ -59,7 +60,7 @@ export class RequestHead {
   readonly #known = new Int32Array(HEADER_COUNT * 2)
   /** Values of lists that came in several lines. */
   #lists: Map<HeaderId, string> | undefined
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = NOTHING
   /** Empty lines before the head, in bytes, and what of the head has been searched for its end. */
   #skipped = 0
   #scanned = 0
@@ -99,6 +100,11 @@ export class RequestHead {
     this.target = ''
     this.seen = 0
     this.minor = 1
+  }
+
+  /** Keeps no bytes alive: no field can be asked for from now on. */
+  letGo(): void {
+    this.#bytes = NOTHING
   }
 
   #unread(result: number): number {

@@ -7,11 +7,11 @@ import type { Peer, SiteRequest } from './site.js'
 export function isCurrent(head: RequestHead, particular: number, resource: Resource): boolean {
   if (head.method !== 'GET' && head.method !== 'HEAD') return false
   if (particular === 1 << HEADER.IF_MODIFIED_SINCE) {
-    return head.get(HEADER.IF_MODIFIED_SINCE) === resource.plain.lastModified
+    return head.get(HEADER.IF_MODIFIED_SINCE) === resource.lastModified
   }
   // RFC 9110, 13.1.3: where there is an If-None-Match, the date does not count.
   if ((particular & ~(1 << HEADER.IF_MODIFIED_SINCE)) !== 1 << HEADER.IF_NONE_MATCH) return false
-  return head.get(HEADER.IF_NONE_MATCH) === resource.plain.etag
+  return head.get(HEADER.IF_NONE_MATCH) === resource.etag
 }
 
 /** After a request that makes no sense, or whose body is not wanted, what follows is not to be trusted or not to be read. */
@@ -24,6 +24,7 @@ export function isFatal(status: number, { method, contentLength }: RequestHead):
 export function requestOf(head: RequestHead, peer: Peer): SiteRequest {
   return {
     peer,
+    host: head.get(HEADER.HOST),
     method: head.method,
     target: head.target,
     acceptEncoding: head.get(HEADER.ACCEPT_ENCODING),

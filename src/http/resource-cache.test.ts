@@ -115,6 +115,29 @@ for (const [what, change, expected] of CHANGES) {
   })
 }
 
+test('content that changed is told by its entity tag, though size and time are set back; a portable one is that of a copy', async () => {
+  const tagOf = async (site: Site, target: string) => {
+    await turn()
+    const answer = await site.answer({ ...REQUEST, target })
+    fileOf(answer)?.release()
+    return answer.fields.find(([name]) => name === 'ETag')?.[1]
+  }
+  await withSite({}, async ({ root, site }) => {
+    const before = await tagOf(site, '/top.txt')
+    rewrite(`${root}/top.txt`, 'TOP')
+    assert.notEqual(await tagOf(site, '/top.txt'), before)
+  })
+  await withSite({ etag: 'portable' }, async ({ root, site }) => {
+    const before = await tagOf(site, '/top.txt')
+    fs.copyFileSync(`${root}/top.txt`, `${root}/copy.txt`)
+    const { atime, mtime } = fs.statSync(`${root}/top.txt`)
+    for (const name of ['copy.txt', 'top.txt']) fs.utimesSync(`${root}/${name}`, atime, mtime)
+    const copy = await tagOf(site, '/copy.txt')
+    assert.equal(copy, await tagOf(site, '/top.txt'))
+    assert.match(before ?? '', /^"3-[0-9a-f]+"$/)
+  })
+})
+
 test('what stays is not looked at again', async () => {
   await withSite({}, async ({ root, site, ask }) => {
     for (let round = 0; round < 5; round++) assert.equal(await ask('/a/b/file.txt'), 'first')
@@ -215,7 +238,7 @@ test('what is kept in memory is bounded in bytes, and the least recently used go
     for (let index = 0; index < 10; index++) {
       const { resource, ...answer } = await site.answer({ ...REQUEST, target: `/${index}` })
       assert.ok(resource !== undefined && (await resource.plain.load()))
-      site.grown(resource, 300)
+      site.grown(resource)
       fileOf(answer)?.release()
       assert.ok(site.cacheStats().bytes <= 1000)
     }

@@ -1,4 +1,6 @@
 import { type Change, DirectoryWatch, parentOf, type WatchedDirectory } from './directory-watch.js'
+import { type DescriptorKeeper, keptDescriptors } from './kept-descriptors.js'
+import { RememberedTargets } from './remembered-targets.js'
 import type { Resource } from './resource.js'
 import type { RootDirectory } from './root-directory.js'
 import type { SiteSettings } from './site-options.js'
@@ -11,8 +13,12 @@ const SIDECAR = /\.(?:br|zst|gz)$/
 export interface CacheStats {
   /** Files that are open. */
   files: number
-  /** Bytes of files that are kept in memory. */
+  /** Descriptors that they take, those of their codings counted. */
+  descriptors: number
+  /** Bytes of files, and of answers that stand ready, that are kept in memory. */
   bytes: number
+  /** Targets by which they are found without being taken apart. */
+  targets: number
   /** Files that others had to make room for, so far. */
   evictions: number
   /** Of the files, those that inotify tells of changes of; the others are looked at again after `cacheMs`. */
@@ -33,20 +39,23 @@ export interface Cover {
  * Open files by their path below the root, bounded in number and bytes, the least recently used going first. A change
  * is seen by inotify at once where that can see it; elsewhere a file is looked at again after a time.
  */
-export class ResourceCache {
+export class ResourceCache implements DescriptorKeeper {
   readonly #settings: SiteSettings
   readonly #watch: DirectoryWatch | undefined
   readonly #resources = new Map<string, Resource>()
   readonly #covers = new Map<Resource, WatchedDirectory>()
-  /** By target, as it was sent: a shortcut past taking it apart. Each is checked by its resource's own freshness. */
-  readonly #targets = new Map<string, Resource>()
-  /** Files by a target that is not their name: a new file may come between. */
-  readonly #indirect = new Map<string, Resource>()
+  readonly #targets: RememberedTargets
   #bytes = 0
-  #evictions = 0
+  descriptors = 0
+  #evictions: number
 
-  constructor(root: RootDirectory, settings: SiteSettings) {
+  /** @param evictions that are counted already */
+  constructor(root: RootDirectory, settings: SiteSettings, evictions = 0) {
     this.#settings = settings
+    this.#evictions = evictions
+    // More than there are files: a file has other names.
+    this.#targets = new RememberedTargets(2 * settings.cacheEntries)
+    keptDescriptors.join(this)
     if (settings.watch) this.#watch = new DirectoryWatch(root, change => this.#changed(change))
   }
 
@@ -54,7 +63,9 @@ export class ResourceCache {
   stats(): CacheStats {
     return {
       files: this.#resources.size,
+      descriptors: this.descriptors,
       bytes: this.#bytes,
+      targets: this.#targets.size,
       evictions: this.#evictions,
       watched: this.#covers.size,
       directories: this.#watch?.size ?? 0,
@@ -64,24 +75,12 @@ export class ResourceCache {
 
   /** By target, if it is open and was looked at lately. */
   hot(target: string): Resource | undefined {
-    const resource = this.#targets.get(target)
-    if (resource === undefined) return undefined
-    if (performance.now() < resource.freshUntil) return resource
-    this.#targets.delete(target)
-    return undefined
+    return this.#targets.find(target)
   }
 
   /** Lets `hot()` find a resource by its target. */
   remember(target: string, resource: Resource): void {
-    if (resource.freshUntil === Number.NEGATIVE_INFINITY) return
-    // More than there are files: a file has other names, and what is forgotten has to be found out anew.
-    if (this.#targets.size >= 2 * this.#settings.cacheEntries) {
-      this.#targets.clear()
-      this.#indirect.clear()
-    }
-    this.#targets.set(target, resource)
-    if (target.length !== resource.path.length + 1 || !target.endsWith(resource.path))
-      this.#indirect.set(target, resource)
+    if (resource.freshUntil !== Number.NEGATIVE_INFINITY) this.#targets.add(target, resource)
   }
 
   /** By path, if it is open and was looked at lately. */
@@ -113,8 +112,10 @@ export class ResourceCache {
   keep(resource: Resource, cover: Cover, watchable: boolean): Resource {
     this.drop(resource.path)
     this.#resources.set(resource.path, resource)
+    this.#count(resource.descriptors)
     this.trust(resource, cover, watchable)
-    if (this.#resources.size > this.#settings.cacheEntries) this.#dropOldest()
+    while (this.descriptors > this.#settings.cacheEntries && this.dropOldest(false)) {}
+    keptDescriptors.bound()
     return resource
   }
 
@@ -137,18 +138,27 @@ export class ResourceCache {
     }
   }
 
-  /** Bytes of a resource have come into memory: older ones may have to go. */
-  grown(resource: Resource, bytes: number): void {
-    if (this.#resources.get(resource.path) !== resource) return
-    resource.keptBytes += bytes
-    this.#bytes += bytes
-    while (this.#bytes > this.#settings.cacheBytes && this.#resources.size > 1) this.#dropOldest()
+  #count(descriptors: number): void {
+    this.descriptors += descriptors
+    keptDescriptors.count(descriptors)
   }
 
-  #dropOldest(): void {
+  /** More of a resource may have come into memory: older ones may have to go. */
+  grown(resource: Resource): void {
+    if (this.#resources.get(resource.path) !== resource) return
+    const bytes = resource.memoryBytes
+    this.#bytes += bytes - resource.keptBytes
+    resource.keptBytes = bytes
+    while (this.#bytes > this.#settings.cacheBytes && this.dropOldest(false)) {}
+  }
+
+  /** @param last whether the one that is left may go too */
+  dropOldest(last: boolean): boolean {
+    if (this.#resources.size <= (last ? 0 : 1)) return false
     const [oldest] = this.#resources.keys()
     this.#evictions++
     this.drop(oldest)
+    return true
   }
 
   /** Keeps a path no more; responses under way keep its files. */
@@ -156,6 +166,7 @@ export class ResourceCache {
     const resource = this.#resources.get(name)
     if (resource === undefined) return
     this.#resources.delete(name)
+    this.#count(-resource.descriptors)
     this.#bytes -= resource.keptBytes
     resource.freshUntil = Number.NEGATIVE_INFINITY
     const directory = this.#covers.get(resource)
@@ -167,11 +178,7 @@ export class ResourceCache {
   #changed({ path, below, named }: Change): void {
     this.drop(path)
     if (SIDECAR.test(path)) this.drop(path.replace(SIDECAR, ''))
-    if (named) {
-      // Connections remember what they were asked for last: so they look again, too.
-      for (const resource of this.#indirect.values()) resource.freshUntil = Math.min(resource.freshUntil, 0)
-      this.#indirect.clear()
-    }
+    if (named) this.#targets.doubtIndirect()
     if (!below) return
     const prefix = path === '' ? '' : `${path}/`
     for (const name of [...this.#resources.keys()]) if (name.startsWith(prefix)) this.drop(name)
@@ -180,6 +187,7 @@ export class ResourceCache {
   /** Keeps nothing any more. */
   close(): void {
     for (const name of [...this.#resources.keys()]) this.drop(name)
+    keptDescriptors.leave(this)
     this.#targets.clear()
     this.#watch?.close()
   }

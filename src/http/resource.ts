@@ -1,11 +1,26 @@
+import { errnoOf } from '../kernel/index.js'
 import { chooseEncoding, ENCODINGS, type Encoding } from './accept-encoding.js'
 import { contentType, isCompressible } from './content-type.js'
 import { DatedBytes } from './dated-bytes.js'
+import { formatHttpDate, parseHttpDate } from './http-date.js'
 import type { KnownHead } from './known-head.js'
+import type { Validators } from './preconditions.js'
 import { responseHead } from './response-head.js'
 import type { RootDirectory } from './root-directory.js'
 import type { SiteSettings } from './site-options.js'
 import { StaticFile } from './static-file.js'
+
+/** Fields that we send ourselves, unless a rule has something else in their place. */
+const OURS = new Set([
+  'accept-ranges',
+  'content-encoding',
+  'content-type',
+  'etag',
+  'last-modified',
+  'vary',
+  'x-content-type-options',
+])
+const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOMEM'].map(name => -errnoOf(name)))
 
 const SIDECAR: Record<Encoding, string> = { br: '.br', zstd: '.zst', gzip: '.gz' }
 
@@ -15,13 +30,14 @@ export class Resource {
   readonly path: string
   readonly plain: StaticFile
   readonly contentType: string
-  /** Headers by rule: what does not change from one request to the next. */
-  readonly headers: readonly (readonly [string, string])[]
+  /** The validators of the plain file as clients are given them; undefined for none. */
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
   /** Codings that lie beside the file, besides none. */
   readonly encodings: readonly Encoding[]
   /** Until when it is taken to be current, in milliseconds of `performance.now()`. */
   freshUntil = 0
-  /** Bytes of it that the cache holds in memory. */
+  /** Bytes of it that the cache has counted. */
   keptBytes = 0
   readonly #settings: SiteSettings
   /** The head with which it was asked for last, for connections that are asked the same. */
@@ -31,6 +47,9 @@ export class Resource {
   #head: DatedBytes | undefined
   #notModified: DatedBytes | undefined
   readonly #coded: ReadonlyMap<Encoding, StaticFile>
+  /** Headers by rule, that of a later rule in place of one before: those that are ours otherwise, and all others. */
+  readonly #ruled = new Map<string, string>()
+  readonly #others: readonly (readonly [string, string])[]
 
   constructor(
     path: string,
@@ -40,17 +59,46 @@ export class Resource {
   ) {
     this.path = path
     this.plain = plain
-    this.contentType = contentType(path)
     this.#settings = settings
     this.#coded = coded
     this.encodings = [...coded.keys()]
-    const headers = new Map<string, [string, string]>()
+    const others = new Map<string, [string, string]>()
     for (const rule of settings.rules) {
       if (!rule.matches(path)) continue
-      for (const [name, value] of [...rule.headers, ...(rule.headersOf?.(path) ?? [])])
-        headers.set(name.toLowerCase(), [name, value])
+      for (const [name, value] of [...rule.headers, ...(rule.headersOf?.(path) ?? [])]) {
+        const key = name.toLowerCase()
+        if (OURS.has(key)) this.#ruled.set(key, value)
+        else others.set(key, [name, value])
+      }
     }
-    this.headers = [...headers.values()]
+    this.#others = [...others.values()]
+    this.contentType = this.#ruled.get('content-type') ?? contentType(path)
+    this.etag = this.#etagOf(plain.etag)
+    this.lastModified =
+      this.#ruled.get('last-modified') ?? (settings.lastModified ? plain.lastModified : undefined)
+  }
+
+  #etagOf(etag: string): string | undefined {
+    return this.#ruled.get('etag') ?? (this.#settings.etag ? etag : undefined)
+  }
+
+  /** By what conditions on one of its representations are judged. */
+  validators(file: StaticFile, etag = file.etag): Validators {
+    const ruled = this.#ruled.get('last-modified')
+    const seconds = this.#settings.lastModified ? file.modifiedSeconds : undefined
+    return { etag: this.#etagOf(etag), lastModified: ruled === undefined ? seconds : parseHttpDate(ruled) }
+  }
+
+  /** Descriptors that it takes. */
+  get descriptors(): number {
+    return 1 + this.encodings.length
+  }
+
+  /** Bytes of it that are in memory. */
+  get memoryBytes(): number {
+    const content = this.#ready?.bytes ?? this.plain.content
+    const heads = (this.#head?.bytes.length ?? 0) + (this.#notModified?.bytes.length ?? 0)
+    return (content?.length ?? 0) + heads + (this.known?.length ?? 0)
   }
 
   /** The whole response over a connection that stays, head and body in one; undefined where the content is not in memory. */
@@ -58,6 +106,9 @@ export class Resource {
     const { content } = this.plain
     if (this.#ready === undefined && content !== undefined) {
       this.#ready = new DatedBytes(this.#headOf(200), content)
+      // It is held once: what follows the head.
+      const { buffer, byteOffset, length } = this.#ready.bytes
+      this.plain.content = Buffer.from(buffer, byteOffset + length - content.length, content.length)
     }
     return this.#ready?.of(date)
   }
@@ -83,13 +134,21 @@ export class Resource {
 
   /** The fields that describe a representation. */
   fields(file: StaticFile, encoding: Encoding | undefined): [string, string][] {
+    const fields = this.#description(encoding)
+    const ranges = this.#ruled.get('accept-ranges') ?? (this.#settings.ranges ? 'bytes' : undefined)
+    if (ranges !== undefined) fields.push(['Accept-Ranges', ranges])
+    fields.push(...this.cacheFields(file))
+    return fields
+  }
+
+  #description(encoding: Encoding | undefined): [string, string][] {
     const fields: [string, string][] = [
       ['Content-Type', this.contentType],
-      ['X-Content-Type-Options', 'nosniff'],
+      ['X-Content-Type-Options', this.#ruled.get('x-content-type-options') ?? 'nosniff'],
     ]
-    if (encoding !== undefined) fields.push(['Content-Encoding', encoding])
-    if (this.#settings.ranges) fields.push(['Accept-Ranges', 'bytes'])
-    fields.push(...this.cacheFields(file))
+    // What a rule says of the file itself was done to it before.
+    const codings = [this.#ruled.get('content-encoding'), encoding].filter(coding => coding !== undefined)
+    if (codings.length > 0) fields.push(['Content-Encoding', codings.join(', ')])
     return fields
   }
 
@@ -97,6 +156,7 @@ export class Resource {
   get isCompressible(): boolean {
     const { compress } = this.#settings
     if (compress === undefined || !isCompressible(this.contentType)) return false
+    if (this.#ruled.has('content-encoding')) return false
     return this.plain.size >= compress.minBytes && this.plain.size <= compress.maxBytes
   }
 
@@ -112,21 +172,21 @@ export class Resource {
 
   /** The fields that describe such a coding. It has no ranges: who resumes one could get the middle of another one. */
   codedFields(encoding: Encoding): [string, string][] {
-    return [
-      ['Content-Type', this.contentType],
-      ['X-Content-Type-Options', 'nosniff'],
-      ['Content-Encoding', encoding],
-      ...this.cacheFields(this.plain, this.codedEtag(encoding)),
-    ]
+    return [...this.#description(encoding), ...this.cacheFields(this.plain, this.codedEtag(encoding))]
   }
 
   /** The fields that a cache keeps with a representation, and that come with a 304. @see RFC 9110, section 15.4.5 */
   cacheFields(file: StaticFile, etag = file.etag): [string, string][] {
     const fields: [string, string][] = []
-    if (this.#settings.etag) fields.push(['ETag', etag])
-    if (this.#settings.lastModified) fields.push(['Last-Modified', file.lastModified])
-    if (this.varies) fields.push(['Vary', 'Accept-Encoding'])
-    for (const [name, value] of this.headers) fields.push([name, value])
+    const tag = this.#etagOf(etag)
+    if (tag !== undefined) fields.push(['ETag', tag])
+    const modified =
+      this.#ruled.get('last-modified') ?? (this.#settings.lastModified ? pastDate(file) : undefined)
+    if (modified !== undefined) fields.push(['Last-Modified', modified])
+    // Without our part of it a cache would give one client another one's coding.
+    const vary = [this.varies ? 'Accept-Encoding' : undefined, this.#ruled.get('vary')].filter(Boolean)
+    if (vary.length > 0) fields.push(['Vary', vary.join(', ')])
+    for (const [name, value] of this.#others) fields.push([name, value])
     return fields
   }
 
@@ -167,18 +227,34 @@ export class Resource {
   }
 }
 
-/** Opens the codings that lie beside a file. One that is older than the file is stale and left out. */
+/** When a file was modified. @see RFC 9110, section 8.8.2.1: not later than the response's own date */
+function pastDate(file: StaticFile): string {
+  const now = Date.now()
+  // The date of Node's servers may be a second old.
+  return file.modifiedSeconds * 1000 > now ? formatHttpDate(now - 1000) : file.lastModified
+}
+
+/**
+ * Opens the codings that lie beside a file. One that is older than the file is stale and left out.
+ *
+ * @returns -errno where no descriptor is left
+ */
 export async function openSidecars(
   root: RootDirectory,
   path: string,
   plain: StaticFile,
-): Promise<Map<Encoding, StaticFile>> {
+  portable: boolean,
+): Promise<Map<Encoding, StaticFile> | number> {
   const found = new Map<Encoding, StaticFile>()
   if (!isCompressible(contentType(path))) return found
   for (const encoding of ENCODINGS) {
     const opened = await root.open(path + SIDECAR[encoding])
-    if (typeof opened === 'number') continue
-    const file = new StaticFile(opened, encoding)
+    if (typeof opened === 'number') {
+      if (!EXHAUSTED.has(opened)) continue
+      for (const file of found.values()) file.release()
+      return opened
+    }
+    const file = new StaticFile(opened, encoding, portable)
     file.watchable = opened.links === 1 && root.holds(opened.fd, path + SIDECAR[encoding])
     if (opened.kind === 'file' && file.modifiedSeconds >= plain.modifiedSeconds) found.set(encoding, file)
     else file.release()

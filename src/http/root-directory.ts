@@ -2,18 +2,22 @@ import { readlinkSync } from 'node:fs'
 import { engine } from '../engine/index.js'
 import {
   AT,
+  errnoName,
   errnoOf,
   O,
+  OPEN_HOW,
   openHow,
   pathBytes,
   RESOLVE,
   S,
+  SluiceError,
   STATX,
   StatxView,
   syscall,
   systemError,
 } from '../kernel/index.js'
 import { prepareOpenAt2 } from '../ring/index.js'
+import { keptDescriptors } from './kept-descriptors.js'
 
 /** Which symbolic links below the root are followed: those that stay beneath it, none, or all. */
 export type SymlinkPolicy = 'beneath' | 'deny' | 'follow'
@@ -34,6 +38,7 @@ export interface OpenedFile {
 
 const EAGAIN = -errnoOf('EAGAIN')
 const EBADF = -errnoOf('EBADF')
+const REFUSED = new Set(['ENOSYS', 'EPERM'].map(name => -errnoOf(name)))
 const RETRIES = 16
 const EMPTY_PATH = pathBytes('')
 
@@ -83,6 +88,22 @@ export class RootDirectory {
     this.path = path
     this.#fd = fd
     this.#how = openHow(FLAGS, 0, POLICY[symlinks])
+    try {
+      this.#probe()
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** Some sandboxes refuse openat2(2), and then nothing at all could be served. The ring is not asked by them. */
+  #probe(): void {
+    if (engine().driver === 'ring') return
+    const fd = syscall('openat2', this.#fd, pathBytes('.'), this.#how, OPEN_HOW.SIZE)
+    if (fd >= 0) syscall('close', fd)
+    if (!REFUSED.has(fd)) return
+    const text = `openat2(2), by which files are opened beneath a root, is refused here: ${errnoName(fd)}`
+    throw new SluiceError('ERR_SLUICE_UNSUPPORTED', text)
   }
 
   /** Opens what lies at `path` below the root, without a leading slash. @returns what it is, or -errno */
@@ -101,7 +122,9 @@ export class RootDirectory {
     for (let attempt = 0; attempt < RETRIES; attempt++) {
       const fd = await this.#openOnce(bytes)
       // A rename somewhere in the tree while `..` was resolved: the kernel asks to try again.
-      if (fd !== EAGAIN) return fd < 0 ? fd : describe(fd)
+      if (fd >= 0) return describe(fd)
+      // Nor does a file that is kept open stand in the way of one that is asked for.
+      if (fd !== EAGAIN && !keptDescriptors.yield(fd)) return fd
     }
     return EAGAIN
   }

@@ -122,6 +122,38 @@ test('a root that is replaced goes on being served as it was opened', async () =
     fs.writeFileSync(path.join(moved, 'a'), 'second')
     assert.match(await exchange(server.port, last('/a')), /first$/)
   })
+  fs.rmSync(moved, { recursive: true })
+  fs.renameSync(`${moved}.old`, moved)
+})
+
+test('a link to the root that leads somewhere else is followed when the server is told to reload', async () => {
+  const link = path.join(base, 'current')
+  for (const release of ['one', 'two']) {
+    fs.mkdirSync(path.join(base, release))
+    fs.writeFileSync(path.join(base, release, 'a'), `release ${release}`)
+  }
+  fs.symlinkSync('one', link)
+  await withServer({ root: link, symlinks: 'deny' }, async server => {
+    const socket = client(server.port)
+    const ask = async () => {
+      socket.write(kept('/a'))
+      return String((await once(socket, 'data'))[0])
+    }
+    for (let round = 0; round < 3; round++) assert.match(await ask(), /release one$/)
+    fs.symlinkSync('two', `${link}.new`)
+    fs.renameSync(`${link}.new`, link)
+    assert.match(await ask(), /release one$/)
+    server.reload()
+    for (let round = 0; round < 3; round++) assert.match(await ask(), /release two$/)
+    fs.rmSync(link)
+    assert.throws(() => server.reload(), { code: 'ENOENT' })
+    assert.match(await ask(), /release two$/)
+    const before = descriptors()
+    fs.symlinkSync('one', link)
+    for (let round = 0; round < 3; round++) server.reload()
+    assert.ok(descriptors() <= before, 'what was open before is closed')
+    socket.destroy()
+  })
 })
 
 test('a file that is replaced or deleted in mid-response is sent to its end as it was', async () => {
@@ -145,31 +177,83 @@ test('a file that is replaced or deleted in mid-response is sent to its end as i
   fs.writeFileSync(path.join(root, 'a.txt'), 'hello')
 })
 
-test('without a descriptor left requests get 503, and are served once there is one', {
-  timeout: 60_000,
-}, async () => {
-  const program = `
+/** Runs a program that may have 200 descriptors. @returns what it prints, as JSON */
+function limited(program: string): unknown {
+  const prelude = `
     import fs from 'node:fs'
     import net from 'node:net'
     import { serve } from ${JSON.stringify(SERVE)}
-    const server = await serve({ root: ${JSON.stringify(root)}, host: '127.0.0.1', port: 0, cacheMs: 0 })
     const ask = (socket, target) => new Promise((resolve, reject) => {
       socket.once('data', data => resolve(Number(data.toString('latin1', 9, 12))))
       socket.once('error', reject).write('GET ' + target + ' HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
-    })
+    })`
+  const script = 'ulimit -n 200; exec "$0" --input-type=module --eval "$1"'
+  return JSON.parse(
+    execFileSync('sh', ['-c', script, process.execPath, prelude + program], { encoding: 'utf8' }),
+  )
+}
+
+test('without a descriptor left what is kept open gives way, then requests get 503, and are served once there is one', {
+  timeout: 60_000,
+}, () => {
+  const statuses = limited(`
+    const server = await serve({ root: ${JSON.stringify(root)}, host: '127.0.0.1', port: 0, cacheMs: 0 })
     const socket = net.connect(server.port, '127.0.0.1')
     const before = await ask(socket, '/a.txt')
     const held = []
-    try { for (;;) held.push(fs.openSync('/dev/null')) } catch (error) { if (error.code !== 'EMFILE') throw error }
+    const exhaust = () => {
+      try { for (;;) held.push(fs.openSync('/dev/null')) } catch (error) { if (error.code !== 'EMFILE') throw error }
+    }
+    exhaust()
+    const instead = await ask(socket, '/sub/absent')
+    exhaust()
     const without = await ask(socket, '/sub/absent')
     for (const fd of held) fs.closeSync(fd)
     const again = await ask(socket, '/a.txt')
     const late = await ask(net.connect(server.port, '127.0.0.1'), '/a.txt')
-    console.log(JSON.stringify([before, without, again, late]))
-    process.exit(0)`
-  const limited = 'ulimit -n 200; exec "$0" --input-type=module --eval "$1"'
-  const output = execFileSync('sh', ['-c', limited, process.execPath, program], { encoding: 'utf8' })
-  assert.deepEqual(JSON.parse(output), [200, 503, 200, 200])
+    console.log(JSON.stringify([before, instead, without, again, late]))
+    process.exit(0)`)
+  assert.deepEqual(statuses, [200, 404, 503, 200, 200])
+})
+
+test('a listing that cannot be made for want of a descriptor is 503, not the end of the connection', {
+  timeout: 60_000,
+}, () => {
+  const statuses = limited(`
+    const options = { root: ${JSON.stringify(root)}, host: '127.0.0.1', port: 0, cacheMs: 0, listing: true }
+    const server = await serve(options)
+    const socket = net.connect(server.port, '127.0.0.1')
+    const before = await ask(socket, '/sub/')
+    const held = []
+    try { for (;;) held.push(fs.openSync('/dev/null')) } catch (error) { if (error.code !== 'EMFILE') throw error }
+    // One for the directory, none for its names.
+    fs.closeSync(held.pop())
+    const without = await ask(socket, '/sub/')
+    for (const fd of held) fs.closeSync(fd)
+    console.log(JSON.stringify([before, without, await ask(socket, '/sub/')]))
+    process.exit(0)`)
+  assert.deepEqual(statuses, [200, 503, 200])
+})
+
+test('what nobody has foreseen is 500, told once, and the connection goes on', async () => {
+  await withServer({}, async server => {
+    const answer = server.site.answer.bind(server.site)
+    server.site.answer = request => {
+      if (request.target === '/thrown') throw new Error('unforeseen')
+      return request.target === '/failed' ? Promise.reject(new Error('unforeseen')) : answer(request)
+    }
+    const warned: Error[] = []
+    const onWarning = (warning: Error) => warned.push(warning)
+    process.on('warning', onWarning)
+    const text = await exchange(server.port, kept('/failed') + kept('/thrown') + last('/a.txt'))
+    assert.deepEqual(
+      text.match(/HTTP\/1\.1 \d+/g)?.map(line => Number(line.slice(9))),
+      [500, 500, 200],
+    )
+    await until(() => warned.length === 2)
+    assert.ok(warned.every(({ message }) => message === 'unforeseen'))
+    process.off('warning', onWarning)
+  })
 })
 
 test('readers who take nothing cost no memory but the kernel’s', { timeout: 60_000 }, async () => {

@@ -240,6 +240,47 @@ test('what is refused before it is a request is noted and counted', async () => 
   )
 })
 
+test('a file that gets shorter between two ranges ends the connection short', {
+  timeout: 30_000,
+}, async () => {
+  const name = path.join(root, 'parts')
+  fs.writeFileSync(name, Buffer.alloc(64 << 20, 'p'))
+  await withServer({}, async server => {
+    const socket = client(server.port)
+    socket.write(kept('/parts', `Range: bytes=0-${(32 << 20) - 1},${48 << 20}-${(64 << 20) - 1}\r\n`))
+    await new Promise(resolve => socket.once('readable', resolve))
+    fs.truncateSync(name, 40 << 20)
+    const chunks: Buffer[] = []
+    socket.on('data', chunk => chunks.push(chunk))
+    await closed(socket)
+    const text = Buffer.concat(chunks).toString('latin1')
+    assert.match(text, /^HTTP\/1\.1 206/)
+    assert.equal(text.match(/Content-Range/g)?.length, 2)
+    assert.ok(text.length - text.indexOf('\r\n\r\n') < Number(/Content-Length: (\d+)/.exec(text)?.[1]))
+    assert.ok(!text.endsWith('--\r\n'), 'nothing says that it was whole')
+    assert.equal(status(await exchange(server, kept('/a.txt', CLOSE))), 200)
+  })
+})
+
+test('a validator that is not sent makes no condition true, on the short way neither', async () => {
+  const { mtime } = fs.statSync(path.join(root, 'a.txt'))
+  let etag = ''
+  await withServer({}, async server => {
+    etag =
+      /ETag: (.*)\r\n/.exec((await exchange(server, kept('/a.txt', CLOSE))).toString('latin1'))?.[1] ?? ''
+  })
+  const conditions = [`If-None-Match: ${etag}`, `If-Modified-Since: ${mtime.toUTCString()}`]
+  for (const [index, options] of [{ etag: false }, { lastModified: false }].entries()) {
+    await withServer(options, async server => {
+      const ask = kept('/a.txt', `${conditions[index]}\r\n`)
+      const text = (await exchange(server, kept('/a.txt') + ask + ask + kept('/a.txt', CLOSE))).toString(
+        'latin1',
+      )
+      assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), Array(4).fill('HTTP/1.1 200'))
+    })
+  }
+})
+
 test('too many connections of one address are closed at once', async () => {
   await withServer({ maxConnectionsPerAddress: 2 }, async server => {
     const held = [net.connect(server.port, '127.0.0.1'), net.connect(server.port, '127.0.0.1')]

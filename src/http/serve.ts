@@ -64,10 +64,10 @@ export class FileServer implements AsyncDisposable {
   }
 
   /**
-   * Reads the certificate and its key again, for connections from now on, and opens the access log anew, which may have
-   * been moved away.
+   * Reads the certificate and its key again, for connections from now on, and opens the root and the access log anew:
+   * another one may stand in its place, and the log may have been moved away.
    *
-   * @throws the system error of a file that cannot be read; `ERR_SLUICE_CERTIFICATE`. What was there before stays.
+   * @throws the system error of a file or folder that cannot be opened; `ERR_SLUICE_CERTIFICATE`. What was there before stays.
    */
   reload(): void {
     this.#service.reload()
@@ -76,10 +76,10 @@ export class FileServer implements AsyncDisposable {
   /**
    * Ends it: no connection is taken any more, idle ones are closed, and responses under way are finished. Idempotent.
    *
-   * @param options `timeout` in milliseconds after which what is left is dropped; 30,000 by default
+   * @param options `timeout` in milliseconds after which what is left is dropped; `shutdownTimeout` by default
    */
   close(options: { timeout?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.timeout ?? 30_000)
+    this.#closing ??= this.#close(options.timeout ?? this.#service.shutdownTimeout)
     return this.#closing
   }
 

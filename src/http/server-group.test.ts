@@ -55,7 +55,7 @@ test('threads serve at one address; what they do is summed up, and noted in one 
 test('whichever thread is asked for the state tells that of all', { timeout: 60_000 }, async () => {
   await withGroup({ status: { path: '/state' } }, async group => {
     const state = async () => {
-      const response = await get(group.port, '/state/json')
+      const response = await exchange(group.port, last('/state/json').replace('Host: x', 'Host: localhost'))
       return JSON.parse(response.slice(response.indexOf('\r\n\r\n') + 4))
     }
     const first = await state()

@@ -3,11 +3,12 @@ import { checkInteger, type SocketAddress } from '../kernel/index.js'
 import { listen, type WorkerListener } from '../net/index.js'
 import { addressMemory } from './address-counts.js'
 import { Certificates } from './certificates.js'
+import { keptFiles } from './kept-descriptors.js'
 import { listenTarget, removeStaleSocket } from './listen-options.js'
 import { type ServeOptions, serverSettings, type WorkerServeOptions } from './server-options.js'
 import { ServerStats, statsMemory } from './server-stats.js'
 import type { ThreadTask } from './server-thread.js'
-import { keptFiles, siteSettings } from './site-options.js'
+import { siteSettings } from './site-options.js'
 import { checkStatusOptions } from './status/status-routes.js'
 
 const TICKET_KEY_BYTES = 48
@@ -21,10 +22,12 @@ export class ServerGroup implements AsyncDisposable {
   /** What all threads have done so far. */
   readonly stats: ServerStats
   readonly #listener: WorkerListener
+  readonly #shutdownTimeout: number
   #closing: Promise<void> | undefined
 
-  private constructor(listener: WorkerListener, stats: ServerStats) {
+  private constructor(listener: WorkerListener, stats: ServerStats, shutdownTimeout: number) {
     this.#listener = listener
+    this.#shutdownTimeout = shutdownTimeout
     this.stats = stats
   }
 
@@ -40,14 +43,19 @@ export class ServerGroup implements AsyncDisposable {
     await removeStaleSocket(options.path)
     const memory = { stats: statsMemory(workers), addresses: addressMemory(workers) }
     const { reusePort: _, maxConnections, ...target } = listenTarget(options, settings)
+    const share = Math.ceil(maxConnections / workers)
     const listener = await listen({
       ...target,
-      maxConnections: Math.max(1, Math.ceil(maxConnections / workers)),
+      maxConnections: share,
       workers,
       module: new URL('./server-thread.js', import.meta.url),
-      data: { options: threadOptions(options), memory } satisfies ThreadTask,
+      data: {
+        options: { ...threadOptions(options), maxConnections: share },
+        memory,
+        threads: workers,
+      } satisfies ThreadTask,
     })
-    return new ServerGroup(listener, new ServerStats(memory.stats))
+    return new ServerGroup(listener, new ServerStats(memory.stats), settings.shutdownTimeout)
   }
 
   /** Where it listens. */
@@ -77,7 +85,7 @@ export class ServerGroup implements AsyncDisposable {
 
   /** As of a file server, in every thread. */
   close(options: { timeout?: number } = {}): Promise<void> {
-    this.#closing ??= this.#listener.close({ timeout: options.timeout ?? 30_000 })
+    this.#closing ??= this.#listener.close({ timeout: options.timeout ?? this.#shutdownTimeout })
     return this.#closing
   }
 

@@ -18,7 +18,7 @@ export interface ServeOptions extends SiteOptions {
   reusePort?: boolean
   /** Serves over TLS, with HTTP/2 for clients that offer it. */
   tls?: TlsOptions
-  /** Connections open at once; further ones wait. 16,384 by default. */
+  /** Connections open at once, at least 1; further ones wait until others go, those first that were idle for longest. 16,384 by default. */
   maxConnections?: number
   /** Connections of one address (of IPv6: one /64); further ones are reset at once. No limit by default. */
   maxConnectionsPerAddress?: number
@@ -40,11 +40,13 @@ export interface ServeOptions extends SiteOptions {
   idleTimeout?: number
   /** Milliseconds that a client may take nothing of a response; 30,000 by default. */
   sendTimeout?: number
+  /** Milliseconds that responses under way may take when the server is closed; 30,000 by default. */
+  shutdownTimeout?: number
   /** Bytes a second that a client must take on average of `rateWindow`, or its connection is dropped; 128 by default. */
   minRate?: number
   /** Milliseconds over which a client's rate is measured; 10,000 by default. */
   rateWindow?: number
-  /** A file to which every request is noted. */
+  /** A file to which every request is noted; `-` for standard output. */
   accessLog?: string
   accessLogFormat?: AccessLogFormat
   /** Shows the server's state on a page; not unless asked for. */
@@ -68,6 +70,7 @@ export interface ServerSettings {
   bodyTimeout: number
   idleTimeout: number
   sendTimeout: number
+  shutdownTimeout: number
   minRate: number
   rateWindow: number
   maxConnections: number
@@ -87,12 +90,14 @@ export function serverSettings(options: ServeOptions): ServerSettings {
     bodyTimeout: options.bodyTimeout ?? 30_000,
     idleTimeout: options.idleTimeout ?? 65_000,
     sendTimeout: options.sendTimeout ?? 30_000,
+    shutdownTimeout: options.shutdownTimeout ?? 30_000,
     minRate: options.minRate ?? 128,
     rateWindow: options.rateWindow ?? 10_000,
     maxConnections: options.maxConnections ?? 16_384,
     maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 0,
   }
   for (const [name, value] of Object.entries(settings)) checkInteger(value, `options.${name}`, 0, MOST)
+  checkInteger(settings.maxConnections, 'options.maxConnections', 1, MOST)
   const { maxRate, minRate } = settings
   if (maxRate > 0 && maxRate < minRate)
     throw invalidArgValue('options.maxRate', maxRate, `is less than minRate, ${minRate}`)

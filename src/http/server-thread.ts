@@ -1,18 +1,22 @@
 /** What runs in each thread of `serve({ workers })`: a module as `listen({ workers })` takes it. */
 import type { Connection } from '../net/index.js'
 import { HttpService, type SharedMemory } from './http-service.js'
+import { keptDescriptors } from './kept-descriptors.js'
 import type { ServeOptions } from './server-options.js'
 
 /** What a thread begins with. */
 export interface ThreadTask {
   readonly options: ServeOptions
   readonly memory: Omit<SharedMemory, 'thread'>
+  /** How many share the process's descriptors. */
+  readonly threads: number
 }
 
 let service: HttpService | undefined
 
 /** Begins. @param thread its number */
-export function start({ options, memory }: ThreadTask, thread: number): void {
+export function start({ options, memory, threads }: ThreadTask, thread: number): void {
+  keptDescriptors.share(threads)
   service = new HttpService(options, { ...memory, thread })
 }
 

@@ -1,8 +1,9 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { checkInteger, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import type { CompressorSettings } from './compressor.js'
 import { attachment } from './content-disposition.js'
 import { compileGlob } from './glob.js'
+import { keptFiles } from './kept-descriptors.js'
 import type { SymlinkPolicy } from './root-directory.js'
 
 /** What a site serves and how; shared by `serve()` and the middleware. */
@@ -29,8 +30,11 @@ export interface SiteOptions {
   sidecars?: boolean
   /** `Cache-Control` of files; `'public, max-age=0, must-revalidate'` by default, `false` for none. */
   cacheControl?: string | false
-  /** Sends an entity tag, and evaluates conditions by it; true by default. */
-  etag?: boolean
+  /**
+   * Sends an entity tag, and evaluates conditions by it; true by default: of size and both times of a file. `'portable'`
+   * leaves out the time of change, so that servers agree whose copies have the same time of modification.
+   */
+  etag?: boolean | 'portable'
   /** Sends when a file was modified, and evaluates conditions by it; true by default. */
   lastModified?: boolean
   /** Serves ranges; true by default. */
@@ -81,6 +85,8 @@ export interface SiteSettings {
   listing: boolean
   sidecars: boolean
   etag: boolean
+  /** Whether entity tags are the same for all copies of a file. */
+  portable: boolean
   lastModified: boolean
   ranges: boolean
   rules: readonly HeaderRule[]
@@ -93,15 +99,27 @@ export interface SiteSettings {
   watch: boolean
 }
 
-/** Files that are kept open by default, and which part of all descriptors they may be: connections need the others. */
-const KEPT_FILES = 16_384
-const KEPT_PART = 1 / 2
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+/** What frames a message, or is the connection's to say: two of them, or wrong ones, would part requests wrongly. */
+const FRAMING = new Set([
+  'connection',
+  'content-length',
+  'content-range',
+  'date',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 const EVERYTHING = () => true
 
 function checkHeader(name: string, value: unknown): [string, string] {
   if (!FIELD_NAME.test(name)) throw invalidArgValue('options.headers', name, 'is not the name of a header')
+  if (FRAMING.has(name.toLowerCase()))
+    throw invalidArgValue('options.headers', name, 'is set by the server alone, since it frames messages')
   if (typeof value !== 'string') throw invalidArgType(`options.headers.${name}`, 'of type string', value)
   if (!FIELD_VALUE.test(value))
     throw invalidArgValue(`options.headers.${name}`, value, 'holds control characters')
@@ -157,18 +175,6 @@ function compressorSettings(options: SiteOptions): CompressorSettings | undefine
   return options.compress ? settings : undefined
 }
 
-/** The default of `cacheEntries` for each of so many threads. @see proc_pid_limits(5) */
-export function keptFiles(threads = 1): number {
-  let limits = ''
-  try {
-    limits = readFileSync('/proc/self/limits', 'latin1')
-  } catch {
-    // Without /proc, what is opened beyond the limit is answered with 503 until some are closed.
-  }
-  const most = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity)
-  return Math.max(1, Math.floor(Math.min(KEPT_FILES, most * KEPT_PART) / threads))
-}
-
 /**
  * Checks options and fills in what is not given.
  *
@@ -181,7 +187,9 @@ export function siteSettings(options: SiteOptions): SiteSettings {
     throw invalidArgValue('options.root', options.root, 'is not a directory')
   const { symlinks = 'beneath', index = ['index.html'], cacheMs = 1000 } = options
   const { cacheEntries = keptFiles() } = options
-  const { cacheBytes = 64 << 20 } = options
+  const { cacheBytes = 64 << 20, etag = true } = options
+  if (![true, false, 'portable'].includes(etag))
+    throw invalidArgValue('options.etag', etag, 'is not true, false or portable')
   if (!['beneath', 'deny', 'follow'].includes(symlinks)) {
     throw invalidArgValue('options.symlinks', symlinks, 'is not beneath, deny or follow')
   }
@@ -198,7 +206,8 @@ export function siteSettings(options: SiteOptions): SiteSettings {
     dotfiles: options.dotfiles ?? false,
     listing: options.listing ?? false,
     sidecars: options.sidecars ?? true,
-    etag: options.etag ?? true,
+    etag: etag !== false,
+    portable: etag === 'portable',
     lastModified: options.lastModified ?? true,
     ranges: options.ranges ?? true,
     rules: headerRules(options),

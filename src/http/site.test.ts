@@ -5,8 +5,8 @@ import path from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Answer } from './answer.js'
 import { fileOf } from './answer.js'
+import { keptFiles } from './kept-descriptors.js'
 import { Site, type SiteRequest } from './site.js'
-import { keptFiles } from './site-options.js'
 
 let root: string
 const sites: Site[] = []

@@ -1,11 +1,13 @@
 import { errnoOf, type SocketAddress, syscall } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
 import { type Answer, bareAnswer, plainAnswer } from './answer.js'
+import { readable, varyByAccept } from './answer-fields.js'
 import { Compressor } from './compressor.js'
 import type { Fields } from './fields.js'
+import { keptDescriptors } from './kept-descriptors.js'
 import { DirectoryListings } from './listing.js'
 import { multipart } from './multipart.js'
-import { type Conditions, evaluateConditions, ifRangeHolds, type Validators } from './preconditions.js'
+import { type Conditions, evaluateConditions, ifRangeHolds } from './preconditions.js'
 import { type ByteRange, parseRanges } from './ranges.js'
 import { parseTarget, type RequestPath } from './request-path.js'
 import { openSidecars, Resource } from './resource.js'
@@ -27,8 +29,9 @@ export interface SiteRequest extends Conditions {
   acceptEncoding: string | undefined
   accept: string | undefined
   range: string | undefined
-  /** Whose it is, where that matters. */
+  /** Whose it is, where that matters, and for which host it is meant. */
   peer?: Peer
+  host?: string | undefined
   ifRange: string | undefined
 }
 
@@ -57,8 +60,8 @@ const NOWHERE = new Set(
  */
 export class Site {
   readonly settings: SiteSettings
-  readonly #root: RootDirectory
-  readonly #cache: ResourceCache
+  #root: RootDirectory
+  #cache: ResourceCache
   readonly #compressor: Compressor | undefined
   readonly #listings: DirectoryListings
   #closed = false
@@ -85,8 +88,20 @@ export class Site {
   answer(request: SiteRequest): Answer | Promise<Answer> {
     const { cors } = this.settings
     const answer = this.#decide(request)
-    if (cors === undefined) return answer
-    return answer instanceof Promise ? answer.then(found => readable(found, cors)) : readable(answer, cors)
+    if (answer instanceof Promise) return this.#settle(request, answer)
+    return cors === undefined ? answer : readable(answer, cors)
+  }
+
+  async #settle(request: SiteRequest, deciding: Promise<Answer>): Promise<Answer> {
+    const { cors } = this.settings
+    const answer = await deciding.catch(error => this.#fail(request, error))
+    return cors === undefined ? answer : readable(answer, cors)
+  }
+
+  /** What a system call fails with is an answer too. @throws what is none of that */
+  #fail(request: SiteRequest, error: NodeJS.ErrnoException): Answer | Promise<Answer> {
+    if (typeof error?.syscall !== 'string' || error.errno === undefined) throw error
+    return this.#refuse(request, error.errno)
   }
 
   #decide(request: SiteRequest): Answer | Promise<Answer> {
@@ -99,7 +114,7 @@ export class Site {
     const path = parseTarget(request.target)
     if (path === undefined) return plainAnswer(400)
     if (method === 'OPTIONS') return bareAnswer(204, this.settings.cors === undefined ? ALLOWED : PREFLIGHT)
-    const own = this.status?.answer(path, request.peer?.remoteAddress)
+    const own = this.status?.answer(path, request.peer?.remoteAddress, request.host)
     if (own !== undefined) return own
     if (this.#isHidden(path.segments)) {
       return this.settings.dotfiles === 'deny' ? plainAnswer(403) : this.#nowhere(request)
@@ -139,9 +154,9 @@ export class Site {
     this.#cache.remember(target, resource)
   }
 
-  /** Bytes of a resource have come into memory. */
-  grown(resource: Resource, bytes: number): void {
-    this.#cache.grown(resource, bytes)
+  /** More of a resource may have come into memory. */
+  grown(resource: Resource): void {
+    this.#cache.grown(resource)
   }
 
   /** What is kept open, and how it is kept current. */
@@ -173,41 +188,50 @@ export class Site {
 
   /** Opens a file, or sees that what is open is still it. A resource comes retained. */
   async #load(name: string): Promise<Resource | 'directory' | number> {
-    const fresh = this.#cache.fresh(name)
+    // Of the same time: others may take their place meanwhile.
+    const root = this.#root
+    const cache = this.#cache
+    const fresh = cache.fresh(name)
     if (fresh !== undefined) return fresh.retain()
-    const cover = await this.#cache.cover(name)
-    const opened = await this.#root.open(name)
+    const cover = await cache.cover(name)
+    const opened = await root.open(name)
     if (typeof opened === 'number' || opened.kind !== 'file') {
-      this.#cache.uncover(cover)
-      this.#cache.drop(name)
+      cache.uncover(cover)
+      cache.drop(name)
       if (typeof opened === 'number') return opened
       syscall('close', opened.fd)
       return opened.kind === 'directory' ? 'directory' : EACCES
     }
-    const file = new StaticFile(opened)
-    const watchable = opened.links === 1 && this.#root.holds(opened.fd, name)
-    const known = this.#cache.known(name)
+    const { portable } = this.settings
+    const file = new StaticFile(opened, undefined, portable)
+    const watchable = opened.links === 1 && root.holds(opened.fd, name)
+    const known = cache.known(name)
     if (known?.plain.isSame(opened)) {
       file.release()
-      this.#cache.trust(known, cover, watchable && known.watchable)
+      cache.trust(known, cover, watchable && known.watchable)
       return known.retain()
     }
     const coded = this.settings.sidecars
-      ? await openSidecars(this.#root, name, file)
+      ? await openSidecars(root, name, file, portable)
       : new Map<Encoding, StaticFile>()
+    if (typeof coded === 'number') {
+      file.release()
+      cache.uncover(cover)
+      return coded
+    }
     const resource = new Resource(name, file, coded, this.settings)
-    if (this.#closed) {
-      this.#cache.uncover(cover)
+    if (this.#closed || cache !== this.#cache) {
+      cache.uncover(cover)
       return resource
     }
-    const other = this.#cache.known(name)
+    const other = cache.known(name)
     if (other !== known && other?.isSame(resource)) {
       // Whoever asked for it at the same time was quicker.
       resource.release()
-      this.#cache.uncover(cover)
+      cache.uncover(cover)
       return other.retain()
     }
-    return this.#cache.keep(resource, cover, watchable && resource.watchable).retain()
+    return cache.keep(resource.retain(), cover, watchable && resource.watchable)
   }
 
   async #directory(request: SiteRequest, path: RequestPath, name: string): Promise<Answer> {
@@ -223,10 +247,18 @@ export class Site {
     const directory = new StaticFile(opened)
     try {
       if (opened.kind !== 'directory') return await this.#nowhere(request)
-      return await this.#listings.answer(directory, path, request.accept)
+      return await this.#list(directory, path, request)
     } finally {
       directory.release()
     }
+  }
+
+  async #list(directory: StaticFile, path: RequestPath, { accept }: SiteRequest): Promise<Answer> {
+    const list = () => this.#listings.answer(directory, path, accept)
+    return list().catch(error => {
+      if (keptDescriptors.yield(error?.errno)) return list()
+      throw error
+    })
   }
 
   #redirect(path: RequestPath): Answer {
@@ -273,7 +305,7 @@ export class Site {
   async #compressed(request: SiteRequest, resource: Resource, coding: Encoding): Promise<Answer> {
     const { plain, path } = resource
     const found = { path, found: plain }
-    const verdict = evaluateConditions(request, this.#validators(plain, resource.codedEtag(coding)), true)
+    const verdict = evaluateConditions(request, resource.validators(plain, resource.codedEtag(coding)), true)
     if (verdict === 304) {
       return { ...bareAnswer(304, resource.cacheFields(plain, resource.codedEtag(coding))), ...found }
     }
@@ -289,13 +321,6 @@ export class Site {
     }
   }
 
-  #validators(file: StaticFile, etag = file.etag): Validators {
-    return {
-      etag: this.settings.etag ? etag : undefined,
-      lastModified: this.settings.lastModified ? file.modifiedSeconds : undefined,
-    }
-  }
-
   #stored(
     request: SiteRequest,
     resource: Resource,
@@ -303,7 +328,7 @@ export class Site {
     encoding: Encoding | undefined,
   ): Answer {
     const found = { path: resource.path, found: file }
-    const validators = this.#validators(file)
+    const validators = resource.validators(file)
     const verdict = evaluateConditions(request, validators, true)
     if (verdict === 304) {
       const answer = { ...bareAnswer(304, resource.cacheFields(file)), ...found }
@@ -350,26 +375,22 @@ export class Site {
     return { ...parts, path: resource.path, found: file }
   }
 
+  /** Opens the root anew, where another directory may stand by now. @throws the system error; what was there stays */
+  reopen(): void {
+    const root = new RootDirectory(this.settings.root, this.settings.symlinks)
+    const [oldRoot, oldCache] = [this.#root, this.#cache]
+    this.#root = root
+    this.#cache = new ResourceCache(root, this.settings, oldCache.stats().evictions)
+    oldCache.close()
+    oldRoot.close()
+  }
+
   /** Closes every file and the root; responses under way keep theirs. */
   close(): void {
     this.#closed = true
     this.#cache.close()
     this.#root.close()
   }
-}
-
-/** Has scripts of another origin see an answer, also one that tells them of a failure. */
-function readable(answer: Answer, cors: string): Answer {
-  const name = 'Access-Control-Allow-Origin'
-  if (answer.fields.some(([known]) => known.toLowerCase() === name.toLowerCase())) return answer
-  return { ...answer, fields: [...answer.fields, [name, cors]] }
-}
-
-/** For what one client gets and another one does not, by what it accepts. */
-function varyByAccept(answer: Answer): Answer {
-  const others = answer.fields.filter(([name]) => name !== 'Vary')
-  const vary = answer.fields.find(([name]) => name === 'Vary')?.[1]
-  return { ...answer, fields: [...others, ['Vary', vary === undefined ? 'Accept' : `${vary}, Accept`]] }
 }
 
 /** A segment as it may stand in a path: what `encodeURIComponent` encodes beyond need is left as it is. */

@@ -12,7 +12,10 @@ import type { OpenedFile } from './root-directory.js'
 export class StaticFile {
   readonly fd: number
   readonly size: number
-  /** A strong validator: size and modification time to the nanosecond. */
+  /**
+   * A strong validator: size, and times of modification and of change to the nanosecond, since the first of them can be
+   * set back. A portable one is without the other, which differs from one copy to the next.
+   */
   readonly etag: string
   /** As an HTTP date. */
   readonly lastModified: string
@@ -25,7 +28,7 @@ export class StaticFile {
   readonly changed: bigint
   #users = 1
 
-  constructor(opened: OpenedFile, encoding?: Encoding) {
+  constructor(opened: OpenedFile, encoding?: Encoding, portable = false) {
     this.fd = opened.fd
     this.size = opened.size
     this.modified = opened.modified
@@ -34,8 +37,9 @@ export class StaticFile {
     this.device = opened.device
     this.modifiedSeconds = Number(opened.modified / 1_000_000_000n)
     this.lastModified = formatHttpDate(this.modifiedSeconds * 1000)
-    const coding = encoding === undefined ? '' : `-${encoding}`
-    this.etag = `"${opened.size.toString(16)}-${opened.modified.toString(16)}${coding}"`
+    const parts = [opened.size, opened.modified, ...(portable ? [] : [opened.changed])]
+    const coding = encoding === undefined ? [] : [encoding]
+    this.etag = `"${[...parts.map(part => part.toString(16)), ...coding].join('-')}"`
   }
 
   /** Whether it can change by no path but its own. */

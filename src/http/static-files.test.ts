@@ -153,3 +153,18 @@ test('sendFile answers with one file, and never leaves its root', async () => {
     },
   )
 })
+
+test('a middleware that is closed keeps nothing open, and has no file for anybody', async () => {
+  const count = () => fs.readdirSync('/proc/self/fd').length
+  const before = count()
+  const files = staticFiles(root)
+  await withServer(ending(files), async origin => {
+    assert.equal(await (await fetch(`${origin}/small.txt`)).text(), 'small')
+    const open = count()
+    files.close()
+    files.close()
+    assert.ok(count() <= open - 3, 'the root, the file, and what watches them')
+    assert.equal((await fetch(`${origin}/small.txt`)).status, 500)
+  })
+  assert.ok(count() <= before + 2, 'but for connections of the client')
+})

@@ -32,11 +32,11 @@ export interface StaticFilesOptions extends Omit<FileOptions, 'index' | 'extensi
 }
 
 /** A handler as Connect and Express have it. */
-export type Middleware = (
-  request: NodeRequest,
-  response: NodeResponse,
-  next: (error?: unknown) => void,
-) => void
+export interface Middleware extends Disposable {
+  (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void): void
+  /** Lets go of the directory, and of its files once responses under way are through. Nothing can be asked for any more. */
+  close(): void
+}
 
 const listOf = (value: string | readonly string[] | false | undefined) =>
   value === undefined || value === false ? [] : typeof value === 'string' ? [value] : value
@@ -71,6 +71,10 @@ class StaticFiles {
       extensions: listOf(extensions),
       ...(headers === undefined ? {} : { headers }),
     })
+  }
+
+  close(): void {
+    this.#site.close()
   }
 
   /** @returns what is for the next handler: nothing, an error, or all of it (`true`) */
@@ -139,7 +143,7 @@ class StaticFiles {
  */
 export function staticFiles(root: string, options: StaticFilesOptions = {}): Middleware {
   const files = new StaticFiles(root, options)
-  return (request, response, next) => {
+  const handle = (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void) => {
     files.handle(request, response).then(
       left => {
         if (left === true) next()
@@ -148,6 +152,8 @@ export function staticFiles(root: string, options: StaticFilesOptions = {}): Mid
       error => fail(response, error, next),
     )
   }
+  const close = () => files.close()
+  return Object.assign(handle, { close, [Symbol.dispose]: close })
 }
 
 /** A response that has begun cannot become another one: it ends short, and the client can tell. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hostname } from 'node:os'
 import { test } from 'node:test'
 import { AddressFilter } from './address-filter.js'
 
@@ -7,19 +8,18 @@ const client = (address: string) => ({
   address,
   port: 1,
 })
-const allows = (allowed: readonly string[], address: string) =>
-  new AddressFilter(allowed, 'allow').allows(client(address))
+const allows = (allowed: readonly string[], address: string, host = '127.0.0.1:80') =>
+  new AddressFilter(allowed, 'allow').refusal(client(address), host) === undefined
 
 test('only clients of this machine are let in by themselves', () => {
   for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])
     assert.ok(allows([], address), address)
   for (const address of ['10.0.0.1', '::2', '::ffff:10.0.0.1', 'fe80::1%eth0', '0.0.0.0'])
     assert.ok(!allows([], address), address)
-  assert.ok(
-    new AddressFilter([], 'allow').allows({ family: 'Unix', path: '/run/socket' }),
-    'a Unix socket is of this machine',
-  )
-  assert.ok(new AddressFilter([], 'allow').allows(undefined))
+  const filter = new AddressFilter([], 'allow')
+  const unix = { family: 'Unix', path: '/run/socket' } as const
+  assert.equal(filter.refusal(unix, 'x'), undefined, 'a Unix socket is of this machine')
+  assert.equal(filter.refusal(undefined, 'x'), undefined)
 })
 
 test('addresses and networks that are named are let in, and no others', () => {
@@ -29,6 +29,21 @@ test('addresses and networks that are named are let in, and no others', () => {
   for (const address of ['11.0.0.1', '2001:db9::1', '192.0.2.8'])
     assert.ok(!allows(allowed, address), address)
   assert.ok(allows(['all'], '203.0.113.5'))
+})
+
+test('a browser of this machine that was led here by the name of another site is not let in', () => {
+  for (const host of ['localhost', 'LOCALHOST:8080', 'a.localhost', '127.0.0.1:1', '[::1]:80', hostname()])
+    assert.ok(allows([], '127.0.0.1', host), host)
+  for (const host of [
+    'example.org',
+    'example.org:8080',
+    'localhost.example.org',
+    '127.0.0.1.example.org',
+    '',
+  ])
+    assert.ok(!allows([], '127.0.0.1', host), host)
+  assert.ok(allows(['10.0.0.0/8'], '10.0.0.1', 'server.example.org'), 'whom one names may use any name')
+  assert.ok(allows(['all'], '127.0.0.1', 'example.org'))
 })
 
 test('what is neither is refused by its name', () => {

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
+import { hostname } from 'node:os'
 import { invalidArgValue, type SocketAddress } from '../../kernel/index.js'
 
 const MAPPED = /^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i
@@ -9,8 +10,19 @@ function family(address: string): 'ipv4' | 'ipv6' {
   return isIPv4(address) ? 'ipv4' : 'ipv6'
 }
 
+/**
+ * Whether a `Host` is one by which this machine calls itself. A page of another site can have its own name lead here, and
+ * would then be taken by a browser for a page of this server (DNS rebinding); an address or `localhost` it cannot have.
+ */
+function isOwnName(host: string): boolean {
+  const name = host.replace(/:\d*$/, '').toLowerCase()
+  if (isIPv4(name) || /^\[[0-9a-f:.]+\]$/.test(name)) return true
+  return name === 'localhost' || name.endsWith('.localhost') || name === hostname().toLowerCase()
+}
+
 /** Which clients may see something: those of this machine, and whom else one names. */
 export class AddressFilter {
+  readonly #own = new BlockList()
   readonly #list = new BlockList()
   readonly #everybody: boolean
 
@@ -19,8 +31,8 @@ export class AddressFilter {
    * @throws `ERR_INVALID_ARG_VALUE` for what is neither
    */
   constructor(allowed: readonly string[], option: string) {
-    this.#list.addSubnet('127.0.0.0', 8, 'ipv4')
-    this.#list.addAddress('::1', 'ipv6')
+    this.#own.addSubnet('127.0.0.0', 8, 'ipv4')
+    this.#own.addAddress('::1', 'ipv6')
     this.#everybody = allowed.includes(ALL)
     for (const entry of allowed) {
       const [address = '', prefix, ...more] = entry.split('/')
@@ -33,10 +45,16 @@ export class AddressFilter {
     }
   }
 
-  /** Whether a client may. One of a Unix socket has no address and is of this machine. */
-  allows(client: SocketAddress | undefined): boolean {
-    if (this.#everybody || client === undefined || !('address' in client)) return true
+  /**
+   * Why a client may not; undefined where it may. One of a Unix socket has no address, and is of this machine.
+   *
+   * @param host that it asked for; a browser on this machine may have been led here by the name of another site
+   */
+  refusal(client: SocketAddress | undefined, host: string | undefined): string | undefined {
+    if (this.#everybody || client === undefined || !('address' in client)) return undefined
     const address = client.address.replace(MAPPED, '').replace(/%.*$/, '')
-    return this.#list.check(address, family(address))
+    if (this.#list.check(address, family(address))) return undefined
+    if (!this.#own.check(address, family(address))) return 'Only for clients of this machine'
+    return host === undefined || isOwnName(host) ? undefined : 'Only by a name or an address of this machine'
   }
 }

@@ -29,7 +29,7 @@ function answer(type: string, bytes: Uint8Array, more: readonly [string, string]
     ...FIELDS.map(([name, value]): [string, string] => [name, value]),
     ...more,
   ]
-  return { status: 200, fields, body: { kind: 'bytes', bytes } }
+  return { status: 200, fields, body: { kind: 'bytes', bytes }, isLocal: true }
 }
 
 /** Checks options. @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
@@ -59,15 +59,19 @@ export class StatusRoutes {
     this.#report = report
   }
 
-  /** Answers a request for the state. @returns undefined for one that is for something else */
-  answer(path: RequestPath, client: SocketAddress | undefined): Answer | Promise<Answer> | undefined {
+  /** Answers a request for the state. @param host that it asked for @returns undefined for one that is for something else */
+  answer(
+    path: RequestPath,
+    client: SocketAddress | undefined,
+    host: string | undefined,
+  ): Answer | Promise<Answer> | undefined {
     const name = path.segments.join('/')
     if (!name.startsWith(this.#path)) return undefined
     const which = name.slice(this.#path.length)
     if (which !== '' && which !== '/json' && which !== '/metrics') return undefined
-    if (!this.#filter.allows(client)) {
-      return plainAnswer(403, [['Cache-Control', 'no-store']], 'Only for clients of this machine')
-    }
+    const refusal = this.#filter.refusal(client, host)
+    if (refusal !== undefined)
+      return { ...plainAnswer(403, [['Cache-Control', 'no-store']], refusal), isLocal: true }
     if (which === '') return this.#page()
     const report = this.#report()
     if (which === '/json') return answer('application/json', encoder.encode(JSON.stringify(report)))

@@ -6,7 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { type FileServer, serve } from '../serve.js'
-import { serversOf } from '../serve.test.support.js'
+import { exchange, serversOf } from '../serve.test.support.js'
 import type { ServeOptions } from '../server-options.js'
 import type { StatusReport } from './status-report.js'
 import { StatusRoutes } from './status-routes.js'
@@ -211,13 +211,31 @@ test('a client of another machine is refused, and told why', () => {
     assert.fail('nothing is told'),
   )
   const path = { segments: ['.sluice', 'status', 'json'], directory: false, raw: `${STATUS}/json`, query: '' }
-  const answer = routes.answer(path, { family: 'IPv4', address: '192.0.2.1', port: 1 })
+  const answer = routes.answer(path, { family: 'IPv4', address: '192.0.2.1', port: 1 }, '192.0.2.9')
   assert.ok(answer !== undefined && 'status' in answer)
   assert.equal(answer.status, 403)
   assert.throws(
-    () => routes.answer(path, { family: 'IPv4', address: '10.0.0.1', port: 1 }),
+    () => routes.answer(path, { family: 'IPv4', address: '10.0.0.1', port: 1 }, 'server'),
     /nothing is told/,
   )
+})
+
+test('no page of another site can read the state, whatever the files are for', async () => {
+  await withServer({ cors: '*' }, async (url, server) => {
+    for (const below of ['', '/json', '/metrics']) {
+      const response = await fetch(url + STATUS + below)
+      assert.equal(response.status, 200)
+      assert.equal(response.headers.get('access-control-allow-origin'), null)
+      await response.arrayBuffer()
+    }
+    assert.equal((await fetch(`${url}/a.txt`)).headers.get('access-control-allow-origin'), '*')
+    const ask = (host: string) =>
+      exchange(server.port, `GET ${STATUS}/json HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    const refused = await ask('rebound.example.org')
+    assert.match(refused, /^HTTP\/1\.1 403/)
+    assert.doesNotMatch(refused, /Access-Control/)
+    assert.match(await ask('localhost:8080'), /^HTTP\/1\.1 200/)
+  })
 })
 
 test('a path that cannot be one is refused before anything is opened', async () => {

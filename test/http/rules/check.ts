@@ -25,6 +25,8 @@ export function take(text: string, method: string): { response: Response; rest: 
     fields.set(name.toLowerCase(), value)
   }
   assert.ok(!fields.has('transfer-encoding'))
+  const [date = 0, modified = 0] = ['date', 'last-modified'].map(name => Date.parse(fields.get(name) ?? ''))
+  assert.ok(!(modified > date), 'RFC 9110 8.8.2.1: Last-Modified is not later than Date')
   const bodyless = method === 'HEAD' || status < 200 || status === 204 || status === 304
   const length = bodyless ? 0 : Number(fields.get('content-length') ?? Number.NaN)
   assert.ok(length >= 0, 'RFC 9112 6.3: a body has its length')

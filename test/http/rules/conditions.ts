@@ -14,6 +14,13 @@ export const CONDITIONS: readonly Rule[] = [
   served('RFC 9110 8.8: a representation has validators', get('/a.txt'), {
     fields: { etag: /^"[^"]+"$/, 'last-modified': '{modified}' },
   }),
+  served(
+    'RFC 9110 8.8.2.1: Last-Modified is not later than Date, whatever the file has',
+    get('/future.txt'),
+    {
+      fields: { 'last-modified': / GMT$/ },
+    },
+  ),
   condition('RFC 9110 13.1.1: If-Match holds for the tag', 200, 'If-Match: {etag}'),
   condition('RFC 9110 13.1.1: for one of a list', 200, 'If-Match: "a", {etag}, "b"'),
   condition('RFC 9110 13.1.1: for anything', 200, 'If-Match: *'),

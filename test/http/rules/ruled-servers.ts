@@ -48,6 +48,9 @@ export class RuledServers {
       fs.writeFileSync(file, content)
       fs.utimesSync(file, MODIFIED / 1000, MODIFIED / 1000)
     }
+    const future = path.join(this.#root, 'future.txt')
+    fs.writeFileSync(future, 'hello')
+    fs.utimesSync(future, Date.now() / 1000, Date.now() / 1000 + 86_400)
     const common = { root: this.#root, host: '127.0.0.1', port: 0, ...LIMITS }
     for (const [name, own] of Object.entries(OPTIONS))
       this.#servers.set(name as SiteName, await serve({ ...common, ...options, ...own }))
