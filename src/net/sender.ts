@@ -111,9 +111,8 @@ export class Sender {
   /** As `write()`, bytes that do not change in this turn: they are sent from there, and only what is left over is copied. */
   writeFixed(fixed: FixedBytes): Promise<void> {
     const turn = this.#turn
-    const { bytes } = fixed
     if (turn.length > 0 || this.#segments !== undefined) {
-      return this.write(bytes.length > COPIED_BYTES ? Buffer.from(bytes) : bytes)
+      return this.write(fixed.bytes.length > COPIED_BYTES ? Buffer.from(fixed.bytes) : fixed.bytes)
     }
     if (this.#error !== undefined || this.#end !== undefined || this.#lent) {
       return Promise.reject(this.#refusal())
