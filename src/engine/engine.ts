@@ -1,11 +1,23 @@
 import { channel } from 'node:diagnostics_channel'
-import { AbortError, checkInteger, checkObject, FdWatcher, IORING_SQ, SluiceError } from '../kernel/index.js'
+import {
+  AbortError,
+  checkAbortSignal,
+  checkFunction,
+  checkInteger,
+  checkObject,
+  FdWatcher,
+  IORING_SQ,
+  invalidArgType,
+  SluiceError,
+} from '../kernel/index.js'
 import { type BufferTable, pin, type Region, regionOf } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
-import { prepareCancel, prepareReadAt, prepareWriteAt } from '../ring/index.js'
+import { prepareReadAt, prepareWriteAt } from '../ring/index.js'
+import { complain, isSound, regionsOf, regionsOfAll } from './arguments.js'
 import type { Driver, DriverName } from './driver.js'
-import { Handles, NOBODY } from './handles.js'
-import { type Multishot, MultishotOperation } from './multishot.js'
+import { Handles } from './handles.js'
+import { Intake } from './intake.js'
+import type { Multishot } from './multishot.js'
 import type { ChainedOperation, EngineStats, OperationOptions, Prepare, PrepareMove } from './operation.js'
 import { Outbox } from './outbox.js'
 import { type EngineOptions, selectDriver } from './select-driver.js'
@@ -14,7 +26,6 @@ import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
 import type { Usage } from './usage.js'
 import { type Waiter, WaitingLine } from './waiting.js'
 
-const NO_REGIONS: readonly Region[] = []
 /** How often what is in flight is cancelled while the engine closes. */
 const CANCEL_AGAIN_MS = 50
 
@@ -38,6 +49,7 @@ export class Engine {
   readonly #watcher: FdWatcher
   readonly #outbox: Outbox
   readonly #waiting: WaitingLine
+  readonly #intake: Intake
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
   #completions = 0
@@ -58,6 +70,7 @@ export class Engine {
     this.handles = new Handles(driver, this.#outbox)
     this.#settlement = new Settlement(this.#slots, this.handles)
     this.#waiting = new WaitingLine(maxWaiting)
+    this.#intake = new Intake(this.#queue, this.#outbox, this.#settlement)
     try {
       this.#watcher = FdWatcher.started(driver.fd, () => this.#reap(true))
     } catch (error) {
@@ -110,10 +123,10 @@ export class Engine {
   }
 
   /**
-   * Reads into memory. The hot path of everything above: arguments are not checked here beyond what memory safety
-   * needs.
+   * Reads into memory. The hot path of everything above: arguments are checked here no further than that nothing is
+   * read past the view, and nothing taken for what cannot be submitted.
    *
-   * @param view must be attached; `offset + length` must lie within it
+   * @param view must be attached; rejects with `ERR_OUT_OF_RANGE` where `offset + length` does not lie within it
    * @param position -1 for the descriptor's own
    * @param finish as in {@link OperationOptions}; it is given `view`
    */
@@ -156,14 +169,40 @@ export class Engine {
     signal: AbortSignal | undefined,
     usage: Usage | undefined,
   ): Promise<unknown> {
+    let region: Region
+    try {
+      if (!isSound(fd, view, offset, length, position, finish, usage)) {
+        complain(fd, view, offset, length, position, finish, usage)
+      }
+      if (signal !== undefined) checkAbortSignal(signal, 'signal')
+      region = regionOf(view.buffer)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    // Now: memory that is unmapped while the operation waits is kept, but its views know no longer where they were.
+    const address = region.address + view.byteOffset + offset
+    return this.#begin(prepare, syscall, fd, view, region, address, length, position, finish, signal, usage)
+  }
+
+  #begin(
+    prepare: PrepareMove,
+    syscall: string,
+    fd: number,
+    view: ArrayBufferView,
+    region: Region,
+    address: number,
+    length: number,
+    position: number,
+    finish: Finish | undefined,
+    signal: AbortSignal | undefined,
+    usage: Usage | undefined,
+  ): Promise<unknown> {
     if (signal?.aborted === true) return Promise.reject(new AbortError(signal))
-    const region = regionOf(view.buffer)
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
       const start = () =>
-        this.#move(prepare, syscall, fd, view, offset, length, position, finish, signal, usage)
-      const waiter = { slots: 1, start, signals: [signal], regions: [region], usages: [usage] }
-      return this.#later(waiter, slot)
+        this.#begin(prepare, syscall, fd, view, region, address, length, position, finish, signal, usage)
+      return this.#later({ slots: 1, start, signals: [signal], regions: [region], usages: [usage] }, slot)
     }
     pin(region)
     slot.region = region
@@ -176,10 +215,9 @@ export class Engine {
       usage.inFlight++
     }
     const promise = slot.defer()
-    if (signal !== undefined) this.#listen(slot, signal)
-    const address = region.address + view.byteOffset + offset
+    if (signal !== undefined && !this.#intake.listen([slot], [signal])) return promise
     if (this.#outbox.blocked || !prepare(this.#queue, fd, address, length, position, slot.index)) {
-      this.#outbox.place(() => prepare(this.#queue, fd, address, length, position, slot.index))
+      this.#intake.placeMove(prepare, fd, address, length, position, slot.index)
     }
     this.#outbox.schedule()
     return promise
@@ -193,58 +231,24 @@ export class Engine {
    *   the kernel has let go
    */
   run<T = number>(prepare: Prepare, options: OperationOptions): Promise<T> {
-    if (options.signal?.aborted === true) return Promise.reject(new AbortError(options.signal))
-    const regions = regionsOf(options)
+    let regions: readonly Region[]
+    try {
+      checkFunction(prepare, 'prepare')
+      regions = regionsOf(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const { signal, usage } = options
+    if (signal?.aborted === true) return Promise.reject(new AbortError(signal))
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
       const start = () => this.run<T>(prepare, options)
-      const waiter = { slots: 1, start, signals: [options.signal], regions, usages: [options.usage] }
+      const waiter = { slots: 1, start, signals: [signal], regions, usages: [usage] }
       return this.#later(waiter, slot) as Promise<T>
     }
-    const promise = this.#occupy(slot, prepare, options, regions)
-    this.#outbox.place(() => this.#write([slot], () => prepare(this.#queue, slot.index)))
-    return promise as Promise<T>
-  }
-
-  /** Writes entries. Where that throws, none is written, and it is the failure of the operations. */
-  #write(slots: readonly Slot[], write: () => boolean): boolean {
-    const before = this.#queue.unpublished
-    try {
-      return write()
-    } catch (error) {
-      this.#queue.takeBack(this.#queue.unpublished - before)
-      for (const slot of slots) {
-        const { reject } = slot
-        slot.signal?.removeEventListener('abort', slot.onAbort as () => void)
-        this.#settlement.release(slot)
-        reject(error as Error)
-      }
-      return true
-    }
-  }
-
-  #occupy(
-    slot: Slot,
-    prepare: Prepare,
-    options: OperationOptions,
-    regions: readonly Region[],
-  ): Promise<unknown> {
-    slot.prepare = prepare
-    slot.held = options.held
-    slot.syscall = options.syscall
-    slot.details = options.details
-    slot.finish = options.finish
-    slot.discard = options.discard
-    slot.moves = options.moves ?? false
-    slot.usage = options.usage
-    if (options.usage !== undefined) options.usage.inFlight++
-    if (regions.length > 0) {
-      for (const region of regions) pin(region)
-      slot.held = [options.held, options.buffers]
-      slot.regions = regions
-    }
-    const promise = slot.defer()
-    if (options.signal !== undefined) this.#listen(slot, options.signal)
+    const promise = this.#intake.occupy(slot, prepare, options, regions) as Promise<T>
+    if (signal !== undefined && !this.#intake.listen([slot], [signal])) return promise
+    this.#intake.place([slot], () => prepare(this.#queue, slot.index))
     return promise
   }
 
@@ -253,21 +257,30 @@ export class Engine {
    * They are submitted together, never split.
    *
    * @param link the flag that ties each to the next: `IOSQE.IO_LINK`, or `IO_HARDLINK` to go on after a failure
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` where there are no operations to reject
    */
   chain(chained: readonly ChainedOperation[], link: number): Promise<unknown>[] {
+    if (!Array.isArray(chained)) throw invalidArgType('chained', 'an instance of Array', chained)
+    checkInteger(link, 'link', 0, 255)
     const most = Math.min(this.#queue.capacity, this.#slots.limit)
     if (chained.length > most) {
       const text = `A chain of ${chained.length} does not fit a queue of ${most}`
       return chained.map(() => Promise.reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text)))
     }
-    const aborted = chained.find(({ signal }) => signal?.aborted === true)?.signal
+    let regions: (readonly Region[])[]
+    try {
+      regions = regionsOfAll(chained)
+    } catch (error) {
+      return chained.map(() => Promise.reject(error))
+    }
+    const signals = chained.map(operation => operation.signal)
+    const aborted = signals.find(signal => signal?.aborted === true)
     if (aborted !== undefined) return chained.map(() => Promise.reject(new AbortError(aborted)))
-    const regions = chained.map(regionsOf)
     if (this.#closing !== undefined || this.#slots.free < chained.length) {
       const later = this.#later({
         slots: chained.length,
         start: async () => this.chain(chained, link),
-        signals: chained.map(operation => operation.signal),
+        signals,
         regions: regions.flat(),
         usages: chained.map(operation => operation.usage),
       }) as Promise<Promise<unknown>[]>
@@ -275,8 +288,9 @@ export class Engine {
     }
     const slots = chained.map(() => this.#slots.take() as Slot)
     const promises = slots.map((slot, index) =>
-      this.#occupy(slot, chained[index].prepare, chained[index], regions[index]),
+      this.#intake.occupy(slot, chained[index].prepare, chained[index], regions[index]),
     )
+    if (!this.#intake.listen(slots, signals)) return promises
     const write = () => {
       if (!this.#queue.reserve(chained.length)) return false
       for (const [index, slot] of slots.entries()) {
@@ -285,7 +299,7 @@ export class Engine {
       }
       return true
     }
-    this.#outbox.place(() => this.#write(slots, write))
+    this.#intake.place(slots, write)
     return promises
   }
 
@@ -297,36 +311,19 @@ export class Engine {
    * @throws `ERR_SLUICE_CLOSED`, or `ERR_SLUICE_QUEUE_FULL` when everything is in flight that may be
    */
   multishot(prepare: Prepare, completion: Completion, held?: unknown, background = false): Multishot {
+    checkFunction(prepare, 'prepare')
+    checkFunction(completion, 'completion')
     if (this.#closing !== undefined) throw closed()
     const slot = this.#slots.take()
     if (slot === undefined) {
       throw new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#slots.limit} operations are in flight`)
     }
-    const operation = new MultishotOperation(completion, () => this.#cancel(slot.index))
-    slot.prepare = prepare
-    slot.held = held
-    slot.background = background
-    if (background) this.#settlement.background++
-    slot.completion = operation.complete
-    slot.reject = operation.refuse
-    this.#outbox.place(() => this.#write([slot], () => prepare(this.#queue, slot.index)))
-    operation.began = true
-    return operation
-  }
-
-  #cancel(index: number): void {
-    this.#outbox.place(() => prepareCancel(this.#queue, index, 0, NOBODY))
+    return this.#intake.multishot(slot, prepare, completion, held, background)
   }
 
   /** One by one: kernels before 5.19 know no other way. */
   #cancelAll(): void {
-    for (const slot of this.#slots.inUse()) if (!this.#outbox.blocked) this.#cancel(slot.index)
-  }
-
-  #listen(slot: Slot, signal: AbortSignal): void {
-    slot.signal = signal
-    slot.onAbort = () => this.#cancel(slot.index)
-    signal.addEventListener('abort', slot.onAbort, { once: true })
+    for (const slot of this.#slots.inUse()) if (!this.#outbox.blocked) this.#intake.cancel(slot.index)
   }
 
   /** Waits for slots; rejects where the engine is closed, or too many wait. @param slot not needed after all */
@@ -388,10 +385,6 @@ export class Engine {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-}
-
-function regionsOf({ buffers }: OperationOptions): readonly Region[] {
-  return buffers === undefined ? NO_REGIONS : buffers.map(buffer => regionOf(buffer.buffer))
 }
 
 function closed(): SluiceError {

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs'
 import { IOSQE } from '../kernel/index.js'
 import { Mapping } from '../memory/index.js'
 import { prepareNop } from '../ring/index.js'
-import { driverTest, isMapped, room, until } from './driver-test.test.support.js'
+import { driverTest, isMapped, room, textOf, until } from './driver-test.test.support.js'
 import type { ChainedOperation, Usage } from './index.js'
 
 const NOP: ChainedOperation = { syscall: 'nop', prepare: prepareNop }
@@ -57,6 +57,31 @@ driverTest('what waits for a slot can be aborted, at once', async kit => {
   assert.equal(engine.stats().waiting, 0)
 })
 
+driverTest('what was aborted while it waited takes no place of those who may wait', async kit => {
+  const engine = kit.engine({ maxInFlight: 1, maxWaiting: 4 })
+  const [reader, writer] = kit.pipe()
+  const first = engine.read(reader, room(1), 0, 1, -1)
+  const order: number[] = []
+  const kept: Promise<unknown>[] = []
+  const rejected: Promise<void>[] = []
+  for (let round = 0; round < 100; round++) {
+    // Of the three that stay, one comes before the aborted ones, one between them, and one after.
+    if (round % 49 === 1) kept.push(engine.run(prepareNop, NOP).then(() => order.push(round)))
+    const controller = new AbortController()
+    const { signal } = controller
+    rejected.push(assert.rejects(engine.run(prepareNop, { ...NOP, signal }), { name: 'AbortError' }))
+    controller.abort()
+  }
+  await Promise.all(rejected)
+  assert.equal(engine.stats().waiting, 3)
+  kept.push(engine.run(prepareNop, NOP).then(() => order.push(100)))
+  await assert.rejects(engine.run(prepareNop, NOP), { code: 'ERR_SLUICE_QUEUE_FULL' })
+  writeSync(writer, '1')
+  assert.equal(await first, 1)
+  await Promise.all(kept)
+  assert.deepEqual(order, [1, 50, 99, 100])
+})
+
 driverTest(
   'a mapping that is unmapped while its operation waits stays mapped until that has run',
   async kit => {
@@ -74,3 +99,19 @@ driverTest(
     await until(() => !isMapped(address), 'it is unmapped')
   },
 )
+
+driverTest('what waits writes from where its view was, also when that is unmapped meanwhile', async kit => {
+  const engine = kit.engine({ maxInFlight: 1 })
+  const [reader, writer] = kit.pipe()
+  const first = engine.read(reader, room(1), 0, 1, -1)
+  const mapping = new Mapping({ length: 4096, access: 'write' })
+  mapping.bytes.set(Buffer.from('data'), 100)
+  const fd = kit.file()
+  const write = engine.write(fd, mapping.bytes.subarray(99), 1, 4, 0)
+  mapping.unmap()
+  writeSync(writer, '1')
+  await Promise.all([first, write])
+  const read = room(8)
+  assert.equal(await engine.read(fd, read, 0, 8, 0), 4)
+  assert.equal(textOf(read.subarray(0, 4)), 'data')
+})

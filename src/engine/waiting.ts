@@ -1,6 +1,5 @@
 import { AbortError, SluiceError } from '../kernel/index.js'
 import { pin, type Region, unpin } from '../memory/index.js'
-import { Fifo } from './fifo.js'
 import { endUse, type Usage } from './usage.js'
 
 /** What is known of operations that wait together. */
@@ -16,25 +15,25 @@ export interface Waiter {
   usages: readonly (Usage | undefined)[]
 }
 
+/** One who waits: they hold one another by the hand, so that who gives up leaves from the middle at no cost. */
 interface Place {
   readonly slots: number
-  /** Undefined once it has been given up. */
-  begin: (() => void) | undefined
+  readonly begin: () => void
+  before: Place | undefined
+  behind: Place | undefined
 }
 
 /** Operations that wait for slots, first come, first served. */
 export class WaitingLine {
-  readonly #line: Fifo<Place>
-  #givenUp = 0
+  /** How many wait. */
+  length = 0
+  readonly #limit: number
+  #first: Place | undefined
+  #last: Place | undefined
 
   /** @param limit how many may wait */
   constructor(limit: number) {
-    this.#line = new Fifo(limit)
-  }
-
-  /** How many wait. */
-  get length(): number {
-    return this.#line.length - this.#givenUp
+    this.#limit = limit
   }
 
   /**
@@ -43,10 +42,15 @@ export class WaitingLine {
    * @returns what `start` does; rejects with `AbortError`, and `ERR_SLUICE_QUEUE_FULL` where too many wait
    */
   wait(waiter: Waiter): Promise<unknown> {
+    if (this.length >= this.#limit) {
+      return Promise.reject(
+        new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#limit} operations wait already`),
+      )
+    }
     const { signals, regions, usages, slots } = waiter
     return new Promise((resolve, reject) => {
       const leave = () => {
-        place.begin = undefined
+        this.#remove(place)
         for (const signal of signals) signal?.removeEventListener('abort', abort)
       }
       const letGo = () => {
@@ -55,7 +59,6 @@ export class WaitingLine {
       }
       const abort = (event: Event) => {
         leave()
-        this.#givenUp++
         reject(new AbortError(event.target as AbortSignal))
         letGo()
       }
@@ -64,24 +67,35 @@ export class WaitingLine {
         resolve(waiter.start())
         letGo()
       }
-      const place: Place = { slots, begin }
-      if (!this.#line.push(place)) {
-        reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', `${this.#line.limit} operations wait already`))
-        return
-      }
+      for (const signal of signals) signal?.addEventListener('abort', abort, { once: true })
+      const place = this.#add(slots, begin)
       for (const region of regions) pin(region)
       for (const usage of usages) if (usage !== undefined) usage.inFlight++
-      for (const signal of signals) signal?.addEventListener('abort', abort, { once: true })
     })
+  }
+
+  #add(slots: number, begin: () => void): Place {
+    const place: Place = { slots, begin, before: this.#last, behind: undefined }
+    if (this.#last === undefined) this.#first = place
+    else this.#last.behind = place
+    this.#last = place
+    this.length++
+    return place
+  }
+
+  #remove({ before, behind }: Place): void {
+    if (before === undefined) this.#first = behind
+    else before.behind = behind
+    if (behind === undefined) this.#last = before
+    else behind.before = before
+    this.length--
   }
 
   /** Begins what there is room for. Who comes first is not passed by. @param free how many slots are free */
   admit(free: () => number): void {
-    for (let head = this.#line.peek(); head !== undefined; head = this.#line.peek()) {
-      if (head.begin !== undefined && head.slots > free()) return
-      this.#line.shift()
-      if (head.begin === undefined) this.#givenUp--
-      else head.begin()
+    for (let first = this.#first; first !== undefined; first = this.#first) {
+      if (first.slots > free()) return
+      first.begin()
     }
   }
 }

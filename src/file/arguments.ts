@@ -1,4 +1,11 @@
-import { AbortError, checkInteger, invalidArgType, invalidArgValue, outOfRange } from '../kernel/index.js'
+import {
+  AbortError,
+  checkAbortSignal,
+  checkInteger,
+  invalidArgType,
+  invalidArgValue,
+  outOfRange,
+} from '../kernel/index.js'
 
 const VIEW = 'an instance of Buffer, TypedArray, or DataView'
 const TEXT_OR_VIEW = `of type string or ${VIEW}`
@@ -31,11 +38,8 @@ export function checkSignal(
   signal: unknown,
   name = 'options.signal',
 ): asserts signal is AbortSignal | undefined {
-  if (signal === undefined) return
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
-    throw invalidArgType(name, 'an instance of AbortSignal', signal)
-  }
-  if (signal.aborted) throw new AbortError(signal as AbortSignal)
+  checkAbortSignal(signal, name)
+  if (signal?.aborted) throw new AbortError(signal)
 }
 
 /**

@@ -181,6 +181,26 @@ export function checkObject(value: unknown, name = 'options'): asserts value is 
   }
 }
 
+/** Checks a function. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkFunction(value: unknown, name: string): void {
+  if (typeof value !== 'function') throw invalidArgType(name, 'of type function', value)
+}
+
+/**
+ * Checks a signal that may be left out: whatever can be listened to as to an `AbortSignal` is one. Whoever waits for a
+ * signal takes something first, and what only looks like one would fail after that.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`
+ */
+export function checkAbortSignal(value: unknown, name: string): asserts value is AbortSignal | undefined {
+  if (value === undefined) return
+  const { aborted, addEventListener, removeEventListener } = Object(value) as Record<string, unknown>
+  const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function'
+  if (typeof value !== 'object' || typeof aborted !== 'boolean' || !listens) {
+    throw invalidArgType(name, 'an instance of AbortSignal', value)
+  }
+}
+
 /** What an aborted operation rejects with, as Node's own do. */
 export class AbortError extends Error {
   readonly code = 'ABORT_ERR'

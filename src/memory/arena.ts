@@ -1,6 +1,7 @@
 import { constants } from 'node:buffer'
 import {
   AbortError,
+  checkAbortSignal,
   checkInteger,
   checkObject,
   invalidArgType,
@@ -197,9 +198,7 @@ export class Arena {
   async acquire(options: { signal?: AbortSignal | undefined } = {}): Promise<Block> {
     checkObject(options)
     const { signal } = options
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
-    }
+    checkAbortSignal(signal, 'options.signal')
     if (signal?.aborted) throw new AbortError(signal)
     const block = this.take()
     if (block !== undefined) return block
