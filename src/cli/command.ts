@@ -6,6 +6,8 @@ import type { Terminal } from './terminal.js'
 export interface CommandOption {
   type: 'string' | 'boolean'
   short?: string
+  /** Another letter for the same; of a boolean only. */
+  alias?: string
   multiple?: boolean
   /** What a string stands for in the help: `FILE`. */
   argument?: string
@@ -64,7 +66,8 @@ const FLAG_COLUMNS = 26
 const HELP_OPTION = { type: 'boolean', short: 'h', description: 'show this help' } as const
 
 function optionLine([name, option]: [string, CommandOption]): string {
-  const short = option.short === undefined ? '    ' : `-${option.short}, `
+  const letters = [option.short, option.alias].filter(letter => letter !== undefined)
+  const short = letters.length === 0 ? '    ' : letters.map(letter => `-${letter}, `).join('')
   const argument = option.type === 'string' ? ` ${option.argument ?? 'VALUE'}` : ''
   const flag = `${short}--${name}${argument}`
   // One that is too long has its description on a line of its own, so that all stand below one another.
@@ -85,9 +88,24 @@ function helpOf<O extends Options>({
   return [usage, '', summary, '', ...lines, ...more, ''].join('\n')
 }
 
+/** Of options with a second letter, a hidden one each for that letter, by its name. */
+function aliasesOf(options: Options): [name: string, hidden: string, letter: string][] {
+  return Object.entries(options).flatMap(([name, { alias }]) =>
+    alias === undefined ? [] : [[name, `${name} -${alias}`, alias]],
+  )
+}
+
 function parse<O extends Options>(args: string[], options: O): Arguments<O> {
+  const aliases = aliasesOf(options)
+  const hidden = aliases.map(([, name, short]) => [name, { type: 'boolean', short }] as const)
+  const all: O = { ...options, ...Object.fromEntries(hidden) }
+  // Node would take --no-clobber for the opposite of --clobber, whatever there is.
+  const allowNegative = !Object.keys(options).some(name => name.startsWith('no-'))
   try {
-    return parseArgs({ args, options, allowPositionals: true, allowNegative: true })
+    const input = parseArgs({ args, options: all, allowPositionals: true, allowNegative })
+    const values = input.values as Record<string, unknown>
+    for (const [name, other] of aliases) if (values[other] !== undefined) values[name] ??= values[other]
+    return input
   } catch (cause) {
     // Node's explain themselves: "Unknown option '--x'. …"
     const message = (cause as Error).message.split('. ')[0] ?? ''

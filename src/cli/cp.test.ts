@@ -17,6 +17,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -200,4 +201,94 @@ test('a file does not become one that was named as a folder, nor one of its own'
   symlinkSync('folder', at('link'))
   assert.equal((await cp('-r', `${at('link')}/`, at('copy'))).status, 0)
   assert.deepEqual(readdirSync(at('copy')), ['inside'])
+})
+
+test('the flags of cp that people are used to do what they do there', async t => {
+  const at = scratch(t)
+  const text = (name: string) => readFileSync(at(name), 'utf8')
+  mkdirSync(at('from/inner'), { recursive: true })
+  mkdirSync(at('to'))
+  for (const name of ['a', 'b', 'from/inner/c']) writeFileSync(at(name), name)
+  utimesSync(at('a'), 1000, 2000)
+
+  assert.equal((await cp('-t', at('to'), at('a'), at('b'))).status, 0)
+  assert.deepEqual(readdirSync(at('to')).sort(), ['a', 'b'])
+  assert.match((await cp('-t', at('absent'), at('a'))).notes, /absent: no such folder/)
+
+  assert.equal((await cp('-p', '-f', at('a'), at('kept'))).status, 0)
+  assert.equal(statSync(at('kept')).mtimeMs, 2_000_000)
+
+  writeFileSync(at('to/a'), 'mine')
+  assert.equal((await cp('-n', at('a'), at('to'))).status, 0)
+  assert.equal(text('to/a'), 'mine')
+  // Of 1970, it is older than what is there.
+  assert.equal((await cp('-u', at('a'), at('b'), at('to'))).status, 0)
+  assert.equal(text('to/a'), 'mine')
+  utimesSync(at('to/a'), 1000, 1999)
+  assert.equal((await cp('-u', at('a'), at('to'))).status, 0)
+  assert.equal(text('to/a'), 'a')
+
+  assert.equal((await cp('-R', at('from'), at('new'))).status, 0)
+  assert.equal((await cp('-RT', at('from'), at('new'))).status, 0)
+  assert.deepEqual(readdirSync(at('new')), ['inner'])
+  assert.match((await cp('-T', at('a'), at('to'))).notes, /EISDIR/)
+
+  const { out } = await cp('-rv', at('from'), at('said'))
+  assert.deepEqual(out.trimEnd().split('\n'), [
+    `'${at('from/inner/c')}' -> '${at('said/inner/c')}'`,
+    `'${at('from/inner')}' -> '${at('said/inner')}'`,
+    `'${at('from')}' -> '${at('said')}'`,
+  ])
+  for (const args of [['-T', at('a'), at('b'), at('to')], ['-T', '-t', at('to'), at('a')], [at('a')]]) {
+    assert.equal((await cp(...args)).status, 2, args.join(' '))
+  }
+})
+
+test('trees leave what is there, or what is newer, and say how much that was', async t => {
+  const at = scratch(t)
+  mkdirSync(at('from/inner'), { recursive: true })
+  for (let index = 0; index < 70; index++) writeFileSync(at(`from/inner/${index}`), 'new')
+  symlinkSync('0', at('from/inner/link'))
+  await cp('-r', at('from'), at('to'))
+  for (const name of ['3', '50']) writeFileSync(at(`to/inner/${name}`), 'mine')
+  utimesSync(at('to/inner/3'), 1000, 1000)
+  rmSync(at('to/inner/7'))
+  const copy = async (flag: string) => {
+    const { out } = await cp(flag, '--json', '-r', `${at('from')}/.`, at('to'))
+    const { files, links, skipped, failures } = JSON.parse(out)
+    return { files, links, skipped, failures }
+  }
+  assert.deepEqual(await copy('-n'), { files: 1, links: 0, skipped: 70, failures: [] })
+  assert.equal(readFileSync(at('to/inner/3'), 'utf8'), 'mine')
+  assert.deepEqual(await copy('-u'), { files: 1, links: 0, skipped: 70, failures: [] })
+  assert.equal(readFileSync(at('to/inner/3'), 'utf8'), 'new')
+  assert.equal(readFileSync(at('to/inner/50'), 'utf8'), 'mine')
+})
+
+test('progress is shown on a terminal, also where the results go elsewhere', async t => {
+  const at = scratch(t)
+  execFileSync('mkfifo', [at('fifo')])
+  const command = `"${process.execPath}" "${MAIN}" cp "${at('fifo')}" "${at('file')}" > "${at('out')}"`
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const started = await Promise.race([once(child, 'spawn'), once(child, 'error')])
+  if (started.length > 0) return t.skip('there is no script(1)')
+  const exited = once(child, 'exit')
+  let shown = ''
+  child.stdout.setEncoding('utf8').on('data', text => {
+    shown += text
+  })
+  const chunk = Buffer.alloc(4096, 'x')
+  const writing = await open(at('fifo'), 'w')
+  // Slowly or fast: until it has been shown.
+  while (!shown.includes('files, ')) {
+    await writing.write(chunk)
+    await new Promise(setImmediate)
+  }
+  await writing.close()
+  assert.deepEqual(await exited, [0, null])
+  assert.ok(shown.startsWith('\r\u001b[K0 files, '))
+  assert.match(shown, /1 files, .* s \(ring\)\r\n$/)
+  assert.equal(readFileSync(at('out'), 'utf8'), '')
 })

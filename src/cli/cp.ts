@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import {
   type CopyOptions,
   type CopyPair,
+  type CopyPathsOptions,
   type CopyProgress,
   type CopyReport,
   copyPaths,
@@ -10,7 +11,7 @@ import {
 import { defineCommand, UsageError } from './command.js'
 import { interruptible } from './interruptible.js'
 import { formatBytes, formatCount } from './layout.js'
-import type { Terminal } from './terminal.js'
+import { showsNotes, type Terminal } from './terminal.js'
 
 /** Milliseconds between two lines of progress. */
 const PROGRESS_MS = 100
@@ -26,46 +27,67 @@ export const cpCommand = defineCommand({
   name: 'cp',
   summary: 'copy files and trees, sharing extents or inside the kernel',
   operands: 'SRC… DST',
-  count: [2, Number.POSITIVE_INFINITY],
+  count: [1, Number.POSITIVE_INFINITY],
   options: {
-    recursive: { type: 'boolean', short: 'r', description: 'copy folders and what is in them' },
+    recursive: { type: 'boolean', short: 'r', alias: 'R', description: 'copy folders and what is in them' },
     archive: {
       type: 'boolean',
       short: 'a',
-      description: 'as -r; keep times, owners, modes, attributes and hard links',
+      description: 'as -r -p',
     },
+    preserve: {
+      type: 'boolean',
+      short: 'p',
+      description: 'keep times, owners, modes, attributes and hard links',
+    },
+    'no-clobber': { type: 'boolean', short: 'n', description: 'leave what is there' },
+    update: { type: 'boolean', short: 'u', description: 'replace only what is older than its source' },
+    force: { type: 'boolean', short: 'f', description: 'for those who are used to it: it changes nothing' },
+    'target-directory': { type: 'string', short: 't', argument: 'DIR', description: 'copy all into DIR' },
+    'no-target-directory': {
+      type: 'boolean',
+      short: 'T',
+      description: 'DST is the new name, also of a folder',
+    },
+    'one-file-system': { type: 'boolean', short: 'x', description: 'stay on the file system of each SRC' },
+    verbose: { type: 'boolean', short: 'v', description: 'name what has been copied' },
     reflink: { type: 'string', argument: 'WHEN', description: 'share extents: auto, always or never' },
     json: { type: 'boolean', description: 'print the report as JSON' },
   },
   details: `
 If DST is a folder, copies go into it. A file has its new name only when it is complete, and then replaces what had
-it; holes stay holes. What fails is named, and the rest is copied: the exit status is 1 then. Interrupted, it removes
-what it has begun; a second signal ends it at once.`,
+it; holes stay holes. Without -r, devices and FIFOs are read until they end. What fails is named, and the rest is
+copied: the exit status is 1 then. Interrupted, it removes what it has begun; a second signal ends it at once.`,
   async run({ values, positionals }, terminal) {
-    const { recursive, archive = false, reflink = 'auto', json } = values
+    const { recursive, archive, preserve, reflink = 'auto', json } = values
     if (!REFLINK.includes(reflink))
       throw new UsageError(`--reflink is auto, always or never, not '${reflink}'`)
-    const trees = recursive === true || archive
-    const pairs = pairsOf(positionals)
+    const trees = recursive === true || archive === true
+    const pairs = pairsOf(positionals, values['target-directory'], values['no-target-directory'] === true)
     const began = now()
+    const isWatched = showsNotes()
     const progress = new Progress(terminal, trees ? undefined : totalSize(pairs))
-    const outcome = await interruptible(signal =>
-      copyPaths(pairs, {
-        preserve: archive,
-        reflink: reflink as NonNullable<CopyOptions['reflink']>,
-        follow: !trees,
-        filesOnly: !trees,
-        signal,
-        onProgress: terminal.isTerminal ? state => progress.show(state) : () => {},
-      }),
-    ).finally(() => progress.end())
+    const say = (text: string) => (json ? terminal.note(text) : terminal.write(text))
+    const options: CopyPathsOptions = {
+      preserve: archive === true || preserve === true,
+      reflink: reflink as NonNullable<CopyOptions['reflink']>,
+      overwrite: values['no-clobber'] ? 'never' : values.update ? 'older' : 'always',
+      oneFileSystem: values['one-file-system'] === true,
+      follow: !trees,
+      filesOnly: !trees,
+      onProgress: isWatched ? state => progress.show(state) : () => {},
+      ...(values.verbose && { onCopied: (from, to) => say(`'${from}' -> '${to}'\n`) }),
+    }
+    const outcome = await interruptible(signal => copyPaths(pairs, { ...options, signal })).finally(() =>
+      progress.end(),
+    )
     if ('status' in outcome) {
       terminal.note('sluice cp: interrupted; what was begun has been removed\n')
       return outcome.status
     }
     const report = outcome.result
     if (json) terminal.write(`${JSON.stringify(printable(report), null, 2)}\n`)
-    else if (terminal.isTerminal) terminal.note(summary(report, now() - began))
+    else if (isWatched) terminal.note(summary(report, now() - began))
     for (const { error, path } of report.failures) {
       terminal.note(`sluice cp: ${path}: ${error.message}${hint(error, trees)}\n`)
     }
@@ -82,11 +104,21 @@ function hint({ code, syscall }: NodeJS.ErrnoException, trees: boolean): string 
   return ''
 }
 
-function pairsOf(operands: readonly string[]): CopyPair[] {
-  const target = operands.at(-1) as string
-  const sources = operands.slice(0, -1)
-  const isFolder = statSync(target, { throwIfNoEntry: false })?.isDirectory() === true
-  if (!isFolder && sources.length > 1) throw new Error(`${target}: no such folder`)
+/**
+ * Which path goes where.
+ *
+ * @param into the folder that all go into, where it is named as such
+ * @param isName takes the last operand for the new name, whatever is there
+ */
+function pairsOf(operands: readonly string[], into: string | undefined, isName: boolean): CopyPair[] {
+  if (into !== undefined && isName) throw new UsageError('-t and -T exclude each other')
+  const [target, sources] =
+    into === undefined ? [operands.at(-1) as string, operands.slice(0, -1)] : [into, operands]
+  if (sources.length === 0) throw new UsageError('DST is missing')
+  if (isName && sources.length > 1)
+    throw new UsageError(`Unexpected argument '${operands[2]}': -T takes one SRC`)
+  const isFolder = !isName && statSync(target, { throwIfNoEntry: false })?.isDirectory() === true
+  if (!isFolder && (into !== undefined || sources.length > 1)) throw new Error(`${target}: no such folder`)
   return sources.map(from => {
     const name = basename(from)
     // What has no name of its own is copied as the folder itself.

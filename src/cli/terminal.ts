@@ -60,7 +60,7 @@ export class StandardTerminal implements Terminal {
   }
 
   get isTerminal(): boolean {
-    return mayBeTerminal() && this.#out.isTTY === true
+    return mayBeTerminal(1) && this.#out.isTTY === true
   }
 
   write(text: string): void {
@@ -79,11 +79,16 @@ export class StandardTerminal implements Terminal {
   }
 }
 
+/** Whether somebody sees what goes to standard error as it comes. */
+export function showsNotes(): boolean {
+  return mayBeTerminal(2) && process.stderr.isTTY === true
+}
+
 /** A terminal is a character device; to ask that of the descriptor costs next to nothing. */
-function mayBeTerminal(): boolean {
+function mayBeTerminal(fd: number): boolean {
   try {
-    return fstatSync(1).isCharacterDevice()
+    return fstatSync(fd).isCharacterDevice()
   } catch {
-    return false // Standard output is closed.
+    return false // It is closed.
   }
 }

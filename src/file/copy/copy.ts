@@ -92,7 +92,8 @@ class Work {
   async #add(operand: Operand): Promise<void> {
     const { from, to, way, isFolder } = operand
     if (way === 'write') {
-      this.#writes.push(operand)
+      if (this.#copying.overwrite === 'never') this.#copying.report.skipped++
+      else this.#writes.push(operand)
       return
     }
     const place = posix.resolve(to)
@@ -150,6 +151,7 @@ async function writeInto(copying: Copying, source: Name, target: Name, isStream:
     )
     open.push(await openTarget(copying, target, waits))
     copying.count('ring', await copyStream(copying, open[0], open[1]))
+    copying.copiedPath(source.bytes, target.bytes)
   } catch (error) {
     copying.fail(showPath(source.bytes), showPath(target.bytes), error)
   } finally {
@@ -181,18 +183,18 @@ export function copyTree(from: PathLike, to: PathLike, options: CopyOptions = {}
  *
  * @param from a FIFO or a device is read until it ends
  * @param to its new name; what is no regular file (a device, a FIFO) is written to instead
- * @returns bytes of the copy, and how it was made; rejects with the system error, or `AbortError`. Where it is that an
+ * @returns bytes of the copy, and how it was made, if it was: see `overwrite`; rejects with the system error, or `AbortError`. Where it is that an
  *   attribute could not be kept, the copy is there
  */
 export async function copyFile(
   from: PathLike,
   to: PathLike,
   options: CopyOptions = {},
-): Promise<{ bytes: number; via: CopyMethod }> {
+): Promise<{ bytes: number; via?: CopyMethod }> {
   checkCopyOptions(options)
   const report = await copyPaths([{ from, to }], { ...options, follow: true, filesOnly: true })
   const [failure] = report.failures
   if (failure !== undefined) throw failure.error
   const [via] = Object.keys(report.methods) as CopyMethod[]
-  return { bytes: report.bytes, via }
+  return via === undefined ? { bytes: 0 } : { bytes: report.bytes, via }
 }

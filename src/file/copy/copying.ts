@@ -1,13 +1,15 @@
 import { AbortError, type StatxView, systemError } from '../../kernel/index.js'
-import { type Name, nameOf } from './name.js'
+import { type Name, nameOf, showPath } from './name.js'
 import type { CopyMethod, CopyOptions, CopyReport } from './options.js'
 
 /** A folder that is open, as far as the copy as a whole is concerned with it. */
 export interface OpenFolder {
   /** What is to be removed where the copy ends early: the path of what has no final name yet. */
   readonly remains: Uint8Array | undefined
+  /** Where something in it is. */
+  sourcePath(name: Name): Uint8Array
   /** Where something in it goes. */
-  targetPath(name: Name): Uint8Array
+  targetPath(name: Name, finally_?: boolean): Uint8Array
   close(): void
 }
 
@@ -22,11 +24,21 @@ export class Copying {
   readonly preserve: boolean
   readonly reflink: 'auto' | 'always' | 'never'
   readonly via: CopyOptions['via']
+  readonly overwrite: 'always' | 'never' | 'older'
+  readonly oneFileSystem: boolean
   readonly umask = process.umask()
   readonly isRoot = process.geteuid?.() === 0
   readonly uid = process.geteuid?.() ?? 0
   readonly gid = process.getegid?.() ?? 0
-  readonly report: CopyReport = { files: 0, bytes: 0, directories: 0, links: 0, failures: [], methods: {} }
+  readonly report: CopyReport = {
+    files: 0,
+    bytes: 0,
+    directories: 0,
+    links: 0,
+    skipped: 0,
+    failures: [],
+    methods: {},
+  }
   /** Of files with several names: where the first of them has gone, once it has; undefined where that failed. */
   readonly links = new Map<string, Promise<Place | undefined>>()
   /** Folders that are open. */
@@ -35,6 +47,7 @@ export class Copying {
   readonly targets = new Set<string>()
   readonly signal: AbortSignal | undefined
   readonly #onProgress: CopyOptions['onProgress']
+  readonly #onCopied: CopyOptions['onCopied']
   readonly #reflinks = new Map<string, boolean>()
   /** Not a secret: who takes such a name on purpose makes a copy fail, no more. */
   readonly #token = Math.random().toString(36).slice(2, 10)
@@ -44,7 +57,10 @@ export class Copying {
     this.preserve = options.preserve ?? false
     this.reflink = options.reflink ?? 'auto'
     this.via = options.via
+    this.overwrite = options.overwrite ?? 'always'
+    this.oneFileSystem = options.oneFileSystem ?? false
     this.signal = options.signal
+    this.#onCopied = options.onCopied
     this.#onProgress = options.onProgress
   }
 
@@ -70,6 +86,17 @@ export class Copying {
     report.files += files
     report.bytes += bytes
     report.methods[method] = (report.methods[method] ?? 0) + files
+  }
+
+  /** Tells that something has been copied. */
+  copied(folder: OpenFolder, name: Name, targetName = name): void {
+    if (this.#onCopied === undefined) return
+    this.copiedPath(folder.sourcePath(name), folder.targetPath(targetName, true))
+  }
+
+  /** As `copied()`, by its paths. */
+  copiedPath(from: Uint8Array, to: Uint8Array): void {
+    this.#onCopied?.(showPath(from), showPath(to))
   }
 
   /** Tells how far it is. */

@@ -5,6 +5,7 @@ import type { Copying, Place } from './copying.js'
 import type { Folder } from './folder.js'
 import { call, must } from './job-list.js'
 import { type Name, nameOf } from './name.js'
+import { renameTo } from './rename.js'
 
 const LINK_BYTES = 4096
 const ENOENT = -errnoOf('ENOENT')
@@ -38,8 +39,7 @@ async function put<T>(
   try {
     await complete(made, name)
     if (!folder.isPublic) return
-    const { target } = folder
-    await must('renameat', [name, targetName], target, name.address, target, targetName.address)
+    await renameTo(folder.target, name, targetName, copying.overwrite !== 'never')
   } catch (error) {
     await call('unlinkat', name, folder.target, name.address, 0)
     throw error
@@ -94,6 +94,7 @@ async function linkTo(copying: Copying, entry: Entry, place: Place): Promise<boo
     throw error
   }
   copying.report.links++
+  copying.copied(entry.folder, entry.name, entry.targetName)
   return true
 }
 
@@ -125,7 +126,9 @@ async function copyFirst(
       if (isOpen) syscall('close', target)
     }
   })
-  if (copied !== undefined) copying.count(copied.method, copied.bytes)
+  if (copied === undefined) return
+  copying.count(copied.method, copied.bytes)
+  copying.copied(entry.folder, entry.name, entry.targetName)
 }
 
 /** Copies a symbolic link as one. @throws the system error */
@@ -138,6 +141,7 @@ export async function copyLink(copying: Copying, entry: Entry, stat: StatxView):
   const make = (place: Name) => must('symlinkat', [text, place], address, folder.target, place.address)
   await put(copying, entry, make, async (_, place) => setUnopened(copying, entry, place, stat))
   copying.report.links++
+  copying.copied(folder, name, entry.targetName)
 }
 
 /** Makes a FIFO, socket or device anew. @throws the system error: `EPERM` for a device as an ordinary user */
@@ -148,6 +152,7 @@ export async function copySpecial(copying: Copying, entry: Entry, stat: StatxVie
   const make = (place: Name) => must('mknodat', place, target, place.address, type | mode, stat.specialDevice)
   await put(copying, entry, make, async (_, place) => setUnopened(copying, entry, place, stat, mode))
   copying.report.links++
+  copying.copied(entry.folder, entry.name, entry.targetName)
 }
 
 /** Notes an attribute that could not be kept. */

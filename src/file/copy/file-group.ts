@@ -111,6 +111,7 @@ export class FileGroup {
   #isSmall({ stat, bytes }: Opened, folder: Folder): boolean {
     // Whoever owns it has the rights that come with that. So they are set when it is known whose it is.
     if (this.#copying.preserve && (stat.mode & 0o7000) !== 0) return false
+    if (folder.isPublic && this.#copying.overwrite === 'never') return false
     if ((stat.mode & S.IFMT) !== S.IFREG || bytes !== stat.size || bytes === SLAB_BYTES) return false
     if (bytes === 0) return this.#copying.reflink !== 'always'
     // Whether extents can be shared is found out by itself.
@@ -177,7 +178,7 @@ export class FileGroup {
     }
     this.#done.push(file.fd)
     attributes.check(error => folder.fail(file.name, error))
-    if (!folder.isPublic) this.#copying.count(isClone ? 'reflink' : 'buffer', file.bytes)
+    if (!folder.isPublic) this.#count(folder, file, isClone)
     return true
   }
 
@@ -193,12 +194,17 @@ export class FileGroup {
       const result = jobs.result(index)
       const isClone = this.#copying.canReflink(file.stat.device, folder.targetDevice) === true
       if (result >= 0) {
-        this.#copying.count(isClone ? 'reflink' : 'buffer', file.bytes)
+        this.#count(folder, file, isClone)
         continue
       }
       syscall('unlinkat', folder.target, placed.address, 0)
       folder.fail(file.name, result, 'rename')
     }
+  }
+
+  #count(folder: Folder, { name, bytes }: Opened, isClone: boolean): void {
+    this.#copying.count(isClone ? 'reflink' : 'buffer', bytes)
+    this.#copying.copied(folder, name)
   }
 
   async #copyAlone(folder: Folder, { name, fd, stat }: Opened): Promise<void> {

@@ -1,13 +1,9 @@
-import { errnoOf, type StatxView, syscall, systemError } from '../../kernel/index.js'
+import { type StatxView, syscall } from '../../kernel/index.js'
 import { copyAttributes } from './attributes.js'
 import type { Copying } from './copying.js'
-import { call, must } from './job-list.js'
 import { joinPath, type Name, showPath } from './name.js'
 import { removeTree } from './remains.js'
-
-const RENAME_NOREPLACE = 1
-/** Answers of file systems that know renameat2(2) not at all, or not this of it: NFS, Ceph, 9p, some of FUSE. */
-const NO_FLAGS: ReadonlySet<number> = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP'].map(name => -errnoOf(name)))
+import { renameTo } from './rename.js'
 
 /** Where a folder's copy stands in the copy of its parent. */
 export interface FolderPlace {
@@ -70,6 +66,11 @@ export class Folder {
     copying.folders.add(this)
   }
 
+  /** Whether operands stand in it, and it is not copied itself. */
+  get isTop(): boolean {
+    return this.#place === undefined
+  }
+
   /** Where something in the folder is. */
   sourcePath(name: Name): Uint8Array {
     return joinPath(this.#sourcePath, name.bytes)
@@ -115,6 +116,7 @@ export class Folder {
       if (place.stat !== undefined) await this.#finish(place.stat, place.inherited)
       await this.#rename(place)
       this.#copying.report.directories++
+      this.#copying.copied(place.parent, place.source, place.name)
     } catch (error) {
       this.failSelf(error)
       const { remains } = this
@@ -133,13 +135,7 @@ export class Folder {
   async #rename(place: FolderPlace): Promise<void> {
     const { parent, name, temporary } = place
     if (temporary === undefined) return
-    const { target } = parent
-    const held = [temporary, name]
-    const names = [target, temporary.address, target, name.address] as const
-    const result = await call('renameat2', held, ...names, RENAME_NOREPLACE)
-    // Onto a folder in which something is, or what is none, this does not go either.
-    if (NO_FLAGS.has(result)) await must('renameat', held, ...names)
-    else if (result < 0) throw systemError(result, 'rename')
+    await renameTo(parent.target, temporary, name, false)
     place.temporary = undefined
   }
 

@@ -16,10 +16,19 @@ export interface CopyOptions {
   reflink?: 'auto' | 'always' | 'never'
   /** Demands a method for contents, for comparisons; chosen by default. */
   via?: Exclude<CopyMethod, 'reflink' | 'buffer'>
+  /**
+   * Whether what is there is replaced: `always`, the default; `never`; or `older`, when it was modified before the source was.
+   * Folders are added to in any case.
+   */
+  overwrite?: 'always' | 'never' | 'older'
+  /** Stays on the file system of what is copied: a folder on which another is mounted is made, and left empty. */
+  oneFileSystem?: boolean
   /** Ends it: what was begun is removed, and it rejects with `AbortError`. */
   signal?: AbortSignal
   /** Is told of progress, at most once for each few files and for each 4 MiB. */
   onProgress?: (progress: CopyProgress) => void
+  /** Is told of each thing that has been copied: from where, to where. A folder comes after what is in it. */
+  onCopied?: (from: string, to: string) => void
 }
 
 /** How far a copy is. */
@@ -42,6 +51,8 @@ export interface CopyFailure {
 
 /** What came of copying a tree. */
 export interface CopyReport extends CopyProgress {
+  /** What was left as it was, as `overwrite` asks for. */
+  skipped: number
   /** What could not be copied; everything else was. */
   failures: CopyFailure[]
   /** How often each method was used. */
@@ -49,23 +60,32 @@ export interface CopyReport extends CopyProgress {
 }
 
 const METHODS: readonly unknown[] = [undefined, 'copy_file_range', 'map', 'ring']
+const OVERWRITE: readonly unknown[] = [undefined, 'always', 'never', 'older']
 const REFLINK: readonly unknown[] = [undefined, 'auto', 'always', 'never']
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
 export function checkCopyOptions(options: CopyOptions): void {
   if (typeof options !== 'object' || options === null)
     throw invalidArgType('options', 'of type object', options)
-  const { preserve, reflink, via, signal, onProgress } = options
+  const { preserve, reflink, via, overwrite, oneFileSystem, signal, onProgress, onCopied } = options
   if (preserve !== undefined && typeof preserve !== 'boolean') {
     throw invalidArgType('options.preserve', 'of type boolean', preserve)
   }
   if (!REFLINK.includes(reflink))
     throw invalidArgValue('options.reflink', reflink, 'is not auto, always or never')
   if (!METHODS.includes(via)) throw invalidArgValue('options.via', via, 'is not copy_file_range, map or ring')
+  if (!OVERWRITE.includes(overwrite))
+    throw invalidArgValue('options.overwrite', overwrite, 'is not always, never or older')
+  if (oneFileSystem !== undefined && typeof oneFileSystem !== 'boolean') {
+    throw invalidArgType('options.oneFileSystem', 'of type boolean', oneFileSystem)
+  }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
   }
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidArgType('options.onProgress', 'of type function', onProgress)
+  }
+  if (onCopied !== undefined && typeof onCopied !== 'function') {
+    throw invalidArgType('options.onCopied', 'of type function', onCopied)
   }
 }

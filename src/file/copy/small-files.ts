@@ -97,7 +97,10 @@ export class SmallFiles {
     for (let file = 0; file < names.length; file++) {
       const copied = this.#settle(folder, names[file], file)
       if (copied < 0) odd.push(names[file])
-      else bytes += copied
+      else {
+        bytes += copied
+        this.#copying.copied(folder, names[file])
+      }
     }
     this.#copying.countMany('buffer', names.length - odd.length, bytes)
     return odd

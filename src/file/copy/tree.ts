@@ -16,6 +16,7 @@ import {
 import type { Copying } from './copying.js'
 import { Crew, type Task } from './crew.js'
 import { copyLink, copyRegular, copySpecial, copyStream, type Entry } from './entry.js'
+import { replaceable } from './existing.js'
 import { FileGroup, GROUP_FILES } from './file-group.js'
 import { Folder } from './folder.js'
 import { call, JobList, must } from './job-list.js'
@@ -104,6 +105,7 @@ export class Tree {
     const copying = this.#copying
     try {
       const stat = new StatxView()
+      if ((await replaceable(copying, [entry])).length === 0) return
       const flags = AT.SYMLINK_NOFOLLOW
       const args = [folder.source, name.address, flags, STATX.BASIC_STATS, addressOf(stat.buffer)] as const
       await must('statx', [name, stat], ...args)
@@ -120,6 +122,7 @@ export class Tree {
   async #copyStream(entry: Entry): Promise<void> {
     const { folder, name, targetName } = entry
     try {
+      if ((await replaceable(this.#copying, [entry])).length === 0) return
       const fd = await openSource(this.#copying, name, folder.source)
       try {
         await copyStream(this.#copying, entry, fd, await statOf(fd))
@@ -173,7 +176,9 @@ export class Tree {
         },
       )
       parent.begin()
-      this.#push(folder, by => this.#list(folder, by), worker)
+      // The topmost may be mounted itself: it has been asked for.
+      const isOther = copying.oneFileSystem && !parent.isTop && source.stat.device !== parent.sourceDevice
+      this.#push(folder, isOther ? async () => {} : by => this.#list(folder, by), worker)
     } catch (error) {
       for (const fd of open) syscall('close', fd)
       parent.fail(name, error, undefined, targetName)
@@ -221,10 +226,16 @@ export class Tree {
     this.#push(folder, by => this.#copyFiles(folder, files, by), worker)
   }
 
+  async #replaceable(folder: Folder, files: readonly Name[]): Promise<readonly Name[]> {
+    if (!folder.isPublic || this.#copying.overwrite === 'always') return files
+    const entries = files.map(name => ({ folder, name, targetName: name }))
+    return (await replaceable(this.#copying, entries)).map(({ name }) => name)
+  }
+
   /** Small files take the short way, until it turns out that a folder has few of them. */
   async #copyFiles(folder: Folder, files: readonly Name[], worker: Worker): Promise<void> {
     const copying = this.#copying
-    let left = files
+    let left = await this.#replaceable(folder, files)
     if (folder.isPlain && copying.canReflink(folder.sourceDevice, folder.targetDevice) === false) {
       left = await worker.small.copy(folder, files)
       if (left.length > files.length / 4) folder.isPlain = false
