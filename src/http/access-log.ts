@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { appendStream, STDOUT } from './append-stream.js'
 
@@ -138,7 +139,10 @@ export class AccessLog {
 
   /** Goes on in a file of this name that is made anew where the old one was moved away; what waits goes to the old one. */
   reopen(): void {
-    if (this.#stream !== process.stdout) this.#stream?.end()
+    const old = this.#stream
+    if (old !== process.stdout) old?.end()
+    // What nobody reads from a FIFO is not worth a process that never ends.
+    if (old instanceof Socket) old.unref()
     this.#failed = undefined
     this.#stream = this.#open()
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import type net from 'node:net'
@@ -58,6 +58,28 @@ test('files with codings beside them leave descriptors to connections, and make 
     console.log(JSON.stringify({ statuses: [...statuses], files, descriptors }))
     process.exit(0)`)
   assert.deepEqual(found, { statuses: ['200'], files: 33, descriptors: 99 })
+})
+
+test('connections that use up all descriptors have files give way, and are all served', {
+  timeout: 60_000,
+}, async t => {
+  const program = `
+    import { serve } from ${moduleUrl('./serve.js')}
+    const server = await serve({ root: ${JSON.stringify(root)}, host: '127.0.0.1', port: 0 })
+    console.log(server.port)`
+  const script = 'ulimit -n 200; exec "$0" --input-type=module --eval "$1"'
+  const child = spawn('sh', ['-c', script, process.execPath, program], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  t.after(() => child.kill())
+  const port = Number(String((await once(child.stdout, 'data'))[0]))
+  const sockets = [client(port)]
+  const coded = (index: number) => kept(`/${index}.txt`, 'Accept-Encoding: gzip\r\n')
+  for (let index = 0; index < FILES; index++) await ask(sockets[0] as net.Socket, coded(index))
+  // Nearly all that are there: 99 are files'.
+  for (let index = 0; index < 150; index++) sockets.push(client(port))
+  await Promise.all(sockets.map(socket => ask(socket, coded(0))))
+  for (const socket of sockets) socket.destroy()
 })
 
 test('all sites of a process share what they keep open', { timeout: 60_000 }, () => {

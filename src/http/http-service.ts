@@ -5,6 +5,7 @@ import { AddressCounts } from './address-counts.js'
 import { Certificates } from './certificates.js'
 import { ConnectionWatch } from './connection-watch.js'
 import { HttpConnection } from './http-connection.js'
+import { keptDescriptors } from './kept-descriptors.js'
 import type { Note } from './note.js'
 import { SecureFront } from './secure-front.js'
 import { addressOf, type ServedConnection } from './served-connection.js'
@@ -97,6 +98,12 @@ export class HttpService {
     this.#certificates.reload()
     this.#front?.renew(this.#certificates)
     this.stats.add('reloads')
+  }
+
+  /** Something beside the connections has failed. Where it was for want of a descriptor, some are let go for the next. */
+  failed(error: NodeJS.ErrnoException): void {
+    keptDescriptors.yield(error.errno)
+    process.emitWarning(error)
   }
 
   /** Serves one connection. @returns when it has ended */

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { invalidArgType, invalidArgValue } from '../kernel/index.js'
+import { checkObject, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import { type Answer, fileOf } from './answer.js'
 import { errorOf, httpError } from './http-error.js'
 import { type FileOptions, siteOptionsOf } from './middleware-options.js'
@@ -97,6 +97,9 @@ async function look(response: NodeResponse, path: string, options: SendFileOptio
 }
 
 async function send(response: NodeResponse, path: string, options: SendFileOptions): Promise<number> {
+  if (typeof response?.setHeader !== 'function')
+    throw invalidArgType('response', 'an instance of ServerResponse or Http2ServerResponse', response)
+  checkObject(options)
   const request = response.req as NodeRequest
   const answer = await look(response, path, options)
   try {

@@ -1,9 +1,14 @@
-import type { SocketAddress } from '../kernel/index.js'
+import { checkObject, type SocketAddress } from '../kernel/index.js'
 import { type Listener, listen } from '../net/index.js'
 import { HttpService } from './http-service.js'
 import { listenTarget, removeStaleSocket } from './listen-options.js'
 import { ServerGroup } from './server-group.js'
-import { type ServeOptions, serverSettings, type WorkerServeOptions } from './server-options.js'
+import {
+  checkCloseOptions,
+  type ServeOptions,
+  serverSettings,
+  type WorkerServeOptions,
+} from './server-options.js'
 import type { ServerStats } from './server-stats.js'
 import type { Site } from './site.js'
 
@@ -40,7 +45,8 @@ export class FileServer implements AsyncDisposable {
     try {
       await removeStaleSocket(options.path)
       const target = listenTarget(options, serverSettings(options))
-      this.#listener = await listen(target, connection => this.#service.handle(connection))
+      const onError = (error: Error) => this.#service.failed(error)
+      this.#listener = await listen({ ...target, onError }, connection => this.#service.handle(connection))
     } catch (error) {
       await this.#service.end()
       throw error
@@ -79,6 +85,7 @@ export class FileServer implements AsyncDisposable {
    * @param options `timeout` in milliseconds after which what is left is dropped; `shutdownTimeout` by default
    */
   close(options: { timeout?: number } = {}): Promise<void> {
+    checkCloseOptions(options)
     this.#closing ??= this.#close(options.timeout ?? this.#service.shutdownTimeout)
     return this.#closing
   }
@@ -104,6 +111,7 @@ export class FileServer implements AsyncDisposable {
 export function serve(options: WorkerServeOptions): Promise<ServerGroup>
 export function serve(options: ServeOptions): Promise<FileServer>
 export async function serve(options: ServeOptions | WorkerServeOptions): Promise<FileServer | ServerGroup> {
+  checkObject(options)
   if ('workers' in options) return ServerGroup.start(options)
   return new FileServer(options).start(options)
 }

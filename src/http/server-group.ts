@@ -5,7 +5,12 @@ import { addressMemory } from './address-counts.js'
 import { Certificates } from './certificates.js'
 import { keptFiles } from './kept-descriptors.js'
 import { listenTarget, removeStaleSocket } from './listen-options.js'
-import { type ServeOptions, serverSettings, type WorkerServeOptions } from './server-options.js'
+import {
+  checkCloseOptions,
+  type ServeOptions,
+  serverSettings,
+  type WorkerServeOptions,
+} from './server-options.js'
 import { ServerStats, statsMemory } from './server-stats.js'
 import type { ThreadTask } from './server-thread.js'
 import { siteSettings } from './site-options.js'
@@ -85,6 +90,7 @@ export class ServerGroup implements AsyncDisposable {
 
   /** As of a file server, in every thread. */
   close(options: { timeout?: number } = {}): Promise<void> {
+    checkCloseOptions(options)
     this.#closing ??= this.#listener.close({ timeout: options.timeout ?? this.#shutdownTimeout })
     return this.#closing
   }

@@ -1,4 +1,4 @@
-import { checkInteger, invalidArgValue } from '../kernel/index.js'
+import { checkInteger, checkObject, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import type { AccessLogFormat } from './access-log.js'
 import type { TlsOptions } from './certificates.js'
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from './request-head.js'
@@ -79,6 +79,13 @@ export interface ServerSettings {
 
 const MOST = 2 ** 31 - 1
 
+/** Checks how long an end may take. @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` */
+export function checkCloseOptions(options: { timeout?: number }): void {
+  checkObject(options)
+  if (options.timeout !== undefined && options.timeout !== Infinity)
+    checkInteger(options.timeout, 'options.timeout', 0, MOST)
+}
+
 /** Checks options and fills in what is not given. @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
 export function serverSettings(options: ServeOptions): ServerSettings {
   const settings = {
@@ -106,7 +113,9 @@ export function serverSettings(options: ServeOptions): ServerSettings {
   const headLimits = { ...DEFAULT_HEAD_LIMITS, ...options.headLimits }
   for (const [name, value] of Object.entries(headLimits))
     checkInteger(value, `options.headLimits.${name}`, 1, 1 << 20)
-  const { accessLogFormat = 'combined' } = options
+  const { accessLog, accessLogFormat = 'combined' } = options
+  if (accessLog !== undefined && typeof accessLog !== 'string')
+    throw invalidArgType('options.accessLog', 'of type string', accessLog)
   if (!['common', 'combined', 'json'].includes(accessLogFormat)) {
     throw invalidArgValue('options.accessLogFormat', accessLogFormat, 'is not common, combined or json')
   }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { checkInteger, invalidArgType, invalidArgValue } from '../kernel/index.js'
+import { checkInteger, checkObject, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import type { CompressorSettings } from './compressor.js'
 import { attachment } from './content-disposition.js'
 import { compileGlob } from './glob.js'
@@ -175,6 +175,29 @@ function compressorSettings(options: SiteOptions): CompressorSettings | undefine
   return options.compress ? settings : undefined
 }
 
+/** Options that are text, and that are several. */
+const TEXTS = ['fallback', 'notFound', 'cors'] as const
+const LISTS = ['index', 'extensions', 'immutable', 'download'] as const
+
+/** What would else be found out by each request. */
+function checkTexts(options: SiteOptions): void {
+  for (const name of TEXTS) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'string')
+      throw invalidArgType(`options.${name}`, 'of type string', value)
+  }
+  for (const name of LISTS) {
+    const value: unknown = options[name]
+    if (value === undefined || (name === 'index' && value === false)) continue
+    if (!Array.isArray(value) || !value.every(item => typeof item === 'string'))
+      throw invalidArgType(`options.${name}`, 'an array of strings', value)
+  }
+  if (options.headers === undefined) return
+  checkObject(options.headers, 'options.headers')
+  for (const [glob, headers] of Object.entries(options.headers))
+    checkObject(headers, `options.headers.${glob}`)
+}
+
 /**
  * Checks options and fills in what is not given.
  *
@@ -185,6 +208,7 @@ export function siteSettings(options: SiteOptions): SiteSettings {
   if (typeof options?.root !== 'string') throw invalidArgType('options.root', 'of type string', options?.root)
   if (!statSync(options.root).isDirectory())
     throw invalidArgValue('options.root', options.root, 'is not a directory')
+  checkTexts(options)
   const { symlinks = 'beneath', index = ['index.html'], cacheMs = 1000 } = options
   const { cacheEntries = keptFiles() } = options
   const { cacheBytes = 64 << 20, etag = true } = options

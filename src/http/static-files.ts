@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { checkObject, invalidArgType } from '../kernel/index.js'
 import { type Answer, fileOf } from './answer.js'
 import { errorOf, type HttpError, httpError } from './http-error.js'
 import { type FileOptions, siteOptionsOf } from './middleware-options.js'
@@ -142,6 +143,8 @@ class StaticFiles {
  * @throws as a site does: for options that cannot be, and for a root that is no directory
  */
 export function staticFiles(root: string, options: StaticFilesOptions = {}): Middleware {
+  if (typeof root !== 'string') throw invalidArgType('root', 'of type string', root)
+  checkObject(options)
   const files = new StaticFiles(root, options)
   const handle = (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void) => {
     files.handle(request, response).then(
