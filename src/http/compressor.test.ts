@@ -7,7 +7,7 @@ import path from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import zlib from 'node:zlib'
-import { fileOf } from './answer.js'
+import { type Answer, fileOf } from './answer.js'
 import { Compressor } from './compressor.js'
 import { type FileServer, serve } from './serve.js'
 import type { ServeOptions } from './server-options.js'
@@ -175,4 +175,21 @@ test('compressed files that are kept are bounded in bytes', async () => {
       assert.ok(files > 0 && bytes <= 1000)
     }
   })
+})
+
+test('beyond two that are compressed and 64 that wait, the plain file is sent', async () => {
+  const names = Array.from({ length: 70 }, (_, at) => `many-${at}.txt`)
+  for (const name of names) fs.writeFileSync(path.join(root, name), TEXT)
+  const site = new Site({ root, compress: true })
+  const release = async (answer: Answer | Promise<Answer>) => fileOf(await answer)?.release()
+  for (const name of names) await release(site.answer({ ...REQUEST, target: `/${name}` }))
+  // All of them are open by now, so that each question reaches the compressor in this turn.
+  const asked = names.map(name => site.answer({ ...REQUEST, target: `/${name}`, acceptEncoding: 'gzip' }))
+  const codings = []
+  for (const answer of asked) {
+    await release(answer)
+    codings.push((await answer).fields.find(([name]) => name === 'Content-Encoding')?.[1])
+  }
+  assert.deepEqual(codings, [...Array(66).fill('gzip'), ...Array(4).fill(undefined)])
+  site.close()
 })
