@@ -84,6 +84,22 @@ test('what is wrong in a file is told by file, key, what was found and what is e
   await assert.rejects(absent, { name: 'UsageError', message: /absent\.json cannot be read: ENOENT/ })
 })
 
+test('pairs come as a flag or a variable, or as an object in a file', async () => {
+  const options = await read({
+    file: JSON.stringify({ types: { a: 'text/a' }, redirects: { '/old': '/new' } }),
+    environment: { SLUICE_SERVE_REDIRECTS: '/a=/b?x=1,/c/*=302 /d/*' },
+    flags: { types: ['data=application/x-data', 'glb=model/gltf-binary'] },
+  })
+  assert.deepEqual(options, {
+    root: '.',
+    host: '127.0.0.1',
+    types: { data: 'application/x-data', glb: 'model/gltf-binary' },
+    redirects: { '/a': '/b?x=1', '/c/*': '302 /d/*' },
+  })
+  const wrong = /^--types is to be an object of strings, as a flag NAME=VALUE, not \["data"\]/
+  await assert.rejects(read({ flags: { types: ['data'] } }), { name: 'UsageError', message: wrong })
+})
+
 test('what is wrong with a flag or a variable is told by its name', async () => {
   const usage = (message: RegExp) => ({ name: 'UsageError', message })
   await assert.rejects(read({ flags: { port: 'x' } }), usage(/--port is to be a whole number .*, not "x"/))

@@ -34,7 +34,8 @@ function refuse(where: string, option: ServeOption, value: unknown): UsageError 
 /** A value that came as text: a flag's or a variable's. */
 function fromText(text: unknown, option: ServeOption, where: string): unknown {
   let value: unknown = text
-  if (typeof text === 'string') {
+  if (option.kind === 'pairs') value = pairsOf(typeof text === 'string' ? text.split(',') : [text].flat())
+  else if (typeof text === 'string') {
     if (option.also?.includes(text === 'false' ? false : text)) value = text === 'false' ? false : text
     else if (option.kind === 'integer' && /^\d+$/.test(text)) value = Number(text)
     else if (option.kind === 'boolean' && /^(?:true|false)$/.test(text)) value = text === 'true'
@@ -42,6 +43,13 @@ function fromText(text: unknown, option: ServeOption, where: string): unknown {
   }
   if (!fits(value, option)) throw refuse(where, option, text)
   return value
+}
+
+/** `NAME=VALUE` of each as an object; undefined where one is none. */
+function pairsOf(texts: readonly unknown[]): Record<string, string> | undefined {
+  const pairs = texts.map(text => /^([^=]+)=(.+)$/s.exec(String(text)))
+  if (pairs.includes(null)) return undefined
+  return Object.fromEntries(pairs.map(pair => [pair?.[1], pair?.[2]]))
 }
 
 function fromFlags(flags: Readonly<Record<string, unknown>>): Found {

@@ -1,7 +1,7 @@
 import type { HeadLimits, StatusOptions, TlsOptions, WorkerServeOptions } from '../http/index.js'
 
 /** What kind of value an option takes. */
-export type OptionKind = 'string' | 'integer' | 'boolean' | 'strings' | 'headers'
+export type OptionKind = 'string' | 'integer' | 'boolean' | 'strings' | 'pairs' | 'headers'
 
 /** An option of `sluice serve`: what the command line, the environment and the configuration file know of it. */
 export interface ServeOption {
@@ -102,6 +102,16 @@ const WHAT = {
     description: 'of a file compressed at most; 4194304 by default',
   },
   compressCacheBytes: { ...BYTES, description: 'of compressed files kept; 33554432 by default' },
+  types: {
+    kind: 'pairs',
+    argument: 'EXT=TYPE',
+    description: 'media type of names with an ending; repeatable',
+  },
+  redirects: {
+    kind: 'pairs',
+    argument: 'PATH=URL',
+    description: 'where a path has moved, /old=/new or "/old/*=302 /new/*"; repeatable',
+  },
   headers: { kind: 'headers', description: 'further headers by glob' },
   cors: {
     kind: 'string',
@@ -188,6 +198,7 @@ export function wanted(option: ServeOption): string {
     integer: `a whole number${range}`,
     boolean: 'true or false',
     strings: 'an array of strings',
+    pairs: 'an object of strings, as a flag NAME=VALUE',
     headers: 'an object of objects of strings, by glob',
   }
   return [words[kind], ...also].join(', or ')
@@ -211,6 +222,8 @@ export function fits(value: unknown, option: ServeOption): boolean {
       return Number.isInteger(value) && (value as number) >= min && (value as number) <= max
     case 'strings':
       return isStrings(value)
+    case 'pairs':
+      return isRecord(value) && isStrings(Object.values(value))
     case 'headers':
       return (
         isRecord(value) &&

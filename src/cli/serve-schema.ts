@@ -3,6 +3,7 @@ import { SERVE_OPTIONS, type ServeOption } from './serve-options.js'
 type Schema = Record<string, unknown>
 
 const STRINGS = { type: 'array', items: { type: 'string' } }
+const PAIRS = { type: 'object', additionalProperties: { type: 'string' } }
 const HEADERS = {
   type: 'object',
   additionalProperties: { type: 'object', additionalProperties: { type: 'string' } },
@@ -11,6 +12,7 @@ const HEADERS = {
 function typeOf({ kind, choices, min, max }: ServeOption): Schema {
   if (choices !== undefined) return { enum: choices }
   if (kind === 'headers') return HEADERS
+  if (kind === 'pairs') return PAIRS
   if (kind === 'strings') return STRINGS
   return kind === 'integer' ? { type: kind, minimum: min, maximum: max } : { type: kind }
 }

@@ -15,7 +15,7 @@ for (const [name, { kind, argument, short, description }] of Object.entries(SERV
   FLAGS[flagOf(name)] = {
     type: kind === 'boolean' ? 'boolean' : 'string',
     description,
-    ...(kind === 'strings' ? { multiple: true } : {}),
+    ...(kind === 'strings' || kind === 'pairs' ? { multiple: true } : {}),
     ...(argument === undefined ? {} : { argument }),
     ...(short === undefined ? {} : { short }),
   }

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Fields } from './fields.js'
 import type { ByteRange } from './ranges.js'
-import type { Resource } from './resource.js'
+import type { StoredResource } from './resource.js'
 import type { StaticFile } from './static-file.js'
 
 /** What is sent after the head: nothing, bytes, or pieces of a file. */
@@ -26,8 +26,8 @@ export interface Answer {
   path?: string
   /** That file, for what it was when it was opened; its descriptor is the answer's only as part of the body. */
   found?: StaticFile
-  /** Set where this is what a resource as it is stored gives without a range, so that it can be kept at hand. */
-  resource?: Resource
+  /** Set where this is what a representation as it is stored gives without a range, so that it can be kept at hand. */
+  stored?: StoredResource
   /** Of the server's own state: for no script of another origin, whatever the files are for. */
   isLocal?: true
 }

@@ -172,7 +172,8 @@ test('answers that stand ready are counted with what they hold, once, and long h
     for (const more of ['', '', `X: ${'x'.repeat(5000)}\r\n`]) await ask(socket, kept('/a.txt', more))
     const resource = server.site.hot('/a.txt')
     assert.ok(resource !== undefined)
-    const { bytes } = resource.ready('Mon, 30 Nov 2026 00:00:00 GMT') ?? assert.fail('it stands ready')
+    const { bytes } =
+      resource.identity.ready('Mon, 30 Nov 2026 00:00:00 GMT') ?? assert.fail('it stands ready')
     assert.equal(resource.plain.content?.buffer, bytes.buffer, 'the content is held once')
     assert.equal(server.site.cacheStats().bytes, bytes.length + kept('/a.txt').length)
     socket.destroy()

@@ -4,7 +4,7 @@ import { ANSWER, type AnswerKind, KnownHead } from './known-head.js'
 import type { RequestHead } from './request-head.js'
 import { isCurrent } from './request-meaning.js'
 import { isHost } from './request-path.js'
-import type { Resource } from './resource.js'
+import type { Resource, StoredResource } from './resource.js'
 import { currentDate } from './response-head.js'
 import type { ServerStats } from './server-stats.js'
 import type { Site } from './site.js'
@@ -53,6 +53,7 @@ export class HotPath implements Tap {
   #host: string | undefined
   /** The head that was answered last, and with what. */
   #known: KnownHead | undefined
+  #stored: StoredResource | undefined
   #resource: Resource | undefined
 
   constructor(connection: Connection, site: Site, stats: ServerStats, left: number) {
@@ -67,11 +68,12 @@ export class HotPath implements Tap {
     if (known === undefined || !this.between) return 0
     this.#stats.arrive()
     const resource = this.#resource as Resource
+    const stored = this.#stored as StoredResource
     let at = start
     // The last one is told so.
     while (this.left > 1 && this.rest === undefined && known.lies(bytes, at, end)) {
       if (!this.#site.isFresh(resource) || this.#connection.writableLength > WAITING_BYTES) break
-      if (this.#send(resource, known.answer) === 0) break
+      if (this.#send(stored, known.answer) === 0) break
       this.left--
       at += known.length
     }
@@ -95,47 +97,48 @@ export class HotPath implements Tap {
    * @returns the status, 0 where it takes the long way
    */
   answer(head: RequestHead, bytes: Buffer, start: number, end: number): number {
-    const resource = this.#find(head)
-    if (resource === undefined) return 0
-    const answer = answerTo(head, resource)
+    const stored = this.#find(head)
+    if (stored === undefined) return 0
+    const answer = answerTo(head, stored)
     if (answer === undefined) return 0
-    const status = this.#send(resource, answer)
-    if (status !== 0) this.#remember(resource, answer, bytes, start, end)
+    const status = this.#send(stored, answer)
+    if (status !== 0) this.#remember(stored, answer, bytes, start, end)
     return status
   }
 
   /** What a request asks for, if that is open and asked for as a whole, over a connection that stays. */
-  #find(head: RequestHead): Resource | undefined {
+  #find(head: RequestHead): StoredResource | undefined {
     if (!head.keepAlive || head.minor === 0 || this.left <= 0) return undefined
     const resource = this.#site.hot(head.target)
     if (resource === undefined || !this.hasHost(head)) return undefined
-    return resource.varies && head.has(HEADER.ACCEPT_ENCODING) ? undefined : resource
+    return resource.selectReady(resource.varies ? head.get(HEADER.ACCEPT_ENCODING) : undefined)
   }
 
-  #remember(resource: Resource, answer: AnswerKind, bytes: Buffer, start: number, end: number): void {
-    const { known } = resource
+  #remember(stored: StoredResource, answer: AnswerKind, bytes: Buffer, start: number, end: number): void {
+    const { known, resource } = stored
     if (end - start > KNOWN_BYTES) {
       this.#known = undefined
       this.#site.grown(resource)
       return
     }
     if (known?.length !== end - start || !known.lies(bytes, start, end)) {
-      resource.known = new KnownHead(answer, bytes.subarray(start, end))
+      stored.known = new KnownHead(answer, bytes.subarray(start, end))
       this.#site.grown(resource)
     }
-    this.#known = resource.known
+    this.#known = stored.known
+    this.#stored = stored
     this.#resource = resource
   }
 
   /** @returns the status, 0 where it cannot be done at once */
-  #send(resource: Resource, answer: AnswerKind): number {
+  #send(stored: StoredResource, answer: AnswerKind): number {
     const date = currentDate()
     if (answer === ANSWER.WHOLE) {
-      const ready = resource.ready(date)
-      return ready === undefined ? this.#lend(resource, date) : this.#write(ready, 200, resource.plain.size)
+      const ready = stored.ready(date)
+      return ready === undefined ? this.#lend(stored, date) : this.#write(ready, 200, stored.file.size)
     }
-    if (answer === ANSWER.HEAD) return this.#write(resource.head(date), 200, 0)
-    return this.#write(resource.notModified(date), 304, 0)
+    if (answer === ANSWER.HEAD) return this.#write(stored.head(date), 200, 0)
+    return this.#write(stored.notModified(date), 304, 0)
   }
 
   #write(response: FixedBytes, status: number, body: number): number {
@@ -156,20 +159,20 @@ export class HotPath implements Tap {
   }
 
   /** Sends a file's pages from where they are, as many as the socket takes; the others follow. */
-  #lend(resource: Resource, date: string): number {
+  #lend(stored: StoredResource, date: string): number {
     const socket = this.#connection.clearFd
     if (socket < 0) return 0
-    const { plain } = resource
-    const head = resource.head(date)
-    const sent = plain.lent.send(socket, head, 0, plain.size)
-    const fetched = sent === 0 ? plain.lent.fetch(0, plain.size) : undefined
+    const { file } = stored
+    const head = stored.head(date)
+    const sent = file.lent.send(socket, head, 0, file.size)
+    const fetched = sent === 0 ? file.lent.fetch(0, file.size) : undefined
     if (sent === 0 && fetched === undefined) return 0
     this.#connection.moved(sent)
-    if (sent < head.bytes.length + plain.size) {
+    if (sent < head.bytes.length + file.size) {
       this.beat++
-      this.rest = this.#sendRest(plain, head, sent, fetched)
+      this.rest = this.#sendRest(file, head, sent, fetched)
     } else {
-      this.#count(200, sent, plain.size)
+      this.#count(200, sent, file.size)
       this.#stats.mechanism('sendfile')
     }
     return 200
@@ -220,11 +223,11 @@ export class HotPath implements Tap {
   }
 }
 
-/** What a request asks a resource for; undefined where that takes more than a look. */
-function answerTo(head: RequestHead, resource: Resource): AnswerKind | undefined {
+/** What a request asks a representation for; undefined where that takes more than a look. */
+function answerTo(head: RequestHead, stored: StoredResource): AnswerKind | undefined {
   const { method } = head
   if (method !== 'GET' && method !== 'HEAD') return undefined
   const particular = head.seen & PARTICULAR
   if (particular === 0) return method === 'GET' ? ANSWER.WHOLE : ANSWER.HEAD
-  return isCurrent(head, particular, resource) ? ANSWER.NOT_MODIFIED : undefined
+  return isCurrent(head, particular, stored) ? ANSWER.NOT_MODIFIED : undefined
 }

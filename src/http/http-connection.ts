@@ -13,9 +13,6 @@ import type { ServerStats } from './server-stats.js'
 import type { Site } from './site.js'
 import type { StaticFile } from './static-file.js'
 
-/** Files up to this size are kept in memory and go out with their head in one send; above, lending their pages is less work. */
-const READY_BYTES = 16 * 1024
-
 /** Dropped at least of what a client sends that was told to go. */
 const LINGER_BYTES = 64 * 1024
 
@@ -302,15 +299,14 @@ export class HttpConnection implements ServedConnection {
 
   /** Keeps a resource at hand for the next time, and a small one's whole response. @returns what is answered then */
   async #keepReady(answer: Answer, head: RequestHead): Promise<Answer> {
-    const { resource } = answer
-    if (resource === undefined) return answer
-    const { plain } = resource
-    if (plain.size <= READY_BYTES && plain.content === undefined) {
-      const loaded = await plain.load().catch(failure)
+    const { stored } = answer
+    if (stored === undefined) return answer
+    if (stored.isToBeLoaded) {
+      const loaded = await stored.file.load().catch(failure)
       if (loaded !== true) return loaded || answer
-      this.#site.grown(resource)
+      this.#site.grown(stored.resource)
     }
-    this.#site.remember(head.target, resource)
+    this.#site.remember(head.target, stored.resource)
     return answer
   }
 

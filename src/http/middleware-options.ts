@@ -3,7 +3,10 @@ import type { SiteOptions } from './site-options.js'
 
 /** How the middleware serves a file: the names and values of `send`, and what else a site can do. */
 export interface FileOptions
-  extends Omit<SiteOptions, 'root' | 'dotfiles' | 'immutable' | 'cacheControl' | 'ranges' | 'headers'> {
+  extends Omit<
+    SiteOptions,
+    'root' | 'dotfiles' | 'immutable' | 'cacheControl' | 'ranges' | 'headers' | 'redirects'
+  > {
   /** Names that begin with a dot: `'ignore'` (404, the default), `'deny'` (403), `'allow'`; `.well-known` is served anyway. */
   dotfiles?: 'allow' | 'deny' | 'ignore' | boolean
   /** For how long a client may keep a file without asking: milliseconds, or `'1d'`; 0 by default, a year at most. */

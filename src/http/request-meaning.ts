@@ -1,17 +1,17 @@
 import { HEADER } from './header-name.js'
 import type { RequestHead } from './request-head.js'
-import type { Resource } from './resource.js'
+import type { StoredResource } from './resource.js'
 import type { Peer, SiteRequest } from './site.js'
 
-/** Whether a request asks for a resource only if it is not what the client has, and it is: by the validators as we gave them. */
-export function isCurrent(head: RequestHead, particular: number, resource: Resource): boolean {
+/** Whether a request asks for a representation only if it is not what the client has, and it is: by the validators as we gave them. */
+export function isCurrent(head: RequestHead, particular: number, stored: StoredResource): boolean {
   if (head.method !== 'GET' && head.method !== 'HEAD') return false
   if (particular === 1 << HEADER.IF_MODIFIED_SINCE) {
-    return head.get(HEADER.IF_MODIFIED_SINCE) === resource.lastModified
+    return head.get(HEADER.IF_MODIFIED_SINCE) === stored.lastModified
   }
   // RFC 9110, 13.1.3: where there is an If-None-Match, the date does not count.
   if ((particular & ~(1 << HEADER.IF_MODIFIED_SINCE)) !== 1 << HEADER.IF_NONE_MATCH) return false
-  return head.get(HEADER.IF_NONE_MATCH) === resource.etag
+  return head.get(HEADER.IF_NONE_MATCH) === stored.etag
 }
 
 /** After a request that makes no sense, or whose body is not wanted, what follows is not to be trusted or not to be read. */

@@ -63,3 +63,8 @@ function decode(piece: string): string | undefined {
     return undefined // not UTF-8
   }
 }
+
+/** A segment as it may stand in a path: what `encodeURIComponent` encodes beyond need is left as it is. */
+export function encodeSegment(segment: string): string {
+  return encodeURIComponent(segment).replace(/%(?:2[46BC]|3[ABD]|40)/g, decodeURIComponent)
+}

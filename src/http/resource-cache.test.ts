@@ -32,8 +32,8 @@ async function withSite(
     const hot = site.hot(target)
     if (hot !== undefined) return (await hot.plain.read(0, 100)).toString()
     const answer = await site.answer({ ...REQUEST, target })
-    const { resource } = answer
-    if (resource !== undefined) site.remember(target, resource)
+    const { stored } = answer
+    if (stored !== undefined) site.remember(target, stored.resource)
     return textOf(answer)
   }
   try {
@@ -236,9 +236,9 @@ test('what is kept in memory is bounded in bytes, and the least recently used go
   await withSite({ cacheBytes: 1000 }, async ({ root, site }) => {
     for (let index = 0; index < 10; index++) fs.writeFileSync(`${root}/${index}`, 'x'.repeat(300))
     for (let index = 0; index < 10; index++) {
-      const { resource, ...answer } = await site.answer({ ...REQUEST, target: `/${index}` })
-      assert.ok(resource !== undefined && (await resource.plain.load()))
-      site.grown(resource)
+      const { stored, ...answer } = await site.answer({ ...REQUEST, target: `/${index}` })
+      assert.ok(stored !== undefined && (await stored.file.load()))
+      site.grown(stored.resource)
       fileOf(answer)?.release()
       assert.ok(site.cacheStats().bytes <= 1000)
     }

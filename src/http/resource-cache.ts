@@ -1,13 +1,12 @@
 import { type Change, DirectoryWatch, parentOf, type WatchedDirectory } from './directory-watch.js'
 import { type DescriptorKeeper, keptDescriptors } from './kept-descriptors.js'
 import { RememberedTargets } from './remembered-targets.js'
-import type { Resource } from './resource.js'
+import { CODED, type Resource } from './resource.js'
 import type { RootDirectory } from './root-directory.js'
 import type { SiteSettings } from './site-options.js'
 
 /** How long a file is trusted whose directory is watched: a write through a mapping is not told by inotify. */
 const WATCHED_MS = 30_000
-const SIDECAR = /\.(?:br|zst|gz)$/
 
 /** What the cache holds, and how it keeps what it holds current. */
 export interface CacheStats {
@@ -177,7 +176,7 @@ export class ResourceCache implements DescriptorKeeper {
 
   #changed({ path, below, named }: Change): void {
     this.drop(path)
-    if (SIDECAR.test(path)) this.drop(path.replace(SIDECAR, ''))
+    if (CODED.test(path)) this.drop(path.replace(CODED, ''))
     if (named) this.#targets.doubtIndirect()
     if (!below) return
     const prefix = path === '' ? '' : `${path}/`

@@ -1,11 +1,9 @@
 import { errnoOf } from '../kernel/index.js'
 import { chooseEncoding, ENCODINGS, type Encoding } from './accept-encoding.js'
 import { contentType, isCompressible } from './content-type.js'
-import { DatedBytes } from './dated-bytes.js'
 import { formatHttpDate, parseHttpDate } from './http-date.js'
-import type { KnownHead } from './known-head.js'
 import type { Validators } from './preconditions.js'
-import { responseHead } from './response-head.js'
+import { Representation } from './representation.js'
 import type { RootDirectory } from './root-directory.js'
 import type { SiteSettings } from './site-options.js'
 import { StaticFile } from './static-file.js'
@@ -22,7 +20,15 @@ const OURS = new Set([
 ])
 const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOMEM'].map(name => -errnoOf(name)))
 
+/** Of an `Accept-Encoding` that is remembered. */
+const ASKED_LENGTH = 100
+
 const SIDECAR: Record<Encoding, string> = { br: '.br', zstd: '.zst', gzip: '.gz' }
+/** The name of a file that is a coding of another one, or could be. */
+export const CODED = /\.(?:br|zst|gz)$/
+
+/** A resource in one of the forms that it is stored in. */
+export type StoredResource = Representation<Resource>
 
 /** What a path leads to: a file, in as many codings as lie beside it, and the headers that it is sent with. */
 export class Resource {
@@ -30,9 +36,8 @@ export class Resource {
   readonly path: string
   readonly plain: StaticFile
   readonly contentType: string
-  /** The validators of the plain file as clients are given them; undefined for none. */
-  readonly etag: string | undefined
-  readonly lastModified: string | undefined
+  /** The file as it is. */
+  readonly identity: StoredResource
   /** Codings that lie beside the file, besides none. */
   readonly encodings: readonly Encoding[]
   /** Until when it is taken to be current, in milliseconds of `performance.now()`. */
@@ -40,13 +45,12 @@ export class Resource {
   /** Bytes of it that the cache has counted. */
   keptBytes = 0
   readonly #settings: SiteSettings
-  /** The head with which it was asked for last, for connections that are asked the same. */
-  known: KnownHead | undefined
   #users = 1
-  #ready: DatedBytes | undefined
-  #head: DatedBytes | undefined
-  #notModified: DatedBytes | undefined
   readonly #coded: ReadonlyMap<Encoding, StaticFile>
+  readonly #representations = new Map<Encoding, StoredResource>()
+  /** The `Accept-Encoding` that was sent last, and what suits it: most clients send the same. */
+  #asked: string | undefined
+  #suits: StoredResource
   /** Headers by rule, that of a later rule in place of one before: those that are ours otherwise, and all others. */
   readonly #ruled = new Map<string, string>()
   readonly #others: readonly (readonly [string, string])[]
@@ -73,20 +77,27 @@ export class Resource {
     }
     this.#others = [...others.values()]
     this.contentType = this.#ruled.get('content-type') ?? contentType(path)
-    this.etag = this.#etagOf(plain.etag)
-    this.lastModified =
-      this.#ruled.get('last-modified') ?? (settings.lastModified ? plain.lastModified : undefined)
+    this.identity = new Representation(this, plain, undefined)
+    this.#suits = this.identity
+    for (const [encoding, file] of coded)
+      this.#representations.set(encoding, new Representation(this, file, encoding))
   }
 
-  #etagOf(etag: string): string | undefined {
+  /** An entity tag as clients are given it; undefined for none. */
+  etagOf(etag: string): string | undefined {
     return this.#ruled.get('etag') ?? (this.#settings.etag ? etag : undefined)
+  }
+
+  /** When one of its files was modified, as clients are told; undefined where they are not. */
+  lastModifiedOf(file: StaticFile): string | undefined {
+    return this.#ruled.get('last-modified') ?? (this.#settings.lastModified ? file.lastModified : undefined)
   }
 
   /** By what conditions on one of its representations are judged. */
   validators(file: StaticFile, etag = file.etag): Validators {
     const ruled = this.#ruled.get('last-modified')
     const seconds = this.#settings.lastModified ? file.modifiedSeconds : undefined
-    return { etag: this.#etagOf(etag), lastModified: ruled === undefined ? seconds : parseHttpDate(ruled) }
+    return { etag: this.etagOf(etag), lastModified: ruled === undefined ? seconds : parseHttpDate(ruled) }
   }
 
   /** Descriptors that it takes. */
@@ -96,40 +107,9 @@ export class Resource {
 
   /** Bytes of it that are in memory. */
   get memoryBytes(): number {
-    const content = this.#ready?.bytes ?? this.plain.content
-    const heads = (this.#head?.bytes.length ?? 0) + (this.#notModified?.bytes.length ?? 0)
-    return (content?.length ?? 0) + heads + (this.known?.length ?? 0)
-  }
-
-  /** The whole response over a connection that stays, head and body in one; undefined where the content is not in memory. */
-  ready(date: string): DatedBytes | undefined {
-    const { content } = this.plain
-    if (this.#ready === undefined && content !== undefined) {
-      this.#ready = new DatedBytes(this.#headOf(200), content)
-      // It is held once: what follows the head.
-      const { buffer, byteOffset, length } = this.#ready.bytes
-      this.plain.content = Buffer.from(buffer, byteOffset + length - content.length, content.length)
-    }
-    return this.#ready?.of(date)
-  }
-
-  /** The head of that response. */
-  head(date: string): DatedBytes {
-    this.#head ??= new DatedBytes(this.#headOf(200))
-    return this.#head.of(date)
-  }
-
-  /** What a client is told over a connection that stays when what it has is current. */
-  notModified(date: string): DatedBytes {
-    this.#notModified ??= new DatedBytes(this.#headOf(304))
-    return this.#notModified.of(date)
-  }
-
-  #headOf(status: 200 | 304): string {
-    if (status === 304) return responseHead({ status, fields: this.cacheFields(this.plain) }, true, 1)
-    const fields = this.fields(this.plain, undefined)
-    fields.push(['Content-Length', String(this.plain.size)])
-    return responseHead({ status, fields }, true, 1)
+    let bytes = this.identity.memoryBytes
+    for (const coded of this.#representations.values()) bytes += coded.memoryBytes
+    return bytes
   }
 
   /** The fields that describe a representation. */
@@ -178,7 +158,7 @@ export class Resource {
   /** The fields that a cache keeps with a representation, and that come with a 304. @see RFC 9110, section 15.4.5 */
   cacheFields(file: StaticFile, etag = file.etag): [string, string][] {
     const fields: [string, string][] = []
-    const tag = this.#etagOf(etag)
+    const tag = this.etagOf(etag)
     if (tag !== undefined) fields.push(['ETag', tag])
     const modified =
       this.#ruled.get('last-modified') ?? (this.#settings.lastModified ? pastDate(file) : undefined)
@@ -190,12 +170,25 @@ export class Resource {
     return fields
   }
 
-  /** The representation that suits an `Accept-Encoding`. */
-  select(acceptEncoding: string | undefined): { file: StaticFile; encoding: Encoding | undefined } {
-    if (this.encodings.length === 0) return { file: this.plain, encoding: undefined }
+  /** The representation that suits an `Accept-Encoding`, of those that are stored. */
+  select(acceptEncoding: string | undefined): StoredResource {
+    if (acceptEncoding === undefined || this.encodings.length === 0) return this.identity
+    if (acceptEncoding === this.#asked) return this.#suits
     const encoding = chooseEncoding(acceptEncoding, this.encodings)
-    if (encoding === 'identity') return { file: this.plain, encoding: undefined }
-    return { file: this.#coded.get(encoding) as StaticFile, encoding }
+    const suits = encoding === 'identity' ? undefined : this.#representations.get(encoding)
+    if (acceptEncoding.length <= ASKED_LENGTH) {
+      this.#asked = acceptEncoding
+      this.#suits = suits ?? this.identity
+    }
+    return suits ?? this.identity
+  }
+
+  /** The same, of those that can be sent without anything being compressed or read before; undefined where it takes that. */
+  selectReady(acceptEncoding: string | undefined): StoredResource | undefined {
+    const found = this.select(acceptEncoding)
+    if (found.isToBeLoaded) return undefined
+    const compresses = acceptEncoding !== undefined && found === this.identity && this.isCompressible
+    return compresses ? undefined : found
   }
 
   /** Whether each of its codings' files can change by no path but its own. */
@@ -235,7 +228,8 @@ function pastDate(file: StaticFile): string {
 }
 
 /**
- * Opens the codings that lie beside a file. One that is older than the file is stale and left out.
+ * Opens the codings that lie beside a file, whatever it is, unless it is one itself. One that is older than the file is stale
+ * and left out.
  *
  * @returns -errno where no descriptor is left
  */
@@ -246,18 +240,19 @@ export async function openSidecars(
   portable: boolean,
 ): Promise<Map<Encoding, StaticFile> | number> {
   const found = new Map<Encoding, StaticFile>()
-  if (!isCompressible(contentType(path))) return found
-  for (const encoding of ENCODINGS) {
-    const opened = await root.open(path + SIDECAR[encoding])
-    if (typeof opened === 'number') {
-      if (!EXHAUSTED.has(opened)) continue
-      for (const file of found.values()) file.release()
-      return opened
-    }
+  if (CODED.test(path)) return found
+  // Side by side: for most files none of them is there.
+  const all = await Promise.all(ENCODINGS.map(encoding => root.open(path + SIDECAR[encoding])))
+  for (const [at, opened] of all.entries()) {
+    if (typeof opened === 'number') continue
+    const encoding = ENCODINGS[at]
     const file = new StaticFile(opened, encoding, portable)
     file.watchable = opened.links === 1 && root.holds(opened.fd, path + SIDECAR[encoding])
     if (opened.kind === 'file' && file.modifiedSeconds >= plain.modifiedSeconds) found.set(encoding, file)
     else file.release()
   }
-  return found
+  const exhausted = all.find(opened => typeof opened === 'number' && EXHAUSTED.has(opened))
+  if (exhausted === undefined) return found
+  for (const file of found.values()) file.release()
+  return exhausted as number
 }

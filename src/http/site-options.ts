@@ -2,8 +2,10 @@ import { statSync } from 'node:fs'
 import { checkInteger, checkObject, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import type { CompressorSettings } from './compressor.js'
 import { attachment } from './content-disposition.js'
+import { withCharset } from './content-type.js'
 import { compileGlob } from './glob.js'
 import { keptFiles } from './kept-descriptors.js'
+import { Redirects } from './redirects.js'
 import type { SymlinkPolicy } from './root-directory.js'
 
 /** What a site serves and how; shared by `serve()` and the middleware. */
@@ -51,6 +53,13 @@ export interface SiteOptions {
   compressCacheBytes?: number
   /** Files that are to be saved under their names rather than shown, by glob: `Content-Disposition: attachment`. */
   download?: readonly string[]
+  /** Media types by the ending of a name, in place of those known: `{ data: 'application/octet-stream' }`. */
+  types?: Readonly<Record<string, string>>
+  /**
+   * Paths that have moved, or everything below one: `{ '/old': '/new', '/blog/*': '302 https://blog.example/*' }`, with the
+   * status before the new address unless it is 301. They come before files.
+   */
+  redirects?: Readonly<Record<string, string>>
   /** Further headers by glob: `{ '*.pdf': { 'Content-Disposition': 'attachment' } }`. */
   headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** `Access-Control-Allow-Origin`: `'*'` or one origin. */
@@ -90,6 +99,7 @@ export interface SiteSettings {
   lastModified: boolean
   ranges: boolean
   rules: readonly HeaderRule[]
+  redirects: Redirects | undefined
   cors: string | undefined
   /** Undefined where nothing is compressed. */
   compress: CompressorSettings | undefined
@@ -114,6 +124,8 @@ const FRAMING = new Set([
   'transfer-encoding',
   'upgrade',
 ])
+/** @see RFC 9110, section 8.3.1 */
+const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;.*)?$/
 const EVERYTHING = () => true
 
 function checkHeader(name: string, value: unknown): [string, string] {
@@ -132,6 +144,15 @@ function corsHeaders(origin: string): [string, string][] {
     checkHeader('Access-Control-Allow-Origin', origin),
     ['Access-Control-Expose-Headers', 'Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag'],
   ]
+}
+
+function typeRule(ending: string, type: unknown): HeaderRule {
+  if (!/^\.?[^/*?]+$/.test(ending))
+    throw invalidArgValue('options.types', ending, 'is not the ending of a name')
+  const [name, value] = checkHeader('Content-Type', type)
+  if (!MEDIA_TYPE.test(value))
+    throw invalidArgValue('options.types', { [ending]: type }, 'names no media type')
+  return { matches: compileGlob(`*.${ending.replace(/^\./, '')}`), headers: [[name, withCharset(value)]] }
 }
 
 /** Later rules win over earlier ones. */
@@ -154,6 +175,7 @@ function headerRules(options: SiteOptions): HeaderRule[] {
     const headersOf = (path: string): [string, string][] => [['Content-Disposition', attachment(path)]]
     rules.push({ matches: compileGlob(glob), headers: [], headersOf })
   }
+  for (const [ending, type] of Object.entries(options.types ?? {})) rules.push(typeRule(ending, type))
   for (const [glob, headers] of Object.entries(options.headers ?? {})) {
     rules.push({
       matches: compileGlob(glob),
@@ -235,6 +257,7 @@ export function siteSettings(options: SiteOptions): SiteSettings {
     lastModified: options.lastModified ?? true,
     ranges: options.ranges ?? true,
     rules: headerRules(options),
+    redirects: options.redirects === undefined ? undefined : new Redirects(options.redirects),
     cors: options.cors,
     compress: compressorSettings(options),
     cacheEntries,

@@ -6,16 +6,16 @@ import { Compressor } from './compressor.js'
 import type { Fields } from './fields.js'
 import { keptDescriptors } from './kept-descriptors.js'
 import { DirectoryListings } from './listing.js'
-import { multipart } from './multipart.js'
 import { type Conditions, evaluateConditions, ifRangeHolds } from './preconditions.js'
-import { type ByteRange, parseRanges } from './ranges.js'
-import { parseTarget, type RequestPath } from './request-path.js'
-import { openSidecars, Resource } from './resource.js'
+import { parseRanges } from './ranges.js'
+import { encodeSegment, parseTarget, type RequestPath } from './request-path.js'
+import { openSidecars, Resource, type StoredResource } from './resource.js'
 import { type CacheStats, ResourceCache } from './resource-cache.js'
 import { RootDirectory } from './root-directory.js'
 import { type SiteOptions, type SiteSettings, siteSettings } from './site-options.js'
 import { StaticFile } from './static-file.js'
 import type { StatusRoutes } from './status/status-routes.js'
+import { partialAnswer, unchangedAnswer, wholeAnswer } from './stored-answer.js'
 
 /** Who asks. */
 export interface Peer {
@@ -116,6 +116,8 @@ export class Site {
     if (method === 'OPTIONS') return bareAnswer(204, this.settings.cors === undefined ? ALLOWED : PREFLIGHT)
     const own = this.status?.answer(path, request.peer?.remoteAddress, request.host)
     if (own !== undefined) return own
+    const moved = this.settings.redirects?.find(path)
+    if (moved !== undefined) return plainAnswer(moved.status, [['Location', moved.location]])
     if (this.#isHidden(path.segments)) {
       return this.settings.dotfiles === 'deny' ? plainAnswer(403) : this.#nowhere(request)
     }
@@ -279,7 +281,7 @@ export class Site {
       const page = await this.#load(fallback)
       if (page instanceof Resource) {
         // Another client may ask for the same and not take HTML: nothing to be kept at hand for this target.
-        const { resource: _, ...answer } = await this.#answerBy(request, page)
+        const { stored: _, ...answer } = await this.#answerBy(request, page)
         return varyByAccept(answer)
       }
     }
@@ -287,18 +289,18 @@ export class Site {
       return fallback === undefined ? plainAnswer(404) : varyByAccept(plainAnswer(404))
     const page = await this.#load(notFound)
     if (!(page instanceof Resource)) return plainAnswer(404)
-    const answer = this.#whole(page, page.plain, undefined, 404)
+    const answer = wholeAnswer(page.identity, 404)
     page.release()
     return answer
   }
 
   #represent(request: SiteRequest, resource: Resource): Answer | Promise<Answer> {
-    const { file, encoding } = resource.select(request.acceptEncoding)
-    if (encoding === undefined && request.range === undefined && resource.isCompressible) {
+    const stored = resource.select(request.acceptEncoding)
+    if (stored.encoding === undefined && request.range === undefined && resource.isCompressible) {
       const coding = this.#compressor?.choose(request.acceptEncoding)
       if (coding !== undefined) return this.#compressed(request, resource, coding)
     }
-    return this.#stored(request, resource, file, encoding)
+    return this.#stored(request, stored)
   }
 
   /** A file in a coding that is made when it is first asked for; as it is stored where that is not worth it. */
@@ -313,7 +315,7 @@ export class Site {
     resource.retain()
     try {
       const bytes = await this.#compressor?.get(plain, coding)
-      if (bytes === undefined) return this.#stored(request, resource, plain, undefined)
+      if (bytes === undefined) return this.#stored(request, resource.identity)
       const fields = [...resource.codedFields(coding), ['Content-Length', String(bytes.length)]] as const
       return { status: 200, fields: fields as Fields, body: { kind: 'bytes', bytes }, ...found }
     } finally {
@@ -321,58 +323,24 @@ export class Site {
     }
   }
 
-  #stored(
-    request: SiteRequest,
-    resource: Resource,
-    file: StaticFile,
-    encoding: Encoding | undefined,
-  ): Answer {
+  #stored(request: SiteRequest, stored: StoredResource): Answer {
+    const { file, resource } = stored
     const found = { path: resource.path, found: file }
     const validators = resource.validators(file)
     const verdict = evaluateConditions(request, validators, true)
-    if (verdict === 304) {
-      const answer = { ...bareAnswer(304, resource.cacheFields(file)), ...found }
-      return encoding === undefined ? { ...answer, resource } : answer
-    }
+    if (verdict === 304) return unchangedAnswer(stored)
     if (verdict === 412) return { ...plainAnswer(412), ...found }
     const { ifRange } = request
     const range = this.settings.ranges && request.method === 'GET' ? request.range : undefined
-    if (range === undefined) return this.#whole(resource, file, encoding, 200)
-    if (ifRange !== undefined && !ifRangeHolds(ifRange, validators, Date.now() / 1000)) {
-      return this.#whole(resource, file, encoding, 200)
-    }
+    if (range === undefined) return wholeAnswer(stored)
+    if (ifRange !== undefined && !ifRangeHolds(ifRange, validators, Date.now() / 1000))
+      return wholeAnswer(stored)
     const ranges = parseRanges(range, file.size)
-    if (ranges === undefined) return this.#whole(resource, file, encoding, 200)
+    if (ranges === undefined) return wholeAnswer(stored)
     if (ranges.length === 0) {
       return { ...plainAnswer(416, [['Content-Range', `bytes */${file.size}`]]), ...found }
     }
-    return this.#partial(resource, file, encoding, ranges)
-  }
-
-  #whole(resource: Resource, file: StaticFile, encoding: Encoding | undefined, status: number): Answer {
-    const fields = resource.fields(file, encoding)
-    fields.push(['Content-Length', String(file.size)])
-    const body = { kind: 'file', file: file.retain(), start: 0, length: file.size } as const
-    const answer = { status, fields, body, path: resource.path, found: file }
-    return status === 200 && encoding === undefined ? { ...answer, resource } : answer
-  }
-
-  #partial(
-    resource: Resource,
-    file: StaticFile,
-    encoding: Encoding | undefined,
-    ranges: ByteRange[],
-  ): Answer {
-    const fields = resource.fields(file, encoding)
-    if (ranges.length === 1) {
-      const [{ start, end }] = ranges
-      const length = end - start + 1
-      fields.push(['Content-Range', `bytes ${start}-${end}/${file.size}`], ['Content-Length', String(length)])
-      const body = { kind: 'file', file: file.retain(), start, length } as const
-      return { status: 206, fields, body, path: resource.path, found: file }
-    }
-    const parts = multipart(fields, resource.contentType, file, ranges)
-    return { ...parts, path: resource.path, found: file }
+    return partialAnswer(stored, ranges)
   }
 
   /** Opens the root anew, where another directory may stand by now. @throws the system error; what was there stays */
@@ -391,9 +359,4 @@ export class Site {
     this.#cache.close()
     this.#root.close()
   }
-}
-
-/** A segment as it may stand in a path: what `encodeURIComponent` encodes beyond need is left as it is. */
-function encodeSegment(segment: string): string {
-  return encodeURIComponent(segment).replace(/%(?:2[46BC]|3[ABD]|40)/g, decodeURIComponent)
 }

@@ -1,0 +1,32 @@
+import { type Answer, bareAnswer } from './answer.js'
+import { multipart } from './multipart.js'
+import type { ByteRange } from './ranges.js'
+import type { StoredResource } from './resource.js'
+
+/** An answer with all of a representation, retained. @param status 404 for a page that says so */
+export function wholeAnswer(stored: StoredResource, status = 200): Answer {
+  const { file, resource, encoding } = stored
+  const fields = resource.fields(file, encoding)
+  fields.push(['Content-Length', String(file.size)])
+  const body = { kind: 'file', file: file.retain(), start: 0, length: file.size } as const
+  const answer = { status, fields, body, path: resource.path, found: file }
+  return status === 200 ? { ...answer, stored } : answer
+}
+
+/** An answer to whoever has it already. */
+export function unchangedAnswer(stored: StoredResource): Answer {
+  const { file, resource } = stored
+  return { ...bareAnswer(304, resource.cacheFields(file)), path: resource.path, found: file, stored }
+}
+
+/** An answer with pieces of it, retained. */
+export function partialAnswer(stored: StoredResource, ranges: readonly ByteRange[]): Answer {
+  const { file, resource, encoding } = stored
+  const found = { path: resource.path, found: file }
+  const fields = resource.fields(file, encoding)
+  if (ranges.length !== 1) return { ...multipart(fields, resource.contentType, file, ranges), ...found }
+  const [{ start, end }] = ranges
+  const length = end - start + 1
+  fields.push(['Content-Range', `bytes ${start}-${end}/${file.size}`], ['Content-Length', String(length)])
+  return { status: 206, fields, body: { kind: 'file', file: file.retain(), start, length }, ...found }
+}
