@@ -65,5 +65,8 @@ NAPI_MODULE_INIT() {
   sluice_move_exports(env, exports);
   sluice_crc32c_exports(env, exports);
   sluice_cache_line_exports(env, exports);
+  napi_value version;
+  TRY(env, napi_create_string_utf8(env, SLUICE_VERSION, NAPI_AUTO_LENGTH, &version));
+  TRY(env, napi_set_named_property(env, exports, "version", version));
   return exports;
 }

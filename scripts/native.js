@@ -49,8 +49,11 @@ export async function buildNative({ sanitize = false } = {}) {
   if (sources.length === 0) return true
 
   const compiler = await ensureCompiler()
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const args = [
     ...FLAGS,
+    // The library refuses a binary of another version than its own.
+    `-DSLUICE_VERSION="${version}"`,
     ...(sanitize ? sanitizerFlags(compiler) : []),
     ...sources.map(name => `native/${name}`),
   ]

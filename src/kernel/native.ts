@@ -19,6 +19,8 @@ export interface NativeRing {
 
 /** The addon's face. A number where a handle was hoped for is -errno. */
 export interface Native {
+  /** Of the package that it was built for. */
+  readonly version: string
   syscall(number: number, ...args: SyscallArgument[]): number
   cacheLineInstruction(): string
   flushCacheLines(address: number, length: number): void
@@ -83,13 +85,24 @@ function binaryPath(): string {
   )
 }
 
+/** A binary that lacks what this version calls would fail at some call or other. */
+function foreign(path: string, binary: Native, version: string): string {
+  const found = binary.version === undefined ? 'an unknown version' : `version ${binary.version}`
+  return `The native binary ${path} cannot be loaded: it is of ${found}, and this is ${version}; ${FIX.MODULE_NOT_FOUND}`
+}
+
 function load(): Native | SluiceError {
   if (process.platform !== 'linux') {
     return new SluiceError('ERR_SLUICE_UNSUPPORTED', `Sluice needs Linux; this is ${process.platform}`)
   }
   const path = binaryPath()
+  const require = createRequire(import.meta.url)
   try {
-    return createRequire(import.meta.url)(path) as Native
+    const binary = require(path) as Native
+    const { version } = require('../../package.json') as { version: string }
+    return binary.version === version
+      ? binary
+      : new SluiceError('ERR_SLUICE_NATIVE', foreign(path, binary, version))
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? ''
     const fix = FIX[code] ?? 'see the cause'

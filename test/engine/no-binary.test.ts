@@ -7,8 +7,8 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(import.meta.resolve('#dist/cli/main.js'))
-const { exports } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
-const FACES = Object.values(exports as Record<string, string | { default: string }>)
+const MANIFEST = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
+const FACES = Object.values(MANIFEST.exports as Record<string, string | { default: string }>)
   .filter(target => typeof target !== 'string')
   .map(target => import.meta.resolve(`#${target.default.slice(2)}`))
 
@@ -16,6 +16,11 @@ const folder = mkdtempSync(join(tmpdir(), 'sluice-no-binary-'))
 after(() => rmSync(folder, { recursive: true }))
 const broken = join(folder, 'broken.node')
 writeFileSync(broken, 'no binary')
+// Node loads either in the binary's place, and neither has what this version calls.
+const old = join(folder, 'old.cjs')
+writeFileSync(old, "exports.version = '0.0.1'")
+const nameless = join(folder, 'nameless.cjs')
+writeFileSync(nameless, 'exports.syscall = () => 0')
 
 /** What may stand where the binary should, with what the error says of it. */
 const BINARIES = [
@@ -26,6 +31,13 @@ const BINARIES = [
     /reinstall the package, or run "npm run build"/,
   ],
   ['no binary at all', broken, 'ERR_DLOPEN_FAILED', /does not fit this system; run "npm run build"/],
+  [
+    'of another version',
+    old,
+    null,
+    /is of version 0\.0\.1, and this is .*; reinstall the package, or run "npm run build"/,
+  ],
+  ['of no version', nameless, null, /is of an unknown version, .*; reinstall the package/],
 ] as const
 
 const CALLS = `
@@ -72,6 +84,9 @@ for (const [what, path, cause, fix] of BINARIES) {
     }
   })
 
+  // It is found out at the same place: one of them is enough for a verb's sake.
+  if (cause === null) continue
+
   test(`where the native binary is ${what}, every verb says so in a line and exits 1`, () => {
     for (const verb of [['probe'], ['lab', '--quick'], ['cp', '/a', '/b'], ['cache', MAIN], ['serve', '/']]) {
       const { status, stderr, stdout } = spawnSync(process.execPath, [MAIN, ...verb], {
@@ -85,3 +100,22 @@ for (const [what, path, cause, fix] of BINARIES) {
     }
   })
 }
+
+test('on another system everything is importable, nothing is supported, and each call says so', () => {
+  const program = `
+    Object.defineProperty(process, 'platform', { value: 'darwin' })
+    const faces = []
+    for (const face of ${JSON.stringify(FACES)}) faces.push(await import(face))
+    ${CALLS}`
+  const args = ['--input-type=module', '--eval', program]
+  const output = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000 })
+  const { supported, codes } = JSON.parse(output)
+  assert.equal(supported, false)
+  for (const [call, [code, message]] of Object.entries<[string, string]>(codes)) {
+    assert.deepEqual([code, message], ['ERR_SLUICE_UNSUPPORTED', 'Sluice needs Linux; this is darwin'], call)
+  }
+})
+
+test('the package can be installed on every system', () => {
+  assert.deepEqual([MANIFEST.os, MANIFEST.cpu], [undefined, undefined])
+})
