@@ -146,3 +146,24 @@ ringTest('memory that is detached is refused', stage => {
 ringTest('flags of set-up that contradict one another are refused by the kernel', () => {
   assert.throws(() => new Ring({ mode: 'sqpoll', flags: IORING_SETUP.DEFER_TASKRUN }), { code: 'EINVAL' })
 })
+
+ringTest(
+  'a ring that is closed, or none at all, is nothing to share workers with or take buffers from',
+  stage => {
+    const closed = new Ring({ entries: 1 })
+    const { fd } = closed
+    closed.close()
+    // Has the number of the one that is closed.
+    const other = stage.ring()
+    assert.equal(other.fd, fd)
+    other.registerBuffers([room(16)])
+    const ring = stage.ring()
+    for (const none of [{}, { fd }, fd, null, 'ring']) {
+      refuses(TYPE, { share: none })
+      assert.throws(() => ring.cloneBuffers(none as Ring), { code: TYPE })
+    }
+    refuses('ERR_SLUICE_CLOSED', { share: closed })
+    assert.throws(() => ring.cloneBuffers(closed), { code: 'ERR_SLUICE_CLOSED' })
+    assert.deepEqual(ring.buffers, [])
+  },
+)

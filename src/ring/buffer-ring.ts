@@ -2,8 +2,8 @@ import {
   checkInteger,
   checkObject,
   IORING_CQE_F,
+  invalidArgValue,
   type MappedMemory,
-  SluiceError,
   unmapMemory,
 } from '../kernel/index.js'
 import { anonymousMemory, BufferGroup, type BufferHost } from './buffer-group.js'
@@ -34,6 +34,8 @@ export class BufferRing extends BufferGroup {
   readonly #bytes: Uint8Array
   /** With `incremental`: where the rest of each buffer begins. */
   readonly #used: Uint32Array
+  /** Per buffer, 1 while it is out. */
+  readonly #out: Uint8Array
 
   constructor(host: BufferHost, options: BufferRingOptions, closed: () => void) {
     checkObject(options)
@@ -50,6 +52,7 @@ export class BufferRing extends BufferGroup {
     host.kept.add(this.#slab.buffer)
     this.#bytes = new Uint8Array(this.#slab.buffer)
     this.#used = new Uint32Array(this.entries)
+    this.#out = new Uint8Array(this.entries)
     for (let id = 0; id < this.entries; id++) this.#offer(id)
     this.publish()
   }
@@ -57,6 +60,7 @@ export class BufferRing extends BufferGroup {
   #offer(id: number): void {
     this.put(id, this.#slab.address + id * this.bufferSize, this.bufferSize)
     this.#used[id] = 0
+    this.#out[id] = 0
   }
 
   /**
@@ -68,18 +72,23 @@ export class BufferRing extends BufferGroup {
   take(flags: number, length: number): Uint8Array {
     const id = BufferRing.id(flags)
     const start = id * this.bufferSize + this.#used[id]
-    if ((flags & IORING_CQE_F.BUF_MORE) === 0) this.offered--
+    if ((flags & IORING_CQE_F.BUF_MORE) === 0) {
+      this.offered--
+      this.#out[id] = 1
+    }
     if (this.incremental) this.#used[id] += length
     return this.#bytes.subarray(start, start + length)
   }
 
-  /** Gives a buffer back to the kernel. An incremental one only after its last piece (no `BUF_MORE`). */
+  /**
+   * Gives a buffer back to the kernel. An incremental one only after its last piece (no `BUF_MORE`).
+   *
+   * @throws `ERR_INVALID_ARG_VALUE` where the kernel has it already: it would fill one buffer twice at a time
+   */
   give(id: number): void {
     if (!this.isOpen) return
     checkInteger(id, 'id', 0, this.entries - 1)
-    if (this.available >= this.entries) {
-      throw new SluiceError('ERR_SLUICE_QUEUE_FULL', 'More buffers were given back than taken')
-    }
+    if (this.#out[id] === 0) throw invalidArgValue('id', id, 'is not out')
     this.#offer(id)
     this.publish()
   }

@@ -67,6 +67,21 @@ export class Registrar {
   }
 
   /**
+   * A ring whose descriptor the kernel is to be told of.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE` where it is none; `ERR_SLUICE_CLOSED`, since the number is another file's by then
+   */
+  static opened(value: unknown, name: string): Registrar {
+    if (!(value instanceof Registrar)) throw invalidArgType(name, 'an instance of Ring', value)
+    value.#checkOpen()
+    return value
+  }
+
+  #checkOpen(): void {
+    if (this.#released) throw new SluiceError('ERR_SLUICE_CLOSED', 'The ring is closed')
+  }
+
+  /**
    * io_uring_register(2) itself, for what has no method of its own.
    *
    * @param operation of `IORING_REGISTER`
@@ -74,7 +89,7 @@ export class Registrar {
    */
   register(operation: number, argument: ArrayBufferView | number, count: number): number {
     // The number of a descriptor that is closed may be somebody else's by now.
-    if (this.#released) throw new SluiceError('ERR_SLUICE_CLOSED', 'The ring is closed')
+    this.#checkOpen()
     const result = syscall('io_uring_register', this.fd, operation, argument, count)
     if (result < 0) throw systemError(result, 'io_uring_register')
     return result
@@ -160,7 +175,7 @@ export class Registrar {
     source: Registrar,
     range: { sourceOffset?: number; offset?: number; count?: number; replace?: boolean } = {},
   ): void {
-    if (!(source instanceof Registrar)) throw invalidArgType('source', 'an instance of Ring', source)
+    Registrar.opened(source, 'source')
     checkObject(range, 'range')
     const { sourceOffset = 0, offset = 0, count = 0, replace = false } = range
     for (const [name, value] of Object.entries({ sourceOffset, offset, count })) {

@@ -1,5 +1,5 @@
 import { checkInteger, checkObject, IORING_SETUP, invalidArgValue } from '../kernel/index.js'
-import type { Registrar } from './registrar.js'
+import { Registrar } from './registrar.js'
 import type { SetupRequest } from './setup.js'
 
 /**
@@ -93,6 +93,6 @@ export function setupRequest(options: RingOptions): SetupRequest {
     optional: MODES[mode].optional,
     sqThreadIdleMs: sqThreadIdle,
     sqThreadCpu,
-    wqFd: share?.fd ?? 0,
+    wqFd: share === undefined ? 0 : Registrar.opened(share, 'options.share').fd,
   }
 }
