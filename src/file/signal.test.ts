@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { engine } from '../engine/index.js'
@@ -21,4 +21,21 @@ test('what only looks like a signal is refused, and neither file nor engine wait
   assert.equal(engine().stats().inFlight, 0)
   await file.close()
   await engine().close()
+})
+
+test('of opens that are aborted on their way no descriptor is left, whenever the abort comes', async () => {
+  await (await open(path)).close()
+  const before = readdirSync('/proc/self/fd').length
+  for (const turns of [0, 1, 2]) {
+    const controllers = Array.from({ length: 500 }, () => new AbortController())
+    const opening = controllers.map(({ signal }) => open(path, 'r', { signal }))
+    const settled = Promise.allSettled(opening)
+    for (let turn = 0; turn < turns; turn++) await new Promise(resolve => setImmediate(resolve))
+    for (const controller of controllers) controller.abort()
+    for (const result of await settled) {
+      if (result.status === 'fulfilled') await result.value.close()
+      else assert.equal(result.reason.name, 'AbortError')
+    }
+    assert.equal(readdirSync('/proc/self/fd').length, before, `aborted after ${turns} turns`)
+  }
 })

@@ -12,6 +12,10 @@ import { type Call, callWrongly, finish } from '../helpers/wrong-values.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-wrong-'))
 after(() => rmSync(folder, { recursive: true }))
+// A wrong value may be the name of a file that is made: not in the checkout.
+const before = process.cwd()
+process.chdir(folder)
+after(() => process.chdir(before))
 const path = join(folder, 'file')
 writeFileSync(path, Buffer.alloc(65536, 'x'))
 const tree = join(folder, 'tree')
