@@ -88,6 +88,8 @@ function startRing({ direct, depth }, path, fixed) {
   }
   const preparePlain = slot => prepareReadAt(queue, fd, address + slot * BLOCK, BLOCK, randomPosition(), slot)
   const prepare = fixed ? prepareFixed : preparePlain
+  // As fio does: a device is told of several at once, which costs a guest one notification instead of many.
+  const wanted = direct ? batchOf(depth) : 1
   let done = 0
   const see = (slot, result) => {
     if (result !== BLOCK) throw new Error(`a read gave ${result}`)
@@ -99,7 +101,7 @@ function startRing({ direct, depth }, path, fixed) {
     step(operations) {
       const end = done + operations
       while (done < end) {
-        ring.submit(1)
+        ring.submit(wanted)
         ring.reap(see)
       }
     },
@@ -173,9 +175,14 @@ function startCallbacks({ direct, depth }, { path }) {
   return { step, stop: () => closeSync(fd) }
 }
 
+/** Reads that are submitted to a device together. */
+function batchOf(depth) {
+  return Math.ceil(depth / 4)
+}
+
 /** fio as fast as it goes: with its default of one entry a system call, the ring would win by far. */
 function fioCommand({ direct, depth }, { path }, seconds) {
-  const batch = direct ? Math.ceil(depth / 4) : depth
+  const batch = direct ? batchOf(depth) : depth
   return [
     'fio',
     '--name=read',
