@@ -9,6 +9,9 @@
  *     FIELD: sent with each request, a condition that holds: every response must be 304, else 200
  *   -> {"operations": n, "seconds": s, "clientSeconds": s, "p50": us, "p99": us}
  *
+ * Where one path alone is asked for and its body is large, bodies are thrown away in the kernel (MSG_TRUNC): a client that
+ * copies them is busier than a server that does not, and would measure itself. Heads are looked at all the same.
+ *
  * Responses with one path have one length: the first is parsed, and of those that follow the status, the length and the
  * head's end are compared with it; one that differs is parsed.
  */
@@ -28,7 +31,8 @@
 
 enum { ENTRIES = 4096, HEAD_BYTES = 8192, STATUS_BYTES = 12, BUCKETS = 1000000 /* of a microsecond each */ };
 enum { BLOCKS = 1024, BLOCK_BYTES = 4096, GROUP = 0 };
-enum { RECEIVED = 0, SENT = 1 };
+enum { LARGE_BYTES = 16384, DISCARD_BYTES = 1 << 20 };
+enum { RECEIVED, SENT, HEAD, DROPPED, KINDS };
 
 struct path {
   char *request;
@@ -53,8 +57,8 @@ static struct connection *connections;
 static unsigned *idle, idle_first, idle_count, connection_count;
 static struct path *paths;
 static size_t path_count, asked;
-static char status[STATUS_BYTES + 1];
-static bool once, bodyless;
+static char status[STATUS_BYTES + 1], discarded[DISCARD_BYTES];
+static bool once, bodyless, large;
 static uint32_t histogram[BUCKETS];
 static uint64_t done;
 
@@ -108,7 +112,7 @@ static struct io_uring_sqe *entry(unsigned connection, int kind) {
     check("submit", io_uring_submit(&ring));
     sqe = io_uring_get_sqe(&ring);
   }
-  io_uring_sqe_set_data64(sqe, connection * 2 + (unsigned)kind);
+  io_uring_sqe_set_data64(sqe, connection * KINDS + (unsigned)kind);
   return sqe;
 }
 
@@ -117,6 +121,22 @@ static void receive(unsigned index) {
   io_uring_prep_recv_multishot(sqe, (int)index, NULL, 0, 0);
   sqe->flags |= IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE;
   sqe->buf_group = GROUP;
+}
+
+/* Of a large response, what is left of the head. */
+static void receive_head(unsigned index) {
+  struct connection *connection = &connections[index];
+  size_t left = connection->path->head_bytes - connection->held;
+  struct io_uring_sqe *sqe = entry(index, HEAD);
+  io_uring_prep_recv(sqe, (int)index, connection->head + connection->held, left, MSG_WAITALL);
+  sqe->flags |= IOSQE_FIXED_FILE;
+}
+
+static void drop_body(unsigned index) {
+  size_t left = connections[index].left;
+  struct io_uring_sqe *sqe = entry(index, DROPPED);
+  io_uring_prep_recv(sqe, (int)index, discarded, left < DISCARD_BYTES ? left : DISCARD_BYTES, MSG_TRUNC | MSG_WAITALL);
+  sqe->flags |= IOSQE_FIXED_FILE;
 }
 
 static void request(unsigned index, int64_t due) {
@@ -130,6 +150,7 @@ static void request(unsigned index, int64_t due) {
   struct io_uring_sqe *sqe = entry(index, SENT);
   io_uring_prep_send(sqe, (int)index, path->request, path->request_bytes, MSG_WAITALL | MSG_NOSIGNAL);
   sqe->flags |= IOSQE_CQE_SKIP_SUCCESS | IOSQE_FIXED_FILE;
+  if (large) receive_head(index);
 }
 
 /* Whether a chunk begins with the head that this path's response had before. */
@@ -205,11 +226,33 @@ static void came(unsigned index, const char *bytes, size_t length, int64_t time)
   if (connection->left == 0) answered(index, time);
 }
 
+static void head_came(unsigned index, size_t length) {
+  struct connection *connection = &connections[index];
+  connection->held += length;
+  if (connection->held < connection->path->head_bytes) {
+    receive_head(index);
+    return;
+  }
+  if (!is_known(connection->path, connection->head, connection->held)) fail("a head unlike the first");
+  connection->held = 0;
+  connection->left = connection->path->body_bytes;
+  drop_body(index);
+}
+
+static void body_dropped(unsigned index, size_t length, int64_t time) {
+  connections[index].left -= length;
+  if (connections[index].left > 0) drop_body(index);
+  else answered(index, time);
+}
+
 static void completed(const struct io_uring_cqe *cqe, int64_t time, int returned) {
-  unsigned index = (unsigned)(cqe->user_data / 2);
+  unsigned index = (unsigned)(cqe->user_data / KINDS), kind = cqe->user_data % KINDS;
   if (cqe->res != -ENOBUFS) check("transfer", cqe->res);
-  if (cqe->user_data % 2 == SENT) return;
+  if (kind == SENT) return;
   if (cqe->res == 0) fail("the server hung up");
+  if (kind == HEAD) head_came(index, (size_t)cqe->res);
+  if (kind == DROPPED) body_dropped(index, (size_t)cqe->res, time);
+  if (kind != RECEIVED) return;
   if (cqe->res > 0) {
     unsigned short id = (unsigned short)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
     char *block = blocks + (size_t)id * BLOCK_BYTES;
@@ -229,7 +272,8 @@ static void reap(void) {
     if (cqe->flags & IORING_CQE_F_BUFFER) returned++;
     seen++;
   }
-  if (seen > 0) io_uring_buf_ring_cq_advance(&ring, block_ring, returned);
+  io_uring_buf_ring_advance(block_ring, returned);
+  io_uring_cq_advance(&ring, seen);
 }
 
 static unsigned next_idle(void) {
@@ -256,21 +300,44 @@ static void set_up_ring(void) {
   io_uring_buf_ring_advance(block_ring, BLOCKS);
 }
 
-static void open_connections(int port) {
+static int connected(int port) {
   struct sockaddr_in address = {
       .sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int one = 1, *fds = calloc(connection_count, sizeof *fds);
+  int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+  check("socket", fd);
+  check("connect", connect(fd, (struct sockaddr *)&address, sizeof address));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  return fd;
+}
+
+/* Asks for the one path once, to see how large its body is. */
+static void look_first(int port) {
+  struct connection first = {.path = paths};
+  char bytes[HEAD_BYTES / 2];
+  int fd = connected(port);
+  check("send", (int)send(fd, paths->request, paths->request_bytes, MSG_NOSIGNAL));
+  while (paths->head_bytes == 0) {
+    ssize_t length = recv(fd, bytes, sizeof bytes, 0);
+    check("receive", (int)length);
+    if (length == 0) fail("the server hung up");
+    collect(&first, bytes, (size_t)length);
+  }
+  free(first.head);
+  close(fd);
+  large = paths->body_bytes >= LARGE_BYTES;
+}
+
+static void open_connections(int port) {
+  int *fds = calloc(connection_count, sizeof *fds);
   connections = calloc(connection_count, sizeof *connections);
   idle = calloc(connection_count, sizeof *idle);
   for (unsigned index = 0; index < connection_count; index++) {
-    fds[index] = socket(AF_INET, SOCK_STREAM, 0);
-    check("socket", fds[index]);
-    check("connect", connect(fds[index], (struct sockaddr *)&address, sizeof address));
-    setsockopt(fds[index], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    fds[index] = connected(port);
+    if (large) connections[index].head = malloc(HEAD_BYTES);
     idle[idle_count++] = index;
   }
   check("register files", io_uring_register_files(&ring, fds, connection_count));
-  for (unsigned index = 0; index < connection_count; index++) receive(index);
+  for (unsigned index = 0; index < connection_count && !large; index++) receive(index);
 }
 
 static void run_closed(int64_t end) {
@@ -324,6 +391,7 @@ int main(int argc, char **argv) {
   srandom((unsigned)now());
   read_paths(argv[6], argv[5], conditional ? argv[7] : "");
   set_up_ring();
+  if (path_count == 1 && !bodyless) look_first(atoi(argv[1]));
   open_connections(atoi(argv[1]));
   double before = cpu_seconds();
   int64_t start = now(), end = once ? INT64_MAX : start + (int64_t)(seconds * 1e9);
