@@ -94,3 +94,39 @@ test('a batch can be aborted', async () => {
   }
   await assert.rejects(statBatch(many(), { signal: controller.signal }), { name: 'AbortError' })
 })
+
+test('whoever gives the paths is told when no more are wanted', async () => {
+  const controller = new AbortController()
+  let left = 0
+  function* giving(last: string, fails = false) {
+    try {
+      yield* paths
+      if (fails) throw new Error('own')
+      yield last
+      if (left === 0) controller.abort()
+      for (;;) yield folder
+    } finally {
+      left++
+    }
+  }
+  await assert.rejects(statBatch(giving(folder), { signal: controller.signal }), { name: 'AbortError' })
+  assert.equal(left, 1)
+  await assert.rejects(statBatch(giving(5 as never)), { code: 'ERR_INVALID_ARG_TYPE' })
+  assert.equal(left, 2)
+  await assert.rejects(statBatch(giving(folder, true)), /own/)
+  assert.equal(left, 3)
+  let returned = 0
+  const broken = {
+    [Symbol.iterator]: () => ({
+      next: () => {
+        throw new Error('broken')
+      },
+      return: () => {
+        returned++
+        return { done: true as const, value: undefined }
+      },
+    }),
+  }
+  await assert.rejects(statBatch(broken), /broken/)
+  assert.equal(returned, 0)
+})

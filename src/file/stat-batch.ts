@@ -67,7 +67,7 @@ class Batch {
   readonly #syscall: string
   /** The path that did not fit into the last slice any more. */
   #next: string | Uint8Array | undefined
-  /** All paths have been taken. */
+  /** No more paths can be taken. */
   ended = false
 
   constructor(paths: Iterator<PathLike>, bigint: boolean, followLinks: boolean) {
@@ -77,8 +77,28 @@ class Batch {
     this.#syscall = followLinks ? 'stat' : 'lstat'
   }
 
-  /** Takes slices of paths until there are none left. */
+  /** Takes slices of paths until there are none left, or a lane has failed. */
   async run(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#run(signal)
+    } catch (error) {
+      this.#leave()
+      throw error
+    }
+  }
+
+  /** Tells whoever gives the paths that no more are wanted, as a loop does that is left early. */
+  #leave(): void {
+    if (this.ended) return
+    this.ended = true
+    try {
+      this.#paths.return?.()
+    } catch {
+      // What has failed before is what is told, as in a loop.
+    }
+  }
+
+  async #run(signal: AbortSignal | undefined): Promise<void> {
     const slice = new PathSlice()
     const taken: (string | Uint8Array)[] = []
     while (true) {
@@ -116,11 +136,11 @@ class Batch {
 
   #take(): string | Uint8Array | undefined {
     if (this.ended) return undefined
+    // So it stays where this throws.
+    this.ended = true
     const { value, done } = this.#paths.next()
-    if (done) {
-      this.ended = true
-      return undefined
-    }
+    if (done) return undefined
+    this.ended = false
     const path = filePath(value)
     if (typeof path === 'string' ? path.includes('\0') : path.includes(0)) {
       throw invalidArgValue('path', path, 'must be a string, Uint8Array, or URL without null bytes')

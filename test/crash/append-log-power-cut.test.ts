@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -21,6 +21,20 @@ interface Snapshot {
 function run(command: string, ...args: string[]): void {
   const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' })
   assert.equal(status, 0, `${command} ${args.join(' ')}: ${stderr}`)
+}
+
+/** A file that is the device of a file system. @returns undefined where none can be mounted, after skipping the test */
+async function deviceOf(
+  t: TestContext,
+): Promise<{ mount: string; folder: string; path: string } | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-power-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'device')
+  const mount = await mounted(t, 'ext4', 16 * MIB, path)
+  if (mount === undefined) return undefined
+  // What nobody syncs is to stay in memory until the test is over.
+  run('mount', '-o', 'remount,commit=300', mount)
+  return { mount, folder, path }
 }
 
 /** Mounts what the device had, as after a power cut. @returns the numbers of the records that its log holds */
@@ -48,13 +62,9 @@ async function recordsOf({ image }: Snapshot, t: TestContext): Promise<number[]>
  */
 for (const preallocate of ['zeros', 'none'] as const) {
   test(`whatever has been acknowledged is on the device, across segments too: ${preallocate}`, async t => {
-    const folder = mkdtempSync(join(tmpdir(), 'sluice-power-'))
-    t.after(() => rmSync(folder, { recursive: true }))
-    const device = join(folder, 'device')
-    const mount = await mounted(t, 'ext4', 16 * MIB, device)
-    if (mount === undefined) return
-    // What nobody syncs is to stay in memory until the test is over.
-    run('mount', '-o', 'remount,commit=300', mount)
+    const device = await deviceOf(t)
+    if (device === undefined) return
+    const { mount, folder, path } = device
     const log = await AppendLog.open(join(mount, 'deep', 'log'), { segmentBytes: SEGMENT_BYTES, preallocate })
     const snapshots: Snapshot[] = []
     let acknowledged = 0
@@ -71,7 +81,7 @@ for (const preallocate of ['zeros', 'none'] as const) {
       const quiet = end - start < SEGMENT_BYTES / 4
       if (!isFirst && !(quiet && Math.random() < 0.02)) return
       const image = join(folder, `snapshot-${snapshots.length}`)
-      copyFileSync(device, image)
+      copyFileSync(path, image)
       snapshots.push({ image, acknowledged })
     }
     let next = 0
@@ -93,3 +103,29 @@ for (const preallocate of ['zeros', 'none'] as const) {
     t.diagnostic(`${snapshots.length} power cuts, ${acknowledged} records`)
   })
 }
+
+test('a segment whose name a killed writer had not made durable yet is durable once it is written to', async t => {
+  const device = await deviceOf(t)
+  if (device === undefined) return
+  const { mount, folder, path } = device
+  const directory = join(mount, 'deep', 'log')
+  const options = { segmentBytes: SEGMENT_BYTES, preallocate: 'zeros' } as const
+  let log = await AppendLog.open(directory, options)
+  let count = 0
+  while (log.stats().rotations === 0) await log.append(crashRecord(0, count++))
+  await log.close()
+  const newest = readdirSync(directory)
+    .filter(name => name.endsWith('.log'))
+    .sort()
+    .at(-1) as string
+  renameSync(join(directory, newest), join(directory, 'spare.tmp'))
+  run('sync', '--file-system', mount)
+  // From here on it is as after a SIGKILL: the new name is known to this kernel only.
+  renameSync(join(directory, 'spare.tmp'), join(directory, newest))
+  log = await AppendLog.open(directory, options)
+  await log.append(crashRecord(0, count++))
+  const image = join(folder, 'snapshot')
+  copyFileSync(path, image)
+  await log.close()
+  assert.equal((await recordsOf({ image, acknowledged: count }, t)).length, count)
+})

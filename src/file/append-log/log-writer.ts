@@ -91,6 +91,8 @@ export class LogWriter {
     try {
       const recovered = await recover(reader, settings.damaged === 'keep')
       await preallocate(reader.file, settings.segmentBytes, how)
+      // A writer that was killed may not have come to make the name of its newest segment durable.
+      await syncDirectory(directory)
       const current = { file: reader.file, base, end: recovered.end, seed: reader.seed }
       const writer = new LogWriter(engine, directory, settings, how, bases, current)
       writer.#tidy(() => writer.#removeExpired())

@@ -136,6 +136,16 @@ test('no flip of any bit yields a record that was not written', async t => {
   }
 })
 
+test('a flipped byte of a segment’s header is told, and nothing of the segment is read or changed', async t => {
+  const recording = await record(t, 2)
+  for (let at = 0; at < SEGMENT.SIZE; at++) {
+    const bytes = Buffer.from(recording.bytes)
+    bytes[at] ^= 1 << (at % 8)
+    const { error, found } = await reopen(recording, bytes)
+    assert.deepEqual([error?.code, error?.position, found.length], ['ERR_SLUICE_LOG_DAMAGED', 0, 0], `${at}`)
+  }
+})
+
 test('no zeroed page, sector or piece of one yields a record that was not written', async t => {
   const recording = await record(t, 24)
   assert.ok(recording.bytes.length > 8192)
