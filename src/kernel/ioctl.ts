@@ -12,6 +12,10 @@ export const FILE_IOCTL = {
 export const SOCKET_IOCTL = {
   /** Bytes that were sent and not acknowledged yet, as an int. */
   SIOCOUTQ: 0x5411,
+  /** Bytes that have come and were not received yet, as an int. */
+  SIOCINQ: 0x541b,
+  /** The number of a network interface of a name; `struct ifreq`. @see netdevice(7) */
+  SIOCGIFINDEX: 0x8933,
 } as const
 
 /** `struct pm_scan_arg` in bytes. */

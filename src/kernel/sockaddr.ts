@@ -1,6 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import { checkInteger, invalidArgValue } from './errors.js'
-import { AF } from './socket.js'
+import { checkInteger, invalidArgValue, systemError } from './errors.js'
+import { SOCKET_IOCTL } from './ioctl.js'
+import { AF, SOCK } from './socket.js'
+import { syscall } from './syscall.js'
 
 /** `struct sockaddr_in` in bytes; port and address are in network order. */
 export const SOCKADDR_IN = { FAMILY: 0, PORT: 2, ADDR: 4, SIZE: 16 } as const
@@ -10,6 +12,9 @@ export const SOCKADDR_IN6 = { FAMILY: 0, PORT: 2, FLOWINFO: 4, ADDR: 8, SCOPE_ID
 
 /** `struct sockaddr_un` in bytes. */
 export const SOCKADDR_UN = { FAMILY: 0, PATH: 2, SIZE: 110 } as const
+
+/** `struct ifreq` in bytes: a name, then what is asked for; with room to spare, so that it never lies on V8's heap. */
+const IFREQ = { NAME_SIZE: 16, ROOM: 128 } as const
 
 /** Bytes that hold a socket address of any family. */
 export const SOCKADDR_STORAGE_SIZE = 128
@@ -49,13 +54,30 @@ function ipv6Groups(address: string): number[] {
   return [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after]
 }
 
+/** The number of a network interface; -1 where there is none of that name. @see netdevice(7) */
+function interfaceIndex(name: string): number {
+  const bytes = Buffer.from(name)
+  if (bytes.length >= IFREQ.NAME_SIZE) return -1
+  const fd = syscall('socket', AF.INET6, SOCK.DGRAM | SOCK.CLOEXEC, 0)
+  if (fd < 0) throw systemError(fd, 'socket')
+  const request = new Uint8Array(new ArrayBuffer(IFREQ.ROOM))
+  request.set(bytes)
+  const result = syscall('ioctl', fd, SOCKET_IOCTL.SIOCGIFINDEX, request)
+  syscall('close', fd)
+  return result < 0 ? -1 : new DataView(request.buffer).getInt32(IFREQ.NAME_SIZE, true)
+}
+
 function encodeIPv6(address: string, port: number): Uint8Array {
   const bytes = new Uint8Array(new ArrayBuffer(SOCKADDR_IN6.SIZE))
   const view = new DataView(bytes.buffer)
   const [numeric = '', scope = '0'] = address.split('%')
-  const scopeId = Number(scope)
-  if (!Number.isInteger(scopeId) || scopeId < 0) {
-    throw invalidArgValue('address', address, 'must have a number as its scope')
+  const scopeId = /^\d+$/.test(scope) ? Number(scope) : interfaceIndex(scope)
+  if (scopeId < 0 || scopeId > 0xffffffff) {
+    throw invalidArgValue(
+      'address',
+      address,
+      'must have the number or name of a network interface as its scope',
+    )
   }
   view.setUint16(SOCKADDR_IN6.FAMILY, AF.INET6, true)
   view.setUint16(SOCKADDR_IN6.PORT, port)
