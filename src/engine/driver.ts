@@ -46,6 +46,8 @@ export interface Driver {
   blockRing(options: BlockRingOptions): BlockRing | undefined
   /** As `blockRing()`, memory that is given back. */
   bufferRing(options: BufferRingOptions): BufferRing | undefined
+  /** Whether an entry can succeed in silence: on a ring, from kernel 5.17 on. */
+  readonly silences: boolean
   /**
    * Lets the entry prepared last succeed in silence. It must end within its submission (`MSG_DONTWAIT`), for nobody
    * could say when it has: a driver may also have it complete as any other.

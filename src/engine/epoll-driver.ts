@@ -32,6 +32,7 @@ const PLAIN = 256
 export class EpollDriver implements Driver {
   readonly name = 'epoll'
   readonly buffers = undefined
+  readonly silences = false
   readonly submissions: SubmissionQueue
   readonly fd: number
   readonly #queue: EntryQueue

@@ -46,6 +46,8 @@ export class Handles {
   readonly submissions: SubmissionQueue
   /** Grows whenever all completions that there were have been handed out. */
   round = 0
+  /** Whether entries can succeed in silence (kernel 5.17); where they cannot, each has its completion. */
+  silences: boolean
   readonly #driver: Driver
   readonly #outbox: Outbox
   readonly #table: (Handle | undefined)[] = []
@@ -59,6 +61,7 @@ export class Handles {
   constructor(driver: Driver, outbox: Outbox) {
     this.submissions = driver.submissions
     this.#driver = driver
+    this.silences = driver.silences
     this.#outbox = outbox
     outbox.beforeSubmit = () => this.#flush()
   }
@@ -148,7 +151,7 @@ export class Handles {
    * submission. It may complete all the same.
    */
   silence(): void {
-    this.#driver.silence()
+    if (this.silences) this.#driver.silence()
   }
 
   /** Cancels the operations with this user data; they complete by themselves. */
@@ -178,7 +181,7 @@ export class Handles {
   /** Hands a completion to its handle. */
   complete(userData: number, result: number, flags: number): void {
     const kind = (userData >>> KIND_SHIFT) & KIND_MASK
-    if ((kind & SILENT) !== 0) this.#driver.discountSilent()
+    if ((kind & SILENT) !== 0 && this.silences) this.#driver.discountSilent()
     this.#table[userData & NUMBER_MASK]?.complete(kind, result, flags)
   }
 

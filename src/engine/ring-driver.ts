@@ -1,4 +1,4 @@
-import { errnoOf, IORING_SQ, IOSQE } from '../kernel/index.js'
+import { errnoOf, IORING_FEAT, IORING_SQ, IOSQE } from '../kernel/index.js'
 import type { BufferTable } from '../memory/index.js'
 import {
   type BlockRing,
@@ -23,6 +23,7 @@ export class RingDriver implements Driver {
   readonly ring: Ring
   readonly submissions: SubmissionQueue
   readonly fd: number
+  readonly silences: boolean
   #overflows = 0
   /** Entries silenced since the last submission. */
   #silent = 0
@@ -32,6 +33,7 @@ export class RingDriver implements Driver {
     this.ring = new Ring({ entries, mode: 'hosted' })
     this.submissions = this.ring.submissions
     this.fd = this.ring.fd
+    this.silences = (this.ring.features & IORING_FEAT.CQE_SKIP) !== 0
     try {
       // A filter may let a ring be made and refuse its use.
       prepareNop(this.submissions, 0)
