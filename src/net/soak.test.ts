@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { bind } from './bind.js'
 import type { Connection } from './connection.js'
 import { dial, pattern, readExactly, serve, settled, testOnBoth } from './net.test.support.js'
 
@@ -102,6 +103,58 @@ testOnBoth(
     for (const result of clients) if (result.status === 'rejected') throw result.reason
     await settled(() => server.connections.size === 0)
     assert.equal(server.connections.size, 0)
+  },
+  {
+    skip: SOAK_SECONDS === 0 && 'takes as many seconds as SLUICE_SOAK says',
+    timeout: (SOAK_SECONDS + 60) * 1000,
+  },
+)
+
+/** Bytes that a peer's receive buffer holds for certain, and no datagram of what is sent at a time is lost. */
+const DATAGRAM_BUFFER = 2 ** 20
+
+/** A client of datagrams that are sent back: some at a time, of random sizes, alone or as a batch. */
+async function exchange(port: number, random: () => number): Promise<void> {
+  await using socket = await bind({ host: '127.0.0.1', receiveBufferSize: DATAGRAM_BUFFER })
+  const to = { address: '127.0.0.1', port }
+  for (let turn = Math.floor(random() * 20); turn > 0; turn--) {
+    const size = Math.floor(random() ** 2 * 1400)
+    const count = 1 + Math.floor(random() * 20)
+    const datagrams = Array.from({ length: count }, (_, index) => ({ bytes: pattern(size, index), to }))
+    if (random() < 0.5) await socket.sendBatch(datagrams)
+    else for (const { bytes } of datagrams) await socket.send(bytes, to)
+    // Who leaves early leaves what is on its way.
+    if (random() < 0.05) return
+    const signal = AbortSignal.timeout(10_000)
+    for (let came = 0; came < count; ) {
+      for (const { bytes } of await socket.receive(count - came, { signal })) {
+        assert.ok(Buffer.from(bytes).equals(pattern(size, came++)))
+      }
+    }
+  }
+}
+
+testOnBoth(
+  'random datagrams leave nothing behind, however long',
+  async () => {
+    const end = Date.now() + SOAK_SECONDS * 1000
+    const server = await bind({ host: '127.0.0.1', receiveBufferSize: DATAGRAM_BUFFER })
+    const { port } = server.address() as { port: number }
+    const serving = (async () => {
+      while (server.fd >= 0) {
+        const batch = await server.receive().catch(() => [])
+        await server
+          .sendBatch(batch.map(datagram => ({ bytes: datagram.bytes, to: datagram })))
+          .catch(() => {})
+      }
+    })()
+    const client = async () => {
+      while (Date.now() < end) await exchange(port, Math.random)
+    }
+    const clients = await Promise.allSettled(Array.from({ length: 8 }, client))
+    await server.close()
+    await serving
+    for (const result of clients) if (result.status === 'rejected') throw result.reason
   },
   {
     skip: SOAK_SECONDS === 0 && 'takes as many seconds as SLUICE_SOAK says',
