@@ -1,11 +1,6 @@
-import {
-  AbortError,
-  checkAbortSignal,
-  checkInteger,
-  invalidArgType,
-  invalidArgValue,
-  outOfRange,
-} from '../kernel/index.js'
+import { checkInteger, checkSignal, invalidArgType, invalidArgValue, outOfRange } from '../kernel/index.js'
+
+export { checkBoolean, checkSignal } from '../kernel/index.js'
 
 const VIEW = 'an instance of Buffer, TypedArray, or DataView'
 const TEXT_OR_VIEW = `of type string or ${VIEW}`
@@ -26,20 +21,6 @@ export function checkViews(value: unknown): asserts value is readonly ArrayBuffe
 /** Checks text that is to be written. @throws `ERR_INVALID_ARG_TYPE` */
 export function checkText(value: unknown, name: string): asserts value is string {
   if (typeof value !== 'string') throw invalidArgType(name, TEXT_OR_VIEW, value)
-}
-
-/** Checks a switch. @throws `ERR_INVALID_ARG_TYPE` */
-export function checkBoolean(value: unknown, name: string): asserts value is boolean {
-  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
-}
-
-/** Checks a signal that may be left out. @throws `ERR_INVALID_ARG_TYPE`; `AbortError` if it is aborted already */
-export function checkSignal(
-  signal: unknown,
-  name = 'options.signal',
-): asserts signal is AbortSignal | undefined {
-  checkAbortSignal(signal, name)
-  if (signal?.aborted) throw new AbortError(signal)
 }
 
 /**

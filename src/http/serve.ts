@@ -1,7 +1,7 @@
 import { checkObject, type SocketAddress } from '../kernel/index.js'
 import { type Listener, listen } from '../net/index.js'
 import { HttpService } from './http-service.js'
-import { listenTarget, removeStaleSocket } from './listen-options.js'
+import { listenTarget } from './listen-options.js'
 import { ServerGroup } from './server-group.js'
 import {
   checkCloseOptions,
@@ -43,7 +43,6 @@ export class FileServer implements AsyncDisposable {
   /** Begins to listen. @throws as `listen()` does */
   async start(options: ServeOptions): Promise<this> {
     try {
-      await removeStaleSocket(options.path)
       const target = listenTarget(options, serverSettings(options))
       const onError = (error: Error) => this.#service.failed(error)
       this.#listener = await listen({ ...target, onError }, connection => this.#service.handle(connection))

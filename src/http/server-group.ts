@@ -4,7 +4,7 @@ import { listen, type WorkerListener } from '../net/index.js'
 import { addressMemory } from './address-counts.js'
 import { Certificates } from './certificates.js'
 import { keptFiles } from './kept-descriptors.js'
-import { listenTarget, removeStaleSocket } from './listen-options.js'
+import { listenTarget } from './listen-options.js'
 import {
   checkCloseOptions,
   type ServeOptions,
@@ -45,13 +45,11 @@ export class ServerGroup implements AsyncDisposable {
     siteSettings(options)
     if (options.status !== undefined) checkStatusOptions(options.status)
     if (options.tls !== undefined) new Certificates(options.tls)
-    await removeStaleSocket(options.path)
     const memory = { stats: statsMemory(workers), addresses: addressMemory(workers) }
-    const { reusePort: _, maxConnections, ...target } = listenTarget(options, settings)
-    const share = Math.ceil(maxConnections / workers)
+    const { reusePort: _, ...target } = listenTarget(options, settings)
+    const share = Math.ceil(settings.maxConnections / workers)
     const listener = await listen({
       ...target,
-      maxConnections: share,
       workers,
       module: new URL('./server-thread.js', import.meta.url),
       data: {

@@ -201,6 +201,20 @@ export function checkAbortSignal(value: unknown, name: string): asserts value is
   }
 }
 
+/** Checks a switch. @throws `ERR_INVALID_ARG_TYPE` */
+export function checkBoolean(value: unknown, name: string): asserts value is boolean {
+  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
+}
+
+/** As `checkAbortSignal()`, and it must not be aborted already. @throws `ERR_INVALID_ARG_TYPE`; `AbortError` if it is */
+export function checkSignal(
+  signal: unknown,
+  name = 'options.signal',
+): asserts signal is AbortSignal | undefined {
+  checkAbortSignal(signal, name)
+  if (signal?.aborted) throw new AbortError(signal)
+}
+
 /** What an aborted operation rejects with, as Node's own do. */
 export class AbortError extends Error {
   readonly code = 'ABORT_ERR'

@@ -203,3 +203,33 @@ testOnBoth(
     }
   },
 )
+
+testOnBoth('writev is taken as a whole or not at all', async () => {
+  await withPair(
+    async (near, far) => {
+      const waiting = near.write(pattern(1_000_000))
+      await settled(() => near.bytesWritten > 0)
+      const most = 20_000 - near.writableLength
+      assert.ok(near.writableLength > 0)
+      const pieces = [pattern(100), pattern(Math.max(0, most) + 100), pattern(100)]
+      await assert.rejects(near.writev(pieces), { code: 'ERR_SLUICE_QUEUE_FULL' })
+      const wrong = ['fine', 5 as unknown as string]
+      await assert.rejects(near.writev(wrong), { code: 'ERR_INVALID_ARG_TYPE' })
+      const got = readExactly(far, 1_000_000)
+      await near.flush()
+      await waiting
+      assert.ok((await got).equals(pattern(1_000_000)))
+      // Nothing waits: more than the bound is taken, all of it.
+      const whole = near.writev([pattern(15_000), 'between', pattern(15_000)])
+      const expected = Buffer.concat([pattern(15_000), Buffer.from('between'), pattern(15_000)])
+      assert.ok((await readExactly(far, 30_007)).equals(expected))
+      await whole
+      await near.end()
+      assert.equal(await far.read(), null)
+    },
+    {
+      near: { sendBound: 20_000, full: 'reject', sendBufferSize: 50_000 },
+      far: { receiveBufferSize: 50_000 },
+    },
+  )
+})

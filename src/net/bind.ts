@@ -1,9 +1,12 @@
 import {
   AF,
+  checkBoolean,
   checkInteger,
+  checkObject,
   encodeSocketAddress,
   IPV6,
   invalidArgType,
+  invalidArgValue,
   SO,
   SOCK,
   SOL,
@@ -11,10 +14,12 @@ import {
   systemError,
   UDP,
 } from '../kernel/index.js'
-import { DatagramSocket } from './datagram-socket.js'
+import { own } from './adopt.js'
+import { type DatagramSettings, DatagramSocket } from './datagram-socket.js'
 import { removeSocketName } from './open-listening.js'
 import { resolveHost } from './resolve.js'
-import { setOption } from './socket-options.js'
+import { socketAddress } from './socket-address.js'
+import { getOption, setOption } from './socket-options.js'
 
 /** The largest datagram. */
 const MAX_SIZE = 65535
@@ -27,6 +32,8 @@ export interface BindOptions {
   port?: number
   /** A Unix socket's path instead, removed on close; with a leading NUL in the abstract name space; empty for no name. */
   path?: string
+  /** A datagram socket's descriptor instead, such as systemd passes; see `inheritedSockets()`. It is taken over. */
+  fd?: number
   /** Bytes of a datagram that are kept, 65535 by default: less takes less memory. */
   maxSize?: number
   /** Bytes that may have come and not been received, 1 MiB by default; after that the kernel queues, then drops. */
@@ -46,29 +53,56 @@ export interface BindOptions {
 /**
  * Makes a datagram socket.
  *
- * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; the system error of bind(2): `EADDRINUSE`, `EACCES`; that of
- *   getaddrinfo(3): `ENOTFOUND`
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; the system error of bind(2):
+ *   `EADDRINUSE`, `EACCES`; that of getaddrinfo(3): `ENOTFOUND`
  */
 export async function bind(options: BindOptions = {}): Promise<DatagramSocket> {
   check(options)
-  const { host, path, port = 0, maxSize = MAX_SIZE, receiveBound = 2 ** 20 } = options
+  const { host, path, port = 0, fd: passed, maxSize = MAX_SIZE, receiveBound = 2 ** 20 } = options
+  if (passed !== undefined) return takeOver(passed, options, { maxSize, receiveBound })
   if (path !== undefined) {
     const fd = open(AF.UNIX, encodeSocketAddress({ path }), { path }, options)
-    return new DatagramSocket(fd, { maxSize, receiveBound, segments: false }, () => removeSocketName(path))
+    return made(fd, { maxSize, receiveBound, segments: false }, () => removeSocketName(path))
   }
   const address = host === undefined ? undefined : (await resolveHost(host))[0].address
   const [fd, gro] = address === undefined ? openAnywhere(port, options) : openAt(address, port, options)
   // Datagrams that come together need the room of all of them.
-  return new DatagramSocket(fd, { maxSize: gro ? MAX_SIZE : maxSize, receiveBound, segments: true })
+  return made(fd, { maxSize: gro ? MAX_SIZE : maxSize, receiveBound, segments: true }, () => {})
+}
+
+/** A socket of our own that is of no use is closed again. */
+function made(fd: number, settings: DatagramSettings, ended: () => void): DatagramSocket {
+  try {
+    return new DatagramSocket(fd, settings, ended)
+  } catch (error) {
+    syscall('close', fd)
+    ended()
+    throw error
+  }
+}
+
+function takeOver(
+  fd: number,
+  options: BindOptions,
+  settings: { maxSize: number; receiveBound: number },
+): DatagramSocket {
+  if (getOption(fd, SOL.SOCKET, SO.TYPE) !== SOCK.DGRAM) {
+    throw invalidArgValue('options.fd', fd, 'must be of a datagram socket')
+  }
+  const segments = socketAddress(fd, 'getsockname')?.family !== 'Unix'
+  setBufferOptions(fd, options)
+  own(fd)
+  const gro = segments && receiveTogether(fd, options)
+  return new DatagramSocket(fd, { ...settings, maxSize: gro ? MAX_SIZE : settings.maxSize, segments })
 }
 
 function check(options: BindOptions): void {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgType('options', 'of type object', options)
+  checkObject(options)
   const {
     host,
     path,
     port = 0,
+    fd = 0,
     maxSize = MAX_SIZE,
     receiveBound = 1,
     sendBufferSize,
@@ -78,7 +112,11 @@ function check(options: BindOptions): void {
     throw invalidArgType('options.host', 'of type string', host)
   if (path !== undefined && typeof path !== 'string')
     throw invalidArgType('options.path', 'of type string', path)
+  for (const name of ['reusePort', 'broadcast', 'ipv6Only'] as const) {
+    if (options[name] !== undefined) checkBoolean(options[name], `options.${name}`)
+  }
   checkInteger(port, 'options.port', 0, 65535)
+  checkInteger(fd, 'options.fd', 0, 2 ** 31 - 1)
   checkInteger(maxSize, 'options.maxSize', 1, MAX_SIZE)
   checkInteger(receiveBound, 'options.receiveBound', 1, 2 ** 30)
   if (sendBufferSize !== undefined) checkInteger(sendBufferSize, 'options.sendBufferSize', 1, 2 ** 30)
@@ -121,14 +159,12 @@ function open(
   details: { path: string } | { address: string; port: number },
   options: BindOptions,
 ): number {
-  const { reusePort, broadcast, ipv6Only, sendBufferSize, receiveBufferSize } = options
+  const { reusePort, ipv6Only } = options
   const fd = syscall('socket', family, SOCK.DGRAM | SOCK.CLOEXEC | SOCK.NONBLOCK)
   if (fd < 0) throw systemError(fd, 'socket', details)
   try {
     if (reusePort) setOption(fd, SOL.SOCKET, SO.REUSEPORT, 1)
-    if (broadcast) setOption(fd, SOL.SOCKET, SO.BROADCAST, 1)
-    if (sendBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.SNDBUF, sendBufferSize)
-    if (receiveBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.RCVBUF, receiveBufferSize)
+    setBufferOptions(fd, options)
     if (family === AF.INET6) setOption(fd, SOL.IPV6, IPV6.V6ONLY, ipv6Only ? 1 : 0)
     const result = syscall('bind', fd, address, address.byteLength)
     if (result < 0) throw systemError(result, 'bind', details)
@@ -137,4 +173,10 @@ function open(
     syscall('close', fd)
     throw error
   }
+}
+
+function setBufferOptions(fd: number, { broadcast, sendBufferSize, receiveBufferSize }: BindOptions): void {
+  if (broadcast) setOption(fd, SOL.SOCKET, SO.BROADCAST, 1)
+  if (sendBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.SNDBUF, sendBufferSize)
+  if (receiveBufferSize !== undefined) setOption(fd, SOL.SOCKET, SO.RCVBUF, receiveBufferSize)
 }

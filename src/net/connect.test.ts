@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { AF, encodeSocketAddress, SOCK, syscall } from '../kernel/index.js'
+import { bind } from './bind.js'
 import { connect } from './connect.js'
-import { dial, serve, testOnBoth } from './net.test.support.js'
+import { dial, exhaustDescriptors, serve, testOnBoth } from './net.test.support.js'
 import { socketAddress } from './socket-address.js'
 
 /** A port that answers nobody: its backlog is full. */
@@ -105,4 +106,24 @@ testOnBoth('wrong arguments are refused', async () => {
   await assert.rejects(connection.write(5 as unknown as string), { code: 'ERR_INVALID_ARG_TYPE' })
   await assert.rejects(connection.readInto(new Uint8Array(0)), { code: 'ERR_INVALID_ARG_TYPE' })
   await assert.rejects(connection.writev('x' as unknown as string[]), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+testOnBoth('where descriptors are exhausted connect and bind say so, and work again afterwards', async () => {
+  await using server = await serve(async () => {})
+  const { port } = server
+  const giveBack = exhaustDescriptors(0)
+  try {
+    const expected = { code: 'EMFILE', syscall: 'socket' }
+    await assert.rejects(connect({ host: '127.0.0.1', port }), expected)
+    await assert.rejects(connect({ path: '\0nobody' }), expected)
+    await assert.rejects(bind({ host: '127.0.0.1' }), expected)
+    await assert.rejects(
+      serve(() => {}),
+      expected,
+    )
+  } finally {
+    giveBack()
+  }
+  await (await dial(server)).close()
+  await (await bind({ host: '127.0.0.1' })).close()
 })

@@ -3,9 +3,12 @@ import {
   AbortError,
   AF,
   checkInteger,
+  checkObject,
+  checkSignal,
   encodeSocketAddress,
   errnoOf,
   invalidArgType,
+  invalidArgValue,
   SO,
   SOCK,
   SOL,
@@ -19,6 +22,7 @@ import { type ConnectionOptions, connectionSettings } from './connection-options
 import { firstToSucceed } from './race.js'
 import { type HostAddress, resolveHost } from './resolve.js'
 import { checkTcpOptions, setOption, setTcpOptions, type TcpOptions } from './socket-options.js'
+import { unlessAborted } from './unless-aborted.js'
 
 const MAX_TIMEOUT = 2 ** 31 - 1
 
@@ -60,7 +64,6 @@ interface Target {
 export async function connect(options: ConnectOptions): Promise<Connection> {
   check(options)
   const { timeout, signal } = options
-  if (signal?.aborted) throw new AbortError(signal)
   const settings = connectionSettings(options)
   const limit = new AbortController()
   const late = systemError(errnoOf('ETIMEDOUT'), 'connect', detailsOf(options))
@@ -68,9 +71,16 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const abort = () => limit.abort(new AbortError(signal as AbortSignal))
   signal?.addEventListener('abort', abort, { once: true })
   try {
-    const targets = await unlessAborted(limit.signal, targetsOf(options))
+    // Name resolution cannot be called off: it is left to itself.
+    const targets = await unlessAborted(limit.signal, targetsOf(options), reason => reason)
     const attempts = targets.map(target => (end: AbortSignal) => attempt(target, options, end))
-    return new Connection(await firstToSucceed(attempts, limit.signal, discard), settings)
+    const fd = await firstToSucceed(attempts, limit.signal, discard)
+    try {
+      return new Connection(fd, settings)
+    } catch (error) {
+      discard(fd)
+      throw error
+    }
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
@@ -78,31 +88,27 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 }
 
 function check(options: ConnectOptions): void {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgType('options', 'of type object', options)
-  const { host, path, port, timeout, localPort } = options
+  checkObject(options)
+  const { host, path, port, family = 0, timeout, localAddress, localPort, signal } = options
   if (host !== undefined && typeof host !== 'string')
     throw invalidArgType('options.host', 'of type string', host)
   if (path !== undefined && typeof path !== 'string')
     throw invalidArgType('options.path', 'of type string', path)
   if (path === undefined) checkInteger(port, 'options.port', 0, 65535)
   if (timeout !== undefined) checkInteger(timeout, 'options.timeout', 1, MAX_TIMEOUT)
+  if (family !== 0 && family !== 4 && family !== 6) {
+    throw invalidArgValue('options.family', family, 'is not 0, 4 or 6')
+  }
+  if (localAddress !== undefined && typeof localAddress !== 'string') {
+    throw invalidArgType('options.localAddress', 'of type string', localAddress)
+  }
   if (localPort !== undefined) checkInteger(localPort, 'options.localPort', 0, 65535)
   checkTcpOptions(options)
+  checkSignal(signal)
 }
 
 function detailsOf({ path, host = 'localhost', port }: ConnectOptions): SystemErrorDetails {
   return path === undefined ? { address: host, port } : { address: path }
-}
-
-/** Name resolution cannot be called off: it is left to itself. */
-function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 async function targetsOf(options: ConnectOptions): Promise<Target[]> {

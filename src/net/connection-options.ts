@@ -26,6 +26,11 @@ export interface ConnectionOptions {
   idleTimeout?: number
   /** Milliseconds that a read may wait for its first byte, after which the connection fails with `ETIMEDOUT`. */
   readTimeout?: number
+  /**
+   * Milliseconds that bytes which were written may wait without the peer taking any, after which the connection fails with
+   * `ETIMEDOUT`: a peer that sends and never reads is none that `idleTimeout` would end.
+   */
+  writeTimeout?: number
 }
 
 /** {@link ConnectionOptions}, checked and complete; one for all connections of a listener. */
@@ -37,11 +42,12 @@ export type ConnectionSettings = Readonly<Required<ConnectionOptions>> & {
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
 export function connectionSettings(options: ConnectionOptions & TcpOptions): ConnectionSettings {
   const { receiveBound = 65536, sendBound = 2 ** 20, full = 'wait' } = options
-  const { zeroCopy = 'auto', idleTimeout = 0, readTimeout = 0 } = options
+  const { zeroCopy = 'auto', idleTimeout = 0, readTimeout = 0, writeTimeout = 0 } = options
   checkInteger(receiveBound, 'options.receiveBound', 1, MAX_BOUND)
   checkInteger(sendBound, 'options.sendBound', 1, MAX_BOUND)
   checkInteger(idleTimeout, 'options.idleTimeout', 0, MAX_TIMEOUT)
   checkInteger(readTimeout, 'options.readTimeout', 0, MAX_TIMEOUT)
+  checkInteger(writeTimeout, 'options.writeTimeout', 0, MAX_TIMEOUT)
   if (full !== 'wait' && full !== 'reject') {
     throw invalidArgValue('options.full', full, 'is not wait or reject')
   }
@@ -49,5 +55,5 @@ export function connectionSettings(options: ConnectionOptions & TcpOptions): Con
     throw invalidArgValue('options.zeroCopy', zeroCopy, 'is not auto, always or never')
   }
   const anyCongestion = options.congestion === undefined
-  return { receiveBound, sendBound, full, zeroCopy, idleTimeout, readTimeout, anyCongestion }
+  return { receiveBound, sendBound, full, zeroCopy, idleTimeout, readTimeout, writeTimeout, anyCongestion }
 }

@@ -1,15 +1,28 @@
-import { AbortError, invalidArgType, SluiceError, SOL, type SocketAddress, TCP } from '../kernel/index.js'
+import {
+  AbortError,
+  checkInteger,
+  checkSignal,
+  invalidArgType,
+  invalidArgValue,
+  SluiceError,
+  SOL,
+  type SocketAddress,
+  TCP,
+} from '../kernel/index.js'
+import { Chunks } from './chunks.js'
 import { unpaceLocal } from './congestion.js'
 import type { ConnectionSettings } from './connection-options.js'
 import { ConnectionDuplex } from './duplex.js'
-import type { FixedBytes } from './fixed-bytes.js'
+import { FixedBytes } from './fixed-bytes.js'
+import { dropRest, gentleLimits } from './gentle-close.js'
 import type { Receiver, Tap } from './receiver.js'
 import type { Sender } from './sender.js'
 import { socketAddress } from './socket-address.js'
-import { setKeepAlive, setOption, unacknowledgedBytes } from './socket-options.js'
+import { MAX_KEEP_ALIVE, setKeepAlive, setOption, unacknowledgedBytes } from './socket-options.js'
 import { type ConnectionKeeper, StreamSocket } from './stream-socket.js'
+import { unlessAborted } from './unless-aborted.js'
 
-/** Of one read. */
+/** Of one read, or another wait. */
 export interface ReadOptions {
   /** Ends the wait, with an `AbortError`; what comes later is for the next read. */
   signal?: AbortSignal
@@ -115,6 +128,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
 
   /** Who is shown what comes for a `read()` that waits, and may use it first; for a server that answers at once. */
   set tap(tap: Tap | undefined) {
+    if (tap !== undefined && typeof tap?.take !== 'function') throw invalidArgType('tap', 'a Tap', tap)
     this.#receiver.tap = tap
   }
 
@@ -177,7 +191,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
   }
 
   async #abortable<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
-    if (signal.aborted) throw new AbortError(signal)
+    checkSignal(signal)
     const abort = () => this.#receiver.abortWait(new AbortError(signal))
     signal.addEventListener('abort', abort, { once: true })
     try {
@@ -209,21 +223,36 @@ export class Connection implements AsyncIterable<Uint8Array> {
 
   /** As `write()`, bytes that do not change before the turn ends, whatever their size: they are sent from where they are. */
   writeFixed(fixed: FixedBytes): Promise<void> {
+    if (!(fixed instanceof FixedBytes)) {
+      return Promise.reject(invalidArgType('fixed', 'an instance of FixedBytes', fixed))
+    }
     return this.#sender.writeFixed(fixed)
   }
 
-  /** As `write()`, several pieces one behind the other. */
+  /** As `write()`, several pieces one behind the other: all of them are sent, or none where they are refused. */
   writev(pieces: readonly (Uint8Array | string)[]): Promise<void> {
     if (!Array.isArray(pieces)) {
       return Promise.reject(invalidArgType('pieces', 'an instance of Array', pieces))
     }
-    const written = pieces.map(piece => this.write(piece))
-    return Promise.all(written).then(() => undefined)
+    const bytes: Uint8Array[] = []
+    for (const [index, piece] of pieces.entries()) {
+      if (piece instanceof Uint8Array) bytes.push(piece)
+      else if (typeof piece === 'string') bytes.push(Buffer.from(piece))
+      else {
+        const expected = 'of type string or an instance of Uint8Array'
+        return Promise.reject(invalidArgType(`pieces[${index}]`, expected, piece))
+      }
+    }
+    return this.#sender.writev(bytes)
   }
 
-  /** @returns when the kernel has taken everything written so far; rejects if it does not */
-  flush(): Promise<void> {
-    return this.#sender.drain()
+  /**
+   * @param options `signal` ends the wait, with an `AbortError`, and nothing else: bytes amid a stream cannot be taken back
+   * @returns when the kernel has taken everything written so far; rejects if it does not
+   */
+  flush(options?: ReadOptions): Promise<void> {
+    const drained = this.#sender.drain()
+    return options?.signal === undefined ? drained : unlessAborted(options.signal, drained)
   }
 
   /** Ends this half when everything is sent; the peer can go on. @returns when the peer has been told */
@@ -240,6 +269,20 @@ export class Connection implements AsyncIterable<Uint8Array> {
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  /**
+   * As `close()` for whoever has answered and does not want the rest: tells the peer that nothing more comes, drops what
+   * it still sends until it ends too, then closes. Bytes that were not received would make the kernel reset the
+   * connection, and the reset can overtake the answer (RFC 9112, 9.6).
+   *
+   * @param options `most` bytes that are dropped, 1 MiB by default; `timeout` in milliseconds, 2000 by default
+   * @returns when the descriptor is closed; it rejects for wrong options alone
+   */
+  async closeGently(options: { most?: number; timeout?: number } = {}): Promise<void> {
+    const limits = gentleLimits(options)
+    await dropRest(this, limits)
+    await this.close()
   }
 
   async #close(): Promise<void> {
@@ -287,16 +330,28 @@ export class Connection implements AsyncIterable<Uint8Array> {
     return this
   }
 
-  /** Sends small segments at once (TCP_NODELAY), or not. @throws the system error of setsockopt(2) */
+  /** Sends small segments at once (TCP_NODELAY), or not. @throws the system error of setsockopt(2); `ERR_SLUICE_CLOSED` */
   setNoDelay(noDelay = true): this {
-    setOption(this.#socket.fd, SOL.TCP, TCP.NODELAY, noDelay ? 1 : 0)
+    setOption(this.#openFd, SOL.TCP, TCP.NODELAY, noDelay ? 1 : 0)
     return this
   }
 
-  /** Asks a silent peer whether it is still there. @param after milliseconds of silence before the first time */
+  /**
+   * Asks a silent peer whether it is still there.
+   *
+   * @param after milliseconds of silence before the first time
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; the system error of setsockopt(2); `ERR_SLUICE_CLOSED`
+   */
   setKeepAlive(after: number | true = true): this {
-    setKeepAlive(this.#socket.fd, after)
+    if (after !== true) checkInteger(after, 'after', 1, MAX_KEEP_ALIVE)
+    setKeepAlive(this.#openFd, after)
     return this
+  }
+
+  /** The descriptor's number may be somebody else's by now, once it is closed. */
+  get #openFd(): number {
+    if (this.#socket.isClosed) throw closed()
+    return this.#socket.fd
   }
 
   /**
@@ -306,6 +361,9 @@ export class Connection implements AsyncIterable<Uint8Array> {
    * @param direction which half is lent; the other one can be used as before
    */
   async lend(direction: 'read' | 'write'): Promise<Loan> {
+    if (direction !== 'read' && direction !== 'write') {
+      throw invalidArgValue('direction', direction, 'is not read or write')
+    }
     const socket = this.#socket
     if (!socket.isOpen) throw this.error ?? closed()
     const gone = socket.lend()
@@ -334,23 +392,6 @@ export class Connection implements AsyncIterable<Uint8Array> {
         socket.giveBack()
       },
     }
-  }
-}
-
-/** One iteration over a connection. */
-class Chunks implements AsyncIterator<Uint8Array, undefined> {
-  readonly #receiver: Receiver
-
-  constructor(receiver: Receiver) {
-    this.#receiver = receiver
-  }
-
-  next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    return this.#receiver.next()
-  }
-
-  async return(): Promise<IteratorReturnResult<undefined>> {
-    return { done: true, value: undefined }
   }
 }
 

@@ -86,6 +86,13 @@ export class DatagramInbox {
     waiter.resolve(this.#take(waiter.most))
   }
 
+  /** Ends the wait of whoever waits, which rejects. */
+  abort(error: Error): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.reject(error)
+  }
+
   /** Tells an error of the socket, such as that the peer refused a datagram, to the next who receives. */
   fail(errno: number): void {
     const error = systemError(errno, 'recvmsg')
@@ -98,8 +105,6 @@ export class DatagramInbox {
   /** Ends it. What came before can still be received. */
   close(error: Error): void {
     this.#closed = error
-    const waiter = this.#waiter
-    this.#waiter = undefined
-    waiter?.reject(error)
+    this.abort(error)
   }
 }

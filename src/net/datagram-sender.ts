@@ -1,5 +1,13 @@
 import type { Engine, OperationOptions, Usage } from '../engine/index.js'
-import { encodeSocketAddress, errnoOf, iovecs, messageHeader, segmentControl } from '../kernel/index.js'
+import {
+  checkObject,
+  encodeSocketAddress,
+  errnoOf,
+  invalidArgType,
+  iovecs,
+  messageHeader,
+  segmentControl,
+} from '../kernel/index.js'
 import { prepareSend, prepareSendmsg, prepareSendTo } from '../ring/index.js'
 import { Datagram } from './datagram.js'
 
@@ -70,7 +78,12 @@ export class DatagramSender {
   async sendBatch(datagrams: readonly OutgoingDatagram[]): Promise<void> {
     let lastTo: DatagramAddress | undefined
     let name: Uint8Array | undefined
-    const encoded = datagrams.map(({ bytes, to }) => {
+    const encoded = datagrams.map((datagram, index) => {
+      checkObject(datagram, `datagrams[${index}]`)
+      const { bytes, to } = datagram
+      if (!(bytes instanceof Uint8Array)) {
+        throw invalidArgType(`datagrams[${index}].bytes`, 'an instance of Uint8Array', bytes)
+      }
       if (to !== lastTo) name = nameOf(to)
       lastTo = to
       return { bytes, name }
@@ -106,8 +119,11 @@ export class DatagramSender {
   }
 }
 
+/** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
 function nameOf(to: DatagramAddress | undefined): Uint8Array | undefined {
-  return to === undefined || to instanceof Datagram ? to?.name : encodeSocketAddress(to)
+  if (to === undefined || to instanceof Datagram) return to?.name
+  checkObject(to, 'to')
+  return encodeSocketAddress(to)
 }
 
 /** How many from a place on can go together: of one size to one peer, where only the last may be shorter. */

@@ -1,6 +1,9 @@
 import { type Handle, Handles } from '../engine/index.js'
 import {
+  AbortError,
   checkInteger,
+  checkObject,
+  checkSignal,
   encodeSocketAddress,
   invalidArgType,
   markDescriptor,
@@ -77,12 +80,23 @@ export class DatagramSocket implements AsyncIterable<Datagram>, AsyncDisposable 
    * The datagrams that have come, at least one.
    *
    * @param most how many at most
+   * @param options `signal` ends the wait, with an `AbortError`; what comes later is for the next call
    * @throws an error of the socket, after which it can be used as before: `ECONNREFUSED` where it is connected;
    *   `ERR_SLUICE_BUSY` while another call waits; `ERR_SLUICE_CLOSED`
    */
-  async receive(most = MOST): Promise<Datagram[]> {
+  async receive(most = MOST, options?: { signal?: AbortSignal }): Promise<Datagram[]> {
     checkInteger(most, 'most', 1)
-    return this.#endpoint.inbox.receive(most)
+    const { inbox } = this.#endpoint
+    const signal = options?.signal
+    if (signal === undefined) return inbox.receive(most)
+    checkSignal(signal)
+    const abort = () => inbox.abort(new AbortError(signal))
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      return await inbox.receive(most)
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
   }
 
   /** The datagrams, one by one, until the socket is closed. */
@@ -127,6 +141,7 @@ export class DatagramSocket implements AsyncIterable<Datagram>, AsyncDisposable 
   /** Sends to, and receives from, that peer alone from now on. @throws the system error of connect(2) */
   connect(to: { readonly address: string; readonly port: number } | { readonly path: string }): void {
     this.#endpoint.check()
+    checkObject(to, 'to')
     const name = encodeSocketAddress(to)
     const result = syscall('connect', this.#endpoint.fd, name, name.byteLength)
     if (result < 0) throw systemError(result, 'connect', 'path' in to ? { address: to.path } : to)
@@ -179,7 +194,14 @@ class Endpoint implements Handle {
     this.sender = new DatagramSender(resources.engine, fd, settings.segments)
     const { maxSize, receiveBound: bound } = settings
     const target = { resources, inbox: this.inbox, number: this.#number, fd, maxSize, bound }
-    this.#source = RingDatagrams.make(target) ?? new ReadyDatagrams(target)
+    try {
+      this.#source = RingDatagrams.make(target) ?? new ReadyDatagrams(target)
+    } catch (error) {
+      // No memory to register.
+      unmarkDescriptor(fd)
+      resources.handles.detach(this.#number)
+      throw error
+    }
   }
 
   get isOpen(): boolean {

@@ -3,10 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { engine } from '../engine/index.js'
+import { SOL } from '../kernel/index.js'
 import { bind } from './bind.js'
 import type { Datagram } from './datagram.js'
+import type { OutgoingDatagram } from './datagram-sender.js'
 import type { DatagramSocket } from './datagram-socket.js'
 import { pattern, settled, testOnBoth } from './net.test.support.js'
+import { setOption } from './socket-options.js'
+
+const SO_NO_CHECK = 11
 
 const here = { host: '127.0.0.1' }
 const addressOf = (socket: DatagramSocket) =>
@@ -163,4 +168,46 @@ testOnBoth('an iteration ends when the socket is closed', async () => {
   assert.deepEqual(seen, ['only'])
   await assert.rejects(server.receive(), { code: 'ERR_SLUICE_CLOSED' })
   await assert.rejects(server.send(Buffer.from('x')), { code: 'ERR_SLUICE_CLOSED' })
+})
+
+testOnBoth('an aborted receive loses nothing, and the next one gets what comes', async () => {
+  await using socket = await bind(here)
+  const controller = new AbortController()
+  const receiving = socket.receive(1, { signal: controller.signal })
+  controller.abort()
+  await assert.rejects(receiving, { name: 'AbortError' })
+  await assert.rejects(socket.receive(1, { signal: AbortSignal.abort() }), { name: 'AbortError' })
+  await socket.send(Buffer.from('x'), addressOf(socket))
+  assert.equal((await socket.receive(1, { signal: new AbortController().signal }))[0].bytes.length, 1)
+})
+
+testOnBoth('a batch with what is no datagram is refused before anything is sent', async () => {
+  await using socket = await bind(here)
+  const to = addressOf(socket)
+  for (const wrong of [
+    undefined,
+    {},
+    { bytes: 'text', to },
+    { bytes: Buffer.from('x'), to: { address: 'x', port: 1 } },
+  ]) {
+    const batch = [{ bytes: Buffer.from('x'), to }, wrong] as OutgoingDatagram[]
+    await assert.rejects(socket.sendBatch(batch), { code: /^ERR_INVALID_ARG/ })
+  }
+  await settled(() => false, 5)
+  await socket.send(Buffer.from('last'), to)
+  assert.equal((await socket.receive())[0].bytes.length, 4)
+})
+
+testOnBoth('where the kernel cannot cut a send into datagrams, they are sent one by one', async () => {
+  await using server = await bind(here)
+  await using client = await bind(here)
+  // Without checksums there is no segmentation: EINVAL (net/ipv4/udp.c).
+  setOption(client.fd, SOL.SOCKET, SO_NO_CHECK, 1)
+  const to = addressOf(server)
+  const datagrams = Array.from({ length: 10 }, (_, index) => ({ bytes: pattern(100, index), to }))
+  const before = engine().stats().submissions
+  await client.sendBatch(datagrams)
+  assert.equal(engine().stats().submissions - before, 1 + datagrams.length)
+  const all = await receive(server, datagrams.length)
+  for (const [index, { bytes }] of all.entries()) assert.ok(Buffer.from(bytes).equals(pattern(100, index)))
 })

@@ -8,7 +8,7 @@ import type { Connection } from './connection.js'
 import { receiveDescriptors, sendDescriptors } from './descriptors.js'
 import { inheritedSockets } from './inherited.js'
 import { listen } from './listen.js'
-import { pattern, readAll, settled, testOnBoth, withPair } from './net.test.support.js'
+import { exhaustDescriptors, pattern, readAll, settled, testOnBoth, withPair } from './net.test.support.js'
 import { openListening } from './open-listening.js'
 import { socketAddress } from './socket-address.js'
 
@@ -147,3 +147,17 @@ async function listeningDescriptor(): Promise<{ port: number; fd: number; close:
   assert.ok(address !== undefined && 'port' in address)
   return { port: address.port, fd, close: () => closeSync(fd) }
 }
+
+testOnBoth('descriptors that this process has no room for are lost, and it is told so', async () => {
+  await withUnixPair(async (near, far) => {
+    await sendDescriptors(near, Buffer.from('five'), [0, 0, 0, 0, 0])
+    const giveBack = exhaustDescriptors(2)
+    const message = await receiveDescriptors(far).finally(giveBack)
+    assert.deepEqual([message?.truncated, message?.descriptors.length], [true, 2])
+    for (const fd of message?.descriptors ?? []) closeSync(fd)
+    await sendDescriptors(near, Buffer.from('one'), [0])
+    const whole = await receiveDescriptors(far)
+    assert.deepEqual([whole?.truncated, whole?.descriptors.length], [false, 1])
+    for (const fd of whole?.descriptors ?? []) closeSync(fd)
+  })
+})

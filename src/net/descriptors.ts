@@ -1,7 +1,8 @@
 import { engine } from '../engine/index.js'
 import {
-  AbortError,
   checkInteger,
+  checkObject,
+  checkSignal,
   controlSpace,
   descriptorControl,
   invalidArgType,
@@ -14,7 +15,7 @@ import {
   SluiceError,
 } from '../kernel/index.js'
 import { prepareRecvmsg, prepareSendmsg } from '../ring/index.js'
-import type { Connection, Loan } from './connection.js'
+import { Connection, type Loan } from './connection.js'
 
 /** Descriptors that one message carries at most. */
 const MAX_DESCRIPTORS = 253
@@ -43,9 +44,11 @@ export async function sendDescriptors(
   bytes: Uint8Array,
   descriptors: readonly number[],
 ): Promise<void> {
+  checkConnection(connection)
   if (!(bytes instanceof Uint8Array) || bytes.length === 0) {
     throw invalidArgType('bytes', 'a Uint8Array that is not empty', bytes)
   }
+  if (!Array.isArray(descriptors)) throw invalidArgType('descriptors', 'an instance of Array', descriptors)
   checkInteger(descriptors.length, 'descriptors.length', 1, MAX_DESCRIPTORS)
   for (const [index, fd] of descriptors.entries())
     checkInteger(fd, `descriptors[${index}]`, 0, MAX_DESCRIPTOR)
@@ -82,9 +85,11 @@ export async function receiveDescriptors(
   connection: Connection,
   options: { most?: number; signal?: AbortSignal } = {},
 ): Promise<DescriptorMessage | null> {
+  checkConnection(connection)
+  checkObject(options)
   const { most = 65536, signal } = options
   checkInteger(most, 'options.most', 1, 2 ** 30)
-  if (signal?.aborted) throw new AbortError(signal)
+  checkSignal(signal)
   const loan = await connection.lend('read')
   let rest: Uint8Array[] = []
   try {
@@ -98,6 +103,12 @@ export async function receiveDescriptors(
     return message
   } finally {
     loan.release(rest)
+  }
+}
+
+function checkConnection(connection: unknown): asserts connection is Connection {
+  if (!(connection instanceof Connection)) {
+    throw invalidArgType('connection', 'an instance of Connection', connection)
   }
 }
 

@@ -5,8 +5,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import tls, { TLSSocket } from 'node:tls'
@@ -216,3 +218,57 @@ testOnBoth("it tells its addresses as a socket of Node's", async () => {
     stream.setNoDelay(true).setKeepAlive(true, 5000).ref().unref().ref()
   })
 })
+
+testOnBoth('http hands it over for another protocol, by upgrade and by CONNECT', async () => {
+  const server = http.createServer()
+  for (const event of ['upgrade', 'connect'] as const) {
+    server.on(event, (request: http.IncomingMessage, socket: Duplex) => {
+      socket.write(`HTTP/1.1 ${request.method === 'GET' ? '101 Switching' : '200 Connected'}\r\n`)
+      socket.write('Connection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+      socket.pipe(socket)
+    })
+  }
+  await using listener = await serve(onto(server))
+  const headers = { Connection: 'Upgrade', Upgrade: 'echo' }
+  const ways = [
+    ['upgrade', { headers }],
+    ['connect', { method: 'CONNECT', path: 'there:1' }],
+  ] as const
+  for (const [event, options] of ways) {
+    const request = http.request({ host: '127.0.0.1', port: listener.port, ...options }).end()
+    const [, socket] = (await once(request, event)) as [http.IncomingMessage, Socket]
+    socket.end(pattern(100_000))
+    const chunks: Buffer[] = []
+    for await (const chunk of socket) chunks.push(chunk)
+    assert.ok(Buffer.concat(chunks).equals(pattern(100_000)))
+  }
+  server.close()
+  await settled(() => listener.connections.size === 0)
+})
+
+testOnBoth(
+  'http2 over TLS serves on it, as the two ends agree by ALPN',
+  async () => {
+    const server = http2.createSecureServer({ ...identity })
+    server.on('stream', (stream, headers) => {
+      stream.respond({ ':status': 200 })
+      stream.end(`${headers[':path']} ${stream.session?.alpnProtocol}`)
+    })
+    await using listener = await serve(onto(server))
+    const session = http2.connect(`https://127.0.0.1:${listener.port}`, {
+      ca: identity?.cert,
+      servername: 'localhost',
+      checkServerIdentity: () => undefined,
+    })
+    const ask = async (path: string) => text(session.request({ ':path': path }))
+    const paths = Array.from({ length: 10 }, (_, index) => `/${index}`)
+    assert.deepEqual(
+      await Promise.all(paths.map(ask)),
+      paths.map(path => `${path} h2`),
+    )
+    session.close()
+    server.close()
+    await settled(() => listener.connections.size === 0)
+  },
+  { skip },
+)

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { engine } from '../engine/index.js'
+import { connect } from './connect.js'
+import type { Connection } from './connection.js'
+import { listen } from './listen.js'
 import {
   dial,
   pattern,
@@ -11,6 +14,7 @@ import {
   testOnBoth,
   withPair,
 } from './net.test.support.js'
+import { takenByPeer } from './socket-options.js'
 
 testOnBoth('each half ends on its own', async () => {
   await withPair(async (near, far) => {
@@ -122,6 +126,48 @@ testOnBoth('a writer hears that the peer is gone', async () => {
   })
 })
 
+testOnBoth('a connection that nobody reads ends by itself when its peer is gone', async () => {
+  const ended: Promise<void>[] = []
+  const failures: (Error | undefined)[] = []
+  await using server = await serve(connection => {
+    const push = () =>
+      connection.write(pattern(1000)).then(
+        () => setImmediate(push),
+        () => {},
+      )
+    ended.push(connection.closed.then(() => void failures.push(connection.error)))
+    push()
+  })
+  for (const way of ['reset', 'destroy', 'read'] as const) {
+    const near = await dial(server)
+    if (way === 'read') await near.read()
+    await (way === 'reset' ? near.reset() : near.destroy())
+  }
+  await settled(() => ended.length === 3)
+  await Promise.all(ended)
+  assert.equal(server.connections.size, 0)
+  for (const error of failures) {
+    assert.ok(['EPIPE', 'ECONNRESET'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? ''))
+  }
+})
+
+testOnBoth('what had come before a send failed can still be read', async () => {
+  const path = `\0sluice-ending-${process.pid}`
+  const fars: Connection[] = []
+  await using _server = await listen({ path }, connection => void fars.push(connection))
+  const near = await connect({ path })
+  await settled(() => fars.length === 1)
+  await fars[0].write('last words')
+  await fars[0].close()
+  await near.write('too late')
+  await assert.rejects(near.flush(), { code: 'EPIPE' })
+  await settled(() => false, 20)
+  assert.equal(near.isOpen, true)
+  assert.equal((await readAll(near)).toString(), 'last words')
+  await near.closed
+  assert.equal((near.error as NodeJS.ErrnoException).code, 'EPIPE')
+})
+
 testOnBoth('an aborted read loses nothing, and the next read gets what came', async () => {
   await withPair(async (near, far) => {
     for (const buffer of [undefined, new Uint8Array(100), new Uint8Array(100_000)]) {
@@ -214,3 +260,86 @@ for (const driver of ['ring', 'epoll'] as const) {
     await server.close()
   })
 }
+
+testOnBoth('a peer that sends and never reads is given up after writeTimeout', async () => {
+  await withPair(
+    async (near, far) => {
+      const chatter = setInterval(() => void far.write('still here').catch(() => {}), 5)
+      const reading = (async () => {
+        for await (const _ of near);
+      })()
+      const expected = { code: 'ETIMEDOUT', syscall: 'write' }
+      const writing = near.write(pattern(3_000_000))
+      await Promise.all([assert.rejects(writing, expected), assert.rejects(reading, expected)])
+      clearInterval(chatter)
+    },
+    { near: { writeTimeout: 100, sendBufferSize: 10_000 }, far: { receiveBufferSize: 10_000 } },
+  )
+})
+
+testOnBoth('a large write that goes on slowly is not idle', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  await withPair(
+    async (near, far) => {
+      const writing = near.write(pattern(200_000))
+      for (let read = 0; near.writableLength > 0; ) {
+        const before = takenByPeer(near.fd)
+        read += (await readExactly(far, 20_000)).length
+        assert.ok(read < 200_000)
+        await settled(() => takenByPeer(near.fd) !== before)
+        t.mock.timers.tick(700)
+      }
+      await writing
+      assert.equal(near.error, undefined)
+    },
+    {
+      near: { idleTimeout: 800, writeTimeout: 800, sendBufferSize: 10_000 },
+      far: { receiveBufferSize: 10_000 },
+    },
+  )
+})
+
+testOnBoth('a gentle close drops what the peer still sends, and the answer arrives', async () => {
+  await withPair(async (near, far) => {
+    const sending = near.write(pattern(300_000))
+    await far.read()
+    await far.write('enough')
+    const closing = far.closeGently()
+    assert.equal((await readExactly(near, 6)).toString(), 'enough')
+    await sending
+    assert.equal(await near.read(), null)
+    await near.end()
+    await closing
+    assert.equal(near.error, undefined)
+    assert.equal(far.error, undefined)
+  })
+})
+
+testOnBoth('a gentle close waits no longer than it was told, nor for more bytes', async () => {
+  for (const limit of [{ timeout: 20 }, { most: 10_000 }]) {
+    await withPair(async (near, far) => {
+      const sending = (async () => {
+        while (near.isOpen) await near.write(pattern(1000))
+      })()
+      await far.closeGently(limit)
+      assert.equal(far.fd, -1)
+      await sending.catch(() => {})
+    })
+  }
+})
+
+testOnBoth('an aborted flush waits no more, and what was written goes on', async () => {
+  await withPair(
+    async (near, far) => {
+      const writing = near.write(pattern(1_000_000))
+      const controller = new AbortController()
+      const flushing = near.flush({ signal: controller.signal })
+      controller.abort()
+      await assert.rejects(flushing, { name: 'AbortError' })
+      await assert.rejects(near.flush({ signal: AbortSignal.abort() }), { name: 'AbortError' })
+      assert.ok((await readExactly(far, 1_000_000)).equals(pattern(1_000_000)))
+      await writing
+    },
+    { near: { sendBufferSize: 100_000 }, far: { receiveBufferSize: 100_000 } },
+  )
+})

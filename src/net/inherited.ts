@@ -1,9 +1,9 @@
-import { F, syscall } from '../kernel/index.js'
+import { checkObject, F, syscall } from '../kernel/index.js'
 
 const FIRST = 3
 const FD_CLOEXEC = 1
 
-/** A listening socket that this process was started with. */
+/** A socket that this process was started with. */
 export interface InheritedSocket {
   readonly fd: number
   /** Its name in the unit (`FileDescriptorName=`); `unknown` where it has none. */
@@ -11,7 +11,8 @@ export interface InheritedSocket {
 }
 
 /**
- * The sockets that systemd, or whoever speaks its protocol, has passed to this process: for `listen({ fd })`.
+ * The sockets that systemd, or whoever speaks its protocol, has passed to this process: for
+ * `listen({ fd })`, and `bind({ fd })` where they are for datagrams.
  *
  * Children do not inherit them any more, and are not told of them.
  *
@@ -19,6 +20,7 @@ export interface InheritedSocket {
  * @see sd_listen_fds(3)
  */
 export function inheritedSockets(environment: NodeJS.ProcessEnv = process.env): InheritedSocket[] {
+  checkObject(environment, 'environment')
   const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' } = environment
   const count = Number(LISTEN_FDS)
   if (Number(LISTEN_PID) !== process.pid || !Number.isInteger(count) || count <= 0) return []

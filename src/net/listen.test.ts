@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import type { Connection } from './connection.js'
 import { listen } from './listen.js'
 import type { Listener } from './listener.js'
 import { dial, readAll, serve, settled, testOnBoth } from './net.test.support.js'
+import { bindAddress } from './open-listening.js'
 
 const RLIMIT_NOFILE = 7
 
@@ -69,6 +70,32 @@ testOnBoth('Unix sockets are served, by path and by abstract name', async () => 
     rmSync(folder, { recursive: true })
   }
 })
+
+testOnBoth(
+  "a Unix socket's path has the permissions asked for, and replaces one that nobody listens on",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
+    try {
+      const path = join(folder, 'socket')
+      // As a process that was killed leaves it.
+      const dead = await bindAddress({ path })
+      syscall('close', dead)
+      await assert.rejects(listen({ path }, echo), { code: 'EADDRINUSE' })
+      await using server = await listen({ path, mode: 0o620, replaceStale: true }, echo)
+      assert.equal(statSync(path).mode & 0o777, 0o620)
+      await assertEchoes(await connect({ path }))
+      await assert.rejects(listen({ path, replaceStale: true }, echo), { code: 'EADDRINUSE' })
+      await assertEchoes(await connect({ path }))
+      const file = join(folder, 'file')
+      writeFileSync(file, 'precious')
+      await assert.rejects(listen({ path: file, replaceStale: true }, echo), { code: 'EADDRINUSE' })
+      assert.equal(readFileSync(file, 'utf8'), 'precious')
+      await server.close()
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
 
 testOnBoth("a listening descriptor of somebody else's is taken over", async () => {
   const first = createServer().listen(0, '127.0.0.1')

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { readdirSync, readlinkSync } from 'node:fs'
 import test, { type TestContext } from 'node:test'
 import { type DriverName, engine } from '../engine/index.js'
+import { RLIMIT, syscall } from '../kernel/index.js'
 import { type ConnectOptions, connect } from './connect.js'
 import type { Connection } from './connection.js'
 import { type ListenOptions, listen } from './listen.js'
-import type { ConnectionHandler, Listener } from './listener.js'
+import type { Listener } from './listener.js'
+import { Segment } from './segment.js'
+import type { ConnectionHandler } from './serving-options.js'
 
 /** Descriptors of this process, and what each leads to; but for the file of the test's reporter, which Node opens late. */
 function descriptors(): string[] {
@@ -19,16 +22,29 @@ function descriptors(): string[] {
   })
 }
 
+type Body = (t: TestContext, driver: DriverName) => Promise<void>
+
+interface Options {
+  timeout?: number
+  skip?: string | false
+}
+
 /**
  * A test that is run on each driver, with an engine of its own. Afterwards nothing may be left: no handle, no operation,
- * no descriptor.
+ * no segment, no descriptor.
  */
-export function testOnBoth(
+export function testOnBoth(name: string, body: Body, options: Options = {}): void {
+  testOn(['ring', 'epoll'], name, body, options)
+}
+
+/** As `testOnBoth()`, on some drivers alone. */
+export function testOn(
+  drivers: readonly DriverName[],
   name: string,
-  body: (t: TestContext, driver: DriverName) => Promise<void>,
-  options: { timeout?: number; skip?: string | false } = {},
+  body: Body,
+  options: Options = {},
 ): void {
-  for (const driver of ['ring', 'epoll'] as const) {
+  for (const driver of drivers) {
     test(`${name} (${driver})`, { timeout: 60_000, ...options }, async t => {
       await engine().close()
       const own = engine({ driver })
@@ -36,7 +52,9 @@ export function testOnBoth(
       await body(t, driver)
       await settled(() => own.stats().handles === 0 && own.stats().inFlight === 0)
       const { handles, inFlight, waiting } = own.stats()
-      assert.deepEqual({ handles, inFlight, waiting }, { handles: 0, inFlight: 0, waiting: 0 })
+      // Each segment that waits to be sent pins its memory.
+      const left = { handles, inFlight, waiting, segments: Segment.inUse }
+      assert.deepEqual(left, { handles: 0, inFlight: 0, waiting: 0, segments: 0 })
       assert.deepEqual(descriptors(), before)
     })
   }
@@ -104,4 +122,20 @@ export function pattern(length: number, from = 0): Buffer {
   for (let index = 0; index < length; index++)
     bytes[index] = ((from + index) * 31 + ((from + index) >> 8)) & 0xff
   return bytes
+}
+
+/** Uses up this process's descriptors but for some. @returns gives them back */
+export function exhaustDescriptors(left: number): () => void {
+  const limits = new BigUint64Array(new ArrayBuffer(128))
+  assert.equal(syscall('prlimit64', 0, RLIMIT.NOFILE, 0, limits), 0)
+  const few = limits.slice()
+  few[0] = 512n
+  assert.equal(syscall('prlimit64', 0, RLIMIT.NOFILE, few, 0), 0)
+  const copies: number[] = []
+  for (let copy = syscall('dup', 0); copy >= 0; copy = syscall('dup', 0)) copies.push(copy)
+  for (const copy of copies.splice(0, left)) syscall('close', copy)
+  return () => {
+    for (const copy of copies) syscall('close', copy)
+    syscall('prlimit64', 0, RLIMIT.NOFILE, limits, 0)
+  }
 }

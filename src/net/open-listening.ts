@@ -1,6 +1,7 @@
-import { rmSync } from 'node:fs'
+import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import {
   AF,
+  checkBoolean,
   checkInteger,
   encodeSocketAddress,
   IPV6,
@@ -12,6 +13,7 @@ import {
   syscall,
   systemError,
 } from '../kernel/index.js'
+import { connect } from './connect.js'
 import { resolveHost } from './resolve.js'
 import { checkTcpOptions, setOption, setTcpOptions, type TcpOptions } from './socket-options.js'
 
@@ -23,6 +25,10 @@ export interface AddressOptions {
   port?: number
   /** A Unix socket's path instead, removed when the listener closes; with a leading NUL in the abstract name space. */
   path?: string
+  /** Permissions of the path, such as 0o660; those that the process's umask leaves by default. */
+  mode?: number
+  /** Removes a socket of that path first which nobody listens on any more: one of a process that was killed. */
+  replaceStale?: boolean
   /** Connections that may wait to be accepted; 511 by default. The system may allow fewer. */
   backlog?: number
   /** Lets several sockets, of this process or others of the same user, share the port (SO_REUSEPORT). */
@@ -37,7 +43,7 @@ const BACKLOG = 511
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` */
 export function checkAddressOptions(options: Options): void {
-  const { port = 0, backlog = BACKLOG, host, path } = options
+  const { port = 0, backlog = BACKLOG, host, path, reusePort = false, ipv6Only = false } = options
   checkInteger(port, 'options.port', 0, 65535)
   checkInteger(backlog, 'options.backlog', 1, 2 ** 31 - 1)
   if (host !== undefined && typeof host !== 'string') {
@@ -47,6 +53,10 @@ export function checkAddressOptions(options: Options): void {
     throw invalidArgType('options.path', 'of type string', path)
   }
   if (path === '') throw invalidArgValue('options.path', path, 'must not be empty')
+  if (options.mode !== undefined) checkInteger(options.mode, 'options.mode', 0, 0o777)
+  checkBoolean(options.replaceStale ?? false, 'options.replaceStale')
+  checkBoolean(reusePort, 'options.reusePort')
+  checkBoolean(ipv6Only, 'options.ipv6Only')
   checkTcpOptions(options)
 }
 
@@ -62,7 +72,7 @@ export async function openListening(options: Options): Promise<number> {
 /** Makes a socket that has an address and does not listen yet. @returns its descriptor */
 export async function bindAddress(options: Options): Promise<number> {
   const { path, host, port = 0 } = options
-  if (path !== undefined) return bound(AF.UNIX, encodeSocketAddress({ path }), { path }, options)
+  if (path !== undefined) return bindPath(path, options)
   if (host !== undefined) {
     const [{ address }] = await resolveHost(host)
     return boundTo(address, port, options)
@@ -74,6 +84,15 @@ export async function bindAddress(options: Options): Promise<number> {
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error
     return boundTo('0.0.0.0', port, options)
   }
+}
+
+async function bindPath(path: string, options: Options): Promise<number> {
+  const address = encodeSocketAddress({ path })
+  if (options.replaceStale) await removeStaleName(path)
+  const fd = bound(AF.UNIX, address, { path }, options)
+  // It does not listen yet: nobody can have come meanwhile.
+  if (options.mode !== undefined && hasName(path)) chmodSync(path, options.mode)
+  return fd
 }
 
 function boundTo(address: string, port: number, options: Options): number {
@@ -104,7 +123,25 @@ function bound(
   }
 }
 
+/** Whether a Unix socket's path is one in the file system. */
+function hasName(path: string): boolean {
+  return path !== '' && !path.startsWith('\0')
+}
+
 /** Removes the name of a Unix socket that is no more. */
 export function removeSocketName(path: string | undefined): void {
-  if (path !== undefined && path !== '' && !path.startsWith('\0')) rmSync(path, { force: true })
+  if (path !== undefined && hasName(path)) rmSync(path, { force: true })
+}
+
+/**
+ * Removes the name of a Unix socket that nobody listens on any more. One that is in use, and anything else of that name,
+ * is left for bind(2) to refuse.
+ */
+async function removeStaleName(path: string): Promise<void> {
+  if (!hasName(path) || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
+  try {
+    await (await connect({ path })).close()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') removeSocketName(path)
+  }
 }

@@ -21,6 +21,8 @@ export interface NetResources {
   readonly arena: SendArena
   /** Whether a multishot receive can be told when to end. Found out at the first one. */
   limits: boolean
+  /** Whether one accept can take many connections: from kernel 5.19 on. Found out at the first one. */
+  acceptsMany: boolean
 }
 
 let own: NetResources | undefined
@@ -35,5 +37,5 @@ function make(engine: Engine): NetResources {
   const { handles } = engine
   const options = { group: RECEIVE_GROUP, entries: MAX_BLOCKS, blocks: BLOCKS, blockSize: BLOCK_BYTES }
   const blocks = engine.supports(IORING_OP.RECV) ? handles.blockRing(options) : undefined
-  return { engine, handles, blocks, arena: new SendArena(handles), limits: true }
+  return { engine, handles, blocks, arena: new SendArena(handles), limits: true, acceptsMany: true }
 }

@@ -4,6 +4,7 @@ import {
   errnoOf,
   IO_URING_RECVMSG_OUT,
   IORING_CQE_F,
+  IORING_OP,
   MSG,
   messageHeader,
   SOCKADDR_STORAGE_SIZE,
@@ -45,8 +46,10 @@ export class RingDatagrams implements DatagramSource {
     this.#buffers = buffers
   }
 
-  /** @returns undefined where the driver has no such buffers */
+  /** @returns undefined where the driver has no such buffers, or a receive cannot stay armed */
   static make(target: DatagramTarget): RingDatagrams | undefined {
+    // Kernel 6.0 brought it, which no probe tells, together with this operation, which one does; buffers are older.
+    if (!target.resources.engine.supports(IORING_OP.SEND_ZC)) return undefined
     const group = freeGroups.pop() ?? nextGroup++
     const options = { group, entries: BUFFERS, bufferSize: HEAD_BYTES + target.maxSize }
     const buffers = target.resources.handles.bufferRing(options)

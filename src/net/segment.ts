@@ -19,6 +19,8 @@ class GatherBlock {
  * untouched until `settle()` says that it is the caller's again. One without bytes marks a place in the stream.
  */
 export class Segment {
+  /** Segments of this thread that have not settled. */
+  static inUse = 0
   /** Where the bytes that are left begin. */
   address: number
   /** Bytes left. */
@@ -44,6 +46,7 @@ export class Segment {
     this.#done = done
     this.length = 0
     this.address = 0
+    Segment.inUse++
     if (block !== undefined) this.address = block.address
     if (held !== undefined && held.byteLength > 0) {
       this.#region = regionOf(held.buffer)
@@ -101,6 +104,7 @@ export class Segment {
       this.#failure = error
       return
     }
+    Segment.inUse--
     if (this.#block !== undefined && free.length < KEPT) free.push(this.#block)
     if (this.#region !== undefined) unpin(this.#region)
     this.#done?.(error)

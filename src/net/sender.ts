@@ -1,4 +1,4 @@
-import { type Handle, Handles } from '../engine/index.js'
+import { Handles } from '../engine/index.js'
 import { errnoOf, MSG, SHUT, SluiceError, systemError } from '../kernel/index.js'
 import { prepareSendAt, prepareSendmsgAt, prepareShutdown } from '../ring/index.js'
 import type { ConnectionSettings } from './connection-options.js'
@@ -7,6 +7,8 @@ import { KIND } from './kind.js'
 import { MessageBlock } from './message-block.js'
 import type { NetResources } from './resources.js'
 import { Segment } from './segment.js'
+import { advance, append, settleSent } from './segments.js'
+import type { SenderOwner } from './sender-owner.js'
 import { COPIED_BYTES, TurnBytes } from './turn-bytes.js'
 import { ZeroCopy } from './zero-copy.js'
 
@@ -21,12 +23,6 @@ const TRY_FLAGS = SEND_FLAGS | MSG.DONTWAIT
 const MAX_WAITING = 16384
 
 const WRITTEN = Promise.resolve()
-
-/** What a sender tells its connection. */
-export interface SenderOwner extends Handle {
-  /** Nothing of the sender's is in flight any more. */
-  senderIdle(): void
-}
 
 /**
  * The outgoing half of a connection.
@@ -102,10 +98,33 @@ export class Sender {
     if (this.#error !== undefined || this.#end !== undefined || this.#lent) {
       return Promise.reject(this.#refusal())
     }
+    return this.#write(bytes, false)
+  }
+
+  /** @param admitted whether the bound has been looked at */
+  #write(bytes: Uint8Array, admitted: boolean): Promise<void> {
     const length = bytes.length
     if (length === 0) return WRITTEN
     if (length <= COPIED_BYTES && this.#segments === undefined && this.#gather(bytes, length)) return WRITTEN
-    return this.#enqueue(bytes, length)
+    return this.#enqueue(bytes, length, admitted)
+  }
+
+  /** As `write()`, several pieces one behind the other: at the bound all of them are taken, or none. */
+  writev(pieces: readonly Uint8Array[]): Promise<void> {
+    if (this.#error !== undefined || this.#end !== undefined || this.#lent) {
+      return Promise.reject(this.#refusal())
+    }
+    let length = 0
+    for (const piece of pieces) length += piece.length
+    const { queued } = this
+    const fits = queued === 0 || queued + length <= this.#settings.sendBound
+    if (!fits && this.#isFull(pieces.length)) return Promise.reject(full(queued))
+    const waits: Promise<void>[] = []
+    for (const piece of pieces) {
+      const written = this.#write(piece, true)
+      if (written !== WRITTEN) waits.push(written)
+    }
+    return waits.length === 0 ? WRITTEN : Promise.all(waits).then(() => undefined)
   }
 
   /** As `write()`, bytes that do not change in this turn: they are sent from there, and only what is left over is copied. */
@@ -131,17 +150,19 @@ export class Sender {
     return true
   }
 
-  #enqueue(bytes: Uint8Array, length: number): Promise<void> {
+  /** Whether a queue at its bound takes no more. */
+  #isFull(pieces: number): boolean {
+    return this.#settings.full === 'reject' || (this.#segments?.length ?? 0) + pieces > MAX_WAITING
+  }
+
+  #enqueue(bytes: Uint8Array, length: number, admitted: boolean): Promise<void> {
     const segments = this.#openQueue()
     const fits = this.#queued === 0 || this.#queued + length <= this.#settings.sendBound
     if (fits && length <= COPIED_BYTES) {
       this.#append(segments, bytes)
       return WRITTEN
     }
-    if (!fits && (this.#settings.full === 'reject' || segments.length >= MAX_WAITING)) {
-      const text = `${this.#queued} bytes wait to be sent`
-      return Promise.reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text))
-    }
+    if (!fits && !admitted && this.#isFull(1)) return Promise.reject(full(this.#queued))
     this.#queued += length
     this.#zeroCopy ??= new ZeroCopy(this.#resources.engine, this.#fd, this.#settings.zeroCopy)
     return new Promise((resolve, reject) => {
@@ -163,18 +184,7 @@ export class Sender {
 
   #append(segments: Segment[], bytes: Uint8Array): void {
     this.#queued += bytes.length
-    let rest = bytes
-    while (rest.length > 0) {
-      const part = rest.length > COPIED_BYTES ? rest.subarray(0, COPIED_BYTES) : rest
-      const last = segments.at(-1)
-      // The kernel may be reading from what is in flight, but not behind what it was told of.
-      if (last === undefined || !last.gather(part)) {
-        const segment = Segment.gathering()
-        segment.gather(part)
-        segments.push(segment)
-      }
-      rest = rest.subarray(part.length)
-    }
+    append(segments, bytes)
   }
 
   /** The turn ends: out with it. */
@@ -242,7 +252,7 @@ export class Sender {
   #sendQueue(): void {
     const segments = this.#segments
     if (this.#sending || segments === undefined) return
-    this.#settleSent(segments)
+    settleSent(segments)
     if (segments.length === 0) {
       this.#segments = undefined
       this.#drained()
@@ -263,13 +273,6 @@ export class Sender {
     }
   }
 
-  /** Lets go of what has been sent, and tells whoever waited for it. */
-  #settleSent(segments: Segment[]): void {
-    let sent = 0
-    while (sent < segments.length && segments[sent].length === 0) segments[sent++].settle()
-    segments.splice(0, sent)
-  }
-
   /** Sees the completion of a send that waited. */
   sent(result: number): void {
     this.#sending = false
@@ -279,12 +282,7 @@ export class Sender {
     if (result > 0) {
       this.bytes += result
       this.#queued -= result
-      let left = result
-      for (let index = 0; left > 0; index++) {
-        const part = Math.min(left, segments[index].length)
-        segments[index].advance(part)
-        left -= part
-      }
+      advance(segments, result)
     }
     if (this.#error !== undefined) this.#drop(this.#error)
     else if (result < 0 && !AGAIN.has(result)) this.#fail(systemError(result, 'write'))
@@ -363,6 +361,7 @@ export class Sender {
     this.failure = error
     this.#error = error
     this.#drop(error)
+    this.#owner.sendFailed(error)
   }
 
   /** Tells everybody who waits that nothing more is sent. */
@@ -392,6 +391,10 @@ export class Sender {
     else this.#drop(error)
     if (!this.busy) this.#owner.senderIdle()
   }
+}
+
+function full(queued: number): SluiceError {
+  return new SluiceError('ERR_SLUICE_QUEUE_FULL', `${queued} bytes wait to be sent`)
 }
 
 function busy(): SluiceError {

@@ -14,3 +14,8 @@ export function socketAddress(fd: number, end: 'getsockname' | 'getpeername'): S
   const result = syscall(end, fd, address, length)
   return result < 0 ? undefined : decodeSocketAddress(address, length[0])
 }
+
+/** The numeric address of an end; empty for a Unix socket's. */
+export function numericOf(address: SocketAddress | undefined): string {
+  return address !== undefined && 'address' in address ? address.address : ''
+}

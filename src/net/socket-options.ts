@@ -15,8 +15,15 @@ import { isLoopback } from './local-peer.js'
 /** At most 15 characters: TCP_CA_NAME_MAX. */
 const ALGORITHM = /^[\w-]{1,15}$/
 
+/** Milliseconds of silence that the kernel can be asked to wait at most: it counts seconds, in 15 bits. */
+export const MAX_KEEP_ALIVE = 32767000
+
 const pair = new Int32Array(new ArrayBuffer(16))
 const single = pair.subarray(0, 1)
+/** `struct tcp_info`, as far as it is of interest, and where in it a 64-bit count of acknowledged bytes is. */
+const tcpInfo = new Uint32Array(new ArrayBuffer(128))
+const TCPI_BYTES_ACKED = 120
+const size = new Uint32Array(new ArrayBuffer(8))
 
 /** Options of a TCP socket. */
 export interface TcpOptions {
@@ -45,9 +52,34 @@ export function setOption(fd: number, level: number, option: number, value: numb
   if (result < 0) throw systemError(result, 'setsockopt')
 }
 
+/** Asks for an integer option. @throws the system error of getsockopt(2): `EBADF`, `ENOTSOCK` */
+export function getOption(fd: number, level: number, option: number): number {
+  size[0] = 4
+  const result = syscall('getsockopt', fd, level, option, single, size)
+  if (result < 0) throw systemError(result, 'getsockopt')
+  return single[0]
+}
+
+/** Bytes that have come and were not received; 0 where a socket cannot tell. */
+export function unreadBytes(fd: number): number {
+  return syscall('ioctl', fd, SOCKET_IOCTL.SIOCINQ, single) < 0 ? 0 : single[0]
+}
+
 /** Bytes that the kernel holds for the peer, which has not acknowledged them; 0 where a socket cannot tell. */
 export function unacknowledgedBytes(fd: number): number {
-  return syscall('ioctl', fd, SOCKET_IOCTL.SIOCOUTQ, single) < 0 ? 0 : (single[0] as number)
+  return syscall('ioctl', fd, SOCKET_IOCTL.SIOCOUTQ, single) < 0 ? 0 : single[0]
+}
+
+/**
+ * A number that changes whenever the peer takes bytes: how many it has acknowledged, of TCP; else how many it has not,
+ * less than nothing.
+ *
+ * @see tcp(7), TCP_INFO
+ */
+export function takenByPeer(fd: number): number {
+  size[0] = tcpInfo.byteLength
+  const result = syscall('getsockopt', fd, SOL.TCP, TCP.INFO, tcpInfo, size)
+  return result < 0 ? -unacknowledgedBytes(fd) : tcpInfo[TCPI_BYTES_ACKED / 4]
 }
 
 /** Has close(2) reset the connection instead of ending it. @see socket(7), SO_LINGER */
@@ -78,7 +110,8 @@ export function setTcpOptions(fd: number, options: TcpOptions, isTcp: boolean, a
   if (congestion !== undefined) setCongestion(fd, congestion)
   else if (isLoopback(address)) unpace(fd)
   if (maxRate !== undefined) setOption(fd, SOL.SOCKET, SO.MAX_PACING_RATE, maxRate)
-  if (noDelay) setOption(fd, SOL.TCP, TCP.NODELAY, 1)
+  // One that was made by others may have it on.
+  if (noDelay || options.noDelay !== undefined) setOption(fd, SOL.TCP, TCP.NODELAY, noDelay ? 1 : 0)
   if (keepAlive !== false) setKeepAlive(fd, keepAlive)
 }
 
@@ -94,7 +127,7 @@ export function checkTcpOptions(options: TcpOptions): void {
   if (noDelay !== undefined && typeof noDelay !== 'boolean') {
     throw invalidArgType('options.noDelay', 'of type boolean', noDelay)
   }
-  if (typeof keepAlive === 'number') checkInteger(keepAlive, 'options.keepAlive', 1, 32767000)
+  if (typeof keepAlive === 'number') checkInteger(keepAlive, 'options.keepAlive', 1, MAX_KEEP_ALIVE)
   else if (keepAlive !== undefined && typeof keepAlive !== 'boolean') {
     throw invalidArgType('options.keepAlive', 'of type boolean or number', keepAlive)
   }

@@ -8,8 +8,12 @@ import { ReadyReceiver } from './ready-receiver.js'
 import type { Receiver, ReceiverOwner } from './receiver.js'
 import { type NetResources, netResources } from './resources.js'
 import { RingReceiver } from './ring-receiver.js'
-import { Sender, type SenderOwner } from './sender.js'
-import { setLinger } from './socket-options.js'
+import { Sender } from './sender.js'
+import type { SenderOwner } from './sender-owner.js'
+import { setLinger, takenByPeer, unacknowledgedBytes, unreadBytes } from './socket-options.js'
+
+/** How long a connection that cannot send any more is kept for a reader of what had come. */
+const PATIENCE_MS = 1000
 
 /** Who keeps an account of many connections. One object and no function for each: there may be very many. */
 export interface ConnectionKeeper {
@@ -71,10 +75,20 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
     this.sender = new Sender(resources, this, this.#number, fd, settings)
     if (settings.idleTimeout > 0) this.#watchIdle(settings.idleTimeout)
     if (settings.readTimeout > 0) this.#watchReads(settings.readTimeout)
+    if (settings.writeTimeout > 0) this.#watchWrites(settings.writeTimeout)
   }
 
   #watchIdle(milliseconds: number): void {
-    this.#watch(milliseconds, () => this.receiver.bytes + this.sender.bytes)
+    const { receiver, sender } = this
+    // A large send is one operation for as long as it takes: only the kernel knows how far it has come.
+    const underWay = () => (sender.queued > 0 ? takenByPeer(this.fd) : 0)
+    this.#watch(milliseconds, () => receiver.bytes + sender.bytes + underWay())
+  }
+
+  #watchWrites(milliseconds: number): void {
+    const { sender, fd } = this
+    const waits = () => sender.queued > 0 || unacknowledgedBytes(fd) > 0
+    this.#watch(milliseconds, () => (waits() ? sender.bytes + takenByPeer(fd) : undefined), 'write')
   }
 
   #watchReads(milliseconds: number): void {
@@ -83,8 +97,13 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
     this.#watch(milliseconds, () => (receiver.waiting ? receiver.bytes + receiver.aborts : undefined))
   }
 
-  #watch(milliseconds: number, beat: () => number | undefined): void {
-    const watched = { beat, expired: () => this.destroy(systemError(errnoOf('ETIMEDOUT'), 'read')) }
+  #watch(
+    milliseconds: number,
+    beat: () => number | undefined,
+    failure: 'read' | 'write' | Error = 'read',
+  ): void {
+    const error = () => (typeof failure === 'string' ? systemError(errnoOf('ETIMEDOUT'), failure) : failure)
+    const watched = { beat, expired: () => this.destroy(error()) }
     this.#watches ??= []
     this.#watches.push([watched, milliseconds])
     watchProgress(watched, milliseconds)
@@ -139,7 +158,29 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
 
   /** With both halves ended, nothing more can happen on the descriptor. */
   #endWhenBothHave(): void {
-    if (this.sender.ended && this.receiver.end === 'ended') this.#wind()
+    if (this.receiver.end !== 'ended') return
+    if (this.sender.ended || this.sender.failure !== undefined) this.#wind()
+  }
+
+  /**
+   * The failure of a send ends the connection, but what had come before may still be read: it is kept while a read waits
+   * or somebody moves bytes by the descriptor, and a second longer each time that something was read.
+   */
+  sendFailed(error: Error): void {
+    if (this.receiver.end === 'ended') this.destroy(error)
+    else setImmediate(() => this.#endUnlessRead(error))
+  }
+
+  #endUnlessRead(error: Error): void {
+    const { receiver } = this
+    const isUsed = () => receiver.waiting || this.#loans > 0
+    if (this.#state !== 'open') return
+    if (!isUsed() && unreadBytes(this.fd) === 0) {
+      this.destroy(error)
+      return
+    }
+    const beat = () => (isUsed() ? undefined : receiver.bytes - receiver.queued)
+    this.#watch(PATIENCE_MS, beat, error)
   }
 
   receiverIdle(): void {

@@ -1,6 +1,7 @@
 /** What runs in each thread of `listen({ workers })`. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { engine } from '../engine/index.js'
+import { markDescriptor } from '../kernel/index.js'
 import { listen } from './listen.js'
 import type { WorkerModule, WorkerReport, WorkerRequest, WorkerTask } from './workers.js'
 
@@ -12,6 +13,8 @@ const tell = (report: WorkerReport) => port.postMessage(report)
 const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code
 const onError = (error: Error) => tell({ kind: 'error', error, code: codeOf(error) })
 
+// Its own copy of a socket that is shared: it goes with the thread, whatever becomes of it.
+if (options.fd !== undefined) markDescriptor(options.fd)
 const service = (await import(module)) as WorkerModule
 await service.start?.(data, thread)
 const listener = await listen({ ...options, onError }, service.default)

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { SO, SOL } from '../kernel/index.js'
 import { connect } from './connect.js'
 import { listen } from './listen.js'
 import { readAll, settled } from './net.test.support.js'
+import { getOption } from './socket-options.js'
 
 /** A module that says which thread serves, and does as it is told. */
 const MODULE = `
@@ -100,4 +103,81 @@ test('threads that should share the name of a Unix socket are refused', async t 
     code: 'ERR_SLUICE_UNSUPPORTED',
   })
   await assert.rejects(listen({ workers: 0, module: 'x' }), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+/** Descriptors of this process that lead to sockets which listen. */
+function listening(): number {
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return getOption(Number(fd), SOL.SOCKET, SO.ACCEPTCONN) === 1
+    } catch {
+      return false
+    }
+  }).length
+}
+
+test('a thread that cannot end is terminated after the time-out', async t => {
+  const stuck = moduleFile(
+    t,
+    `
+    export default connection => {
+      connection.write('stuck').then(() => setImmediate(() => { while (true); }))
+    }`,
+  )
+  const before = listening()
+  const listener = await listen({ host: '127.0.0.1', workers: 1, module: stuck })
+  const connection = await connect({ host: '127.0.0.1', port: listener.port })
+  assert.equal(Buffer.from((await connection.read()) ?? []).toString(), 'stuck')
+  await connection.destroy()
+  await listener.close({ timeout: 0 })
+  assert.equal(listening(), before)
+})
+
+test('where one thread cannot start, one that still starts is not waited for', async t => {
+  const module = moduleFile(
+    t,
+    `
+    export const start = (_, thread) => thread === 0 ? new Promise(() => setInterval(() => {}, 1000)) : Promise.reject(new Error('cannot'))
+    export default () => {}`,
+  )
+  const before = listening()
+  for (const share of ['port', 'socket'] as const) {
+    const options = { host: '127.0.0.1', workers: 2, module, share, onError: () => {} }
+    await assert.rejects(listen(options), { message: 'cannot' })
+  }
+  const uncloneable = { host: '127.0.0.1', workers: 1, module, share: 'socket', data: () => {} } as const
+  await assert.rejects(listen(uncloneable), { name: 'DataCloneError' })
+  assert.equal(listening(), before)
+})
+
+test('maxConnections is of all threads together', async t => {
+  const keeps = moduleFile(t, 'export default () => {}')
+  const options = {
+    host: '127.0.0.1',
+    workers: 2,
+    module: keeps,
+    maxConnections: 4,
+    share: 'socket',
+  } as const
+  await using listener = await listen(options)
+  const { port } = listener
+  const clients = await Promise.all(Array.from({ length: 12 }, () => connect({ host: '127.0.0.1', port })))
+  let open = 0
+  while (open < 4) open = (await listener.stats()).connections
+  assert.equal((await listener.stats()).connections, 4)
+  for (const client of clients) await client.destroy()
+  await listener.close({ timeout: 0 })
+})
+
+test('unref lets the process end although threads listen', t => {
+  const module = moduleFile(t, 'export default () => {}')
+  const program = `
+    import { listen } from ${JSON.stringify(new URL('./listen.js', import.meta.url).href)}
+    const options = { host: '127.0.0.1', workers: 1, module: ${JSON.stringify(module.href)} }
+    const listener = await listen(options)
+    listener.unref().ref().unref()
+    console.log('listening')`
+  const main = fileURLToPath(moduleFile(t, program))
+  const run = spawnSync(process.execPath, [main], { encoding: 'utf8', timeout: 20_000 })
+  assert.deepEqual([run.stdout, run.status, run.signal], ['listening\n', 0, null], run.stderr)
 })

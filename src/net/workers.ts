@@ -4,23 +4,32 @@ import {
   checkInteger,
   F,
   invalidArgType,
+  invalidArgValue,
   SluiceError,
   type SocketAddress,
   syscall,
   systemError,
 } from '../kernel/index.js'
-import type { ConnectionHandler, ListenerStats, ServingOptions } from './listener.js'
 import { type AddressOptions, bindAddress, openListening, removeSocketName } from './open-listening.js'
+import {
+  type ConnectionHandler,
+  checkCloseOptions,
+  type ListenerStats,
+  MAX_TIMEOUT,
+  type ServingOptions,
+} from './serving-options.js'
 import { socketAddress } from './socket-address.js'
 import type { TcpOptions } from './socket-options.js'
 
 const MAX_WORKERS = 1024
 /** How long after its end a worker is replaced. */
 const RESTART_MS = 1000
+/** How long after the time-out of `close()` a thread that has not ended by itself is terminated. */
+const GRACE_MS = 1000
 
 /** How to listen in worker threads. */
 export interface WorkerListenOptions extends AddressOptions, TcpOptions, Omit<ServingOptions, 'onError'> {
-  /** How many threads. */
+  /** How many threads. `maxConnections` is of all of them together: each may have its part. */
   workers: number
   /** The module that serves, in the thread, as a {@link WorkerModule}: an absolute path or a `file:` URL. */
   module: string | URL
@@ -81,6 +90,7 @@ export class WorkerListener implements AsyncDisposable {
   readonly #workers = new Set<Worker>()
   readonly #serving = new Set<Worker>()
   readonly #restarts = new Set<NodeJS.Timeout>()
+  #background = false
   #closing: Promise<void> | undefined
   #questions = 0
 
@@ -165,7 +175,16 @@ export class WorkerListener implements AsyncDisposable {
   /** @returns once the thread listens */
   async #start(thread: number): Promise<void> {
     const main = new URL('./worker-main.js', import.meta.url)
-    const worker = new Worker(main, { workerData: this.#task(thread) })
+    const task = this.#task(thread)
+    let worker: Worker
+    try {
+      worker = new Worker(main, { workerData: task })
+    } catch (error) {
+      // What cannot be cloned. The descriptor was for the thread.
+      if (isShared(this.#options)) syscall('close', task.options.fd ?? -1)
+      throw error
+    }
+    if (this.#background) worker.unref()
     this.#workers.add(worker)
     let failure: Error | undefined
     worker.on('error', error => {
@@ -186,7 +205,8 @@ export class WorkerListener implements AsyncDisposable {
   }
 
   #task(thread: number): WorkerTask {
-    const { workers: _, module, data, share: __, onError: ___, ...options } = this.#options
+    const { workers, module, data, share: _, onError: __, maxConnections = Infinity, ...rest } = this.#options
+    const options = { ...rest, maxConnections: Math.ceil(maxConnections / workers) }
     const address = this.#address !== undefined && 'port' in this.#address ? this.#address : undefined
     const task = { module: module instanceof URL ? module.href : module, data, thread }
     if (!isShared(this.#options)) {
@@ -208,7 +228,22 @@ export class WorkerListener implements AsyncDisposable {
       // What keeps it from starting is reported by its own events.
       this.#start(thread).catch(() => {})
     }, RESTART_MS)
+    if (this.#background) timer.unref()
     this.#restarts.add(timer)
+  }
+
+  /** Has it keep the process alive again. */
+  ref(): this {
+    this.#background = false
+    for (const held of [...this.#workers, ...this.#restarts]) held.ref()
+    return this
+  }
+
+  /** Lets the process end although the threads listen. */
+  unref(): this {
+    this.#background = true
+    for (const held of [...this.#workers, ...this.#restarts]) held.unref()
+    return this
   }
 
   #report(error: Error): void {
@@ -218,21 +253,31 @@ export class WorkerListener implements AsyncDisposable {
   }
 
   /**
-   * Ends it as a listener's `close()` does, in every thread.
+   * Ends it as a listener's `close()` does, in every thread. One that has not ended a second after the time-out, since
+   * its event loop is held up or its module still starts, is terminated.
    *
    * @param options `timeout` in milliseconds until connections are destroyed; 5000 by default
    * @returns when the threads have ended
    */
-  close(options: { timeout?: number } = {}): Promise<void> {
+  async close(options: { timeout?: number } = {}): Promise<void> {
+    checkCloseOptions(options)
     this.#closing ??= this.#close(options.timeout ?? 5000)
-    return this.#closing
+    await this.#closing
   }
 
   async #close(timeout: number): Promise<void> {
+    // Whoever waits for the end is not to be left by the process.
+    this.ref()
     for (const timer of this.#restarts) clearTimeout(timer)
     const exits = [...this.#workers].map(worker => once(worker, 'exit'))
     for (const worker of this.#workers) this.#tell(worker, { kind: 'close', timeout })
+    const terminate = () => {
+      for (const worker of this.#workers) void worker.terminate()
+    }
+    const timer =
+      timeout === Infinity ? undefined : setTimeout(terminate, Math.min(timeout + GRACE_MS, MAX_TIMEOUT))
     await Promise.all(exits)
+    clearTimeout(timer)
     syscall('close', this.#fd)
     if (this.#options.fd === undefined) removeSocketName(this.#options.path)
   }
@@ -267,6 +312,9 @@ function isShared({ path, fd, share }: WorkerListenOptions): boolean {
 
 function check(options: WorkerListenOptions): void {
   const { workers, module, share, path, fd } = options
+  if (share !== undefined && share !== 'port' && share !== 'socket') {
+    throw invalidArgValue('options.share', share, 'is not port or socket')
+  }
   checkInteger(workers, 'options.workers', 1, MAX_WORKERS)
   if (typeof module !== 'string' && !(module instanceof URL)) {
     throw invalidArgType('options.module', 'of type string or an instance of URL', module)

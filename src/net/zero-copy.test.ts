@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { engine } from '../engine/index.js'
+import { RLIMIT, syscall } from '../kernel/index.js'
 import { Arena } from '../memory/index.js'
-import { pattern, readExactly, testOnBoth, withPair } from './net.test.support.js'
+import { connect } from './connect.js'
+import type { Connection } from './connection.js'
+import { listen } from './listen.js'
+import { pattern, readExactly, settled, testOnBoth, withPair } from './net.test.support.js'
 
 const BLOCK = 65536
 
@@ -106,3 +110,58 @@ for (const zeroCopy of ['always', 'auto', 'never'] as const) {
     },
   )
 }
+
+testOnBoth('where a socket cannot do without a copy, it is sent with one from then on', async (_, driver) => {
+  await registered(async arena => {
+    const path = `\0sluice-zero-copy-${process.pid}`
+    const fars: Connection[] = []
+    await using _server = await listen({ path }, connection => void fars.push(connection))
+    const near = await connect({ path, zeroCopy: 'always' })
+    await settled(() => fars.length === 1)
+    const block = arena.take()
+    if (block === undefined) throw new Error('no block')
+    block.bytes.set(pattern(BLOCK))
+    const send = async () => {
+      const writes = [near.write(block.bytes), near.write('between'), near.write(block.bytes)]
+      const expected = Buffer.concat([pattern(BLOCK), Buffer.from('between'), pattern(BLOCK)])
+      assert.ok((await readExactly(fars[0], expected.length)).equals(expected))
+      await Promise.all(writes)
+    }
+    const sends = [await sendsOf(send), await sendsOf(send)]
+    assert.deepEqual(sends, [driver === 'ring' ? 1 : 0, 0])
+    assert.equal(near.isOpen, true)
+    block.release()
+    await near.close()
+    await fars[0].close()
+  })
+})
+
+testOnBoth('memory that may not be locked is sent with a copy', async t => {
+  const limits = new BigUint64Array(new ArrayBuffer(128))
+  assert.equal(syscall('prlimit64', 0, RLIMIT.MEMLOCK, 0, limits), 0)
+  const none = limits.slice().fill(0n, 0, 1)
+  assert.equal(syscall('prlimit64', 0, RLIMIT.MEMLOCK, none, 0), 0)
+  const arena = new Arena({ blockSize: BLOCK, blocks: 1 })
+  try {
+    const { buffers } = engine()
+    if (buffers !== undefined && arena.register(buffers).registered) {
+      t.skip('this user may lock as much as he likes')
+      return
+    }
+    await withPair(
+      async (near, far) => {
+        const block = await arena.acquire()
+        block.bytes.set(pattern(BLOCK))
+        const writing = near.write(block.bytes)
+        assert.ok((await readExactly(far, BLOCK)).equals(pattern(BLOCK)))
+        await writing
+        block.release()
+      },
+      { near: { zeroCopy: 'always' } },
+    )
+  } finally {
+    syscall('prlimit64', 0, RLIMIT.MEMLOCK, limits, 0)
+    arena.unregister()
+    await arena.close()
+  }
+})

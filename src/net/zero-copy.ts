@@ -5,13 +5,18 @@ import { isLocal } from './local-peer.js'
 import type { Segment } from './segment.js'
 
 const ECANCELED = -errnoOf('ECANCELED')
+const EAGAIN = -errnoOf('EAGAIN')
+/** This socket, or this kernel, cannot do it, or has no memory to keep an account of it: a plain send will do. */
+const NOT_OFFERED = new Set(
+  ['EOPNOTSUPP', 'EINVAL', 'ENOMEM', 'ENOBUFS', 'EPERM', 'EACCES'].map(name => -errnoOf(name)),
+)
 const FLAGS = MSG.NOSIGNAL | MSG.WAITALL
 
 /** Sends of one connection that leave the bytes where they are. */
 export class ZeroCopy {
   readonly #engine: Engine
   readonly #fd: number
-  readonly #wanted: boolean
+  #wanted: boolean
   #underWay: AbortController | undefined
 
   constructor(engine: Engine, fd: number, choice: 'auto' | 'always' | 'never') {
@@ -26,7 +31,7 @@ export class ZeroCopy {
    * Sends a segment, if its memory is registered. The next may follow as soon as this one has been sent; its memory is
    * let go when the peer has it, which is later.
    *
-   * @param sent told of the result: bytes, or -errno
+   * @param sent told of the result: bytes, or -errno; -EAGAIN where it has to be sent as any other, as all from now on
    * @returns false where it is to be sent as any other
    */
   send(segment: Segment, sent: (result: number) => void): boolean {
@@ -61,7 +66,8 @@ export class ZeroCopy {
       })
       .then(result => {
         this.#underWay = undefined
-        sent(result)
+        if (NOT_OFFERED.has(result)) this.#wanted = false
+        sent(NOT_OFFERED.has(result) ? EAGAIN : result)
       })
     return true
   }

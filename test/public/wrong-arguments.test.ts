@@ -8,7 +8,8 @@ import * as file from '#dist/file/index.js'
 import * as main from '#dist/index.js'
 import * as memory from '#dist/memory/index.js'
 import * as ring from '#dist/ring/index.js'
-import { type Call, callWrongly, finish } from '../helpers/wrong-values.js'
+import { type Calls, check, functionsOf, type Method, methodsOf } from '../helpers/wrong-calls.js'
+import { finish } from '../helpers/wrong-values.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-wrong-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -22,41 +23,6 @@ const tree = join(folder, 'tree')
 mkdirSync(tree)
 writeFileSync(join(tree, 'leaf'), 'x')
 const view = memory.alignedBuffer(4096)
-
-type Method = (...list: unknown[]) => unknown
-type Calls = Readonly<Record<string, readonly unknown[]>>
-
-/** Functions of an object by name, with arguments that would do. */
-function functionsOf(face: object, calls: Calls): Call[] {
-  return Object.entries(calls).map(([name, args]) => {
-    const call = (face as Record<string, Method>)[name]
-    assert.ok(call !== undefined, name)
-    return { name, args, call }
-  })
-}
-
-/** Methods of an object that is made anew for each call. */
-function methodsOf(name: string, make: () => unknown, calls: Calls): Call[] {
-  return Object.entries(calls).map(([method, args]) => ({
-    name: `${name}.${method}`,
-    args,
-    call: async (...given) => {
-      const object = (await make()) as Record<string, Method>
-      assert.equal(typeof object[method], 'function', `${name}.${method}`)
-      try {
-        await finish(await object[method]?.(...given))
-      } finally {
-        await (object.close ?? object.unmap)?.call(object)
-      }
-    },
-  }))
-}
-
-async function check(calls: readonly Call[]): Promise<void> {
-  const complaints: string[] = []
-  for (const call of calls) complaints.push(...(await callWrongly(call)))
-  assert.deepEqual(complaints, [])
-}
 
 const noRing = (() => {
   try {
