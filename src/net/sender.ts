@@ -98,15 +98,10 @@ export class Sender {
     if (this.#error !== undefined || this.#end !== undefined || this.#lent) {
       return Promise.reject(this.#refusal())
     }
-    return this.#write(bytes, false)
-  }
-
-  /** @param admitted whether the bound has been looked at */
-  #write(bytes: Uint8Array, admitted: boolean): Promise<void> {
     const length = bytes.length
     if (length === 0) return WRITTEN
     if (length <= COPIED_BYTES && this.#segments === undefined && this.#gather(bytes, length)) return WRITTEN
-    return this.#enqueue(bytes, length, admitted)
+    return this.#enqueue(bytes, length, false)
   }
 
   /** As `write()`, several pieces one behind the other: at the bound all of them are taken, or none. */
@@ -121,7 +116,10 @@ export class Sender {
     if (!fits && this.#isFull(pieces.length)) return Promise.reject(full(queued))
     const waits: Promise<void>[] = []
     for (const piece of pieces) {
-      const written = this.#write(piece, true)
+      const { length } = piece
+      if (length === 0) continue
+      if (length <= COPIED_BYTES && this.#segments === undefined && this.#gather(piece, length)) continue
+      const written = this.#enqueue(piece, length, true)
       if (written !== WRITTEN) waits.push(written)
     }
     return waits.length === 0 ? WRITTEN : Promise.all(waits).then(() => undefined)
@@ -155,6 +153,7 @@ export class Sender {
     return this.#settings.full === 'reject' || (this.#segments?.length ?? 0) + pieces > MAX_WAITING
   }
 
+  /** @param admitted whether the bound has been looked at */
   #enqueue(bytes: Uint8Array, length: number, admitted: boolean): Promise<void> {
     const segments = this.#openQueue()
     const fits = this.#queued === 0 || this.#queued + length <= this.#settings.sendBound
