@@ -29,13 +29,14 @@ testOnBoth('each half ends on its own', async () => {
   })
 })
 
-testOnBoth('what came before the end can be read after both halves have ended', async () => {
+testOnBoth('what came before the end can be read after both halves have ended', async (_, driver) => {
   await withPair(async (near, far) => {
     await far.write('first')
     assert.deepEqual(await readExactly(near, 1), Buffer.from('f'))
     await far.write('last')
     await far.end()
-    await settled(() => near.readableLength === 8)
+    // By readiness nothing is received ahead.
+    await settled(() => near.readableLength === 8, driver === 'ring' ? 2000 : 20)
     await near.end()
     await settled(() => !near.isOpen, 20)
     assert.equal((await readAll(near)).toString(), 'irstlast')
@@ -282,19 +283,20 @@ testOnBoth('a large write that goes on slowly is not idle', async t => {
   await withPair(
     async (near, far) => {
       const writing = near.write(pattern(200_000))
-      for (let read = 0; near.writableLength > 0; ) {
+      for (let piece = 0; piece < 5; piece++) {
         const before = takenByPeer(near.fd)
-        read += (await readExactly(far, 20_000)).length
-        assert.ok(read < 200_000)
+        await readExactly(far, 20_000)
         await settled(() => takenByPeer(near.fd) !== before)
+        assert.ok(near.writableLength > 0)
         t.mock.timers.tick(700)
       }
+      await readExactly(far, 100_000)
       await writing
       assert.equal(near.error, undefined)
     },
     {
       near: { idleTimeout: 800, writeTimeout: 800, sendBufferSize: 10_000 },
-      far: { receiveBufferSize: 10_000 },
+      far: { receiveBufferSize: 10_000, receiveBound: 1000 },
     },
   )
 })
