@@ -15,7 +15,8 @@ import type { Driver, DriverStats } from './driver.js'
 /** In an entry's first word. */
 const SKIP_SUCCESS = IOSQE.CQE_SKIP_SUCCESS << 8
 const EAGAIN = -errnoOf('EAGAIN')
-const UNSUPPORTED = new Set([-errnoOf('EINVAL'), -errnoOf('EOPNOTSUPP')])
+/** This kernel does not have it, or this user may not lock as much memory (RLIMIT_MEMLOCK). */
+const UNAVAILABLE = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOMEM'].map(name => -errnoOf(name)))
 
 /** Operations on a hosted ring: the kernel carries them out. */
 export class RingDriver implements Driver {
@@ -111,12 +112,12 @@ export class RingDriver implements Driver {
   }
 }
 
-/** @returns undefined where this kernel does not have it */
+/** @returns undefined where it cannot be had here: then there is another way */
 function offered<T>(register: () => T): T | undefined {
   try {
     return register()
   } catch (error) {
-    if (UNSUPPORTED.has((error as NodeJS.ErrnoException).errno ?? 0)) return undefined
+    if (UNAVAILABLE.has((error as NodeJS.ErrnoException).errno ?? 0)) return undefined
     throw error
   }
 }

@@ -1,5 +1,5 @@
 import { Handles } from '../engine/index.js'
-import { errnoOf, MSG, SHUT, SluiceError, systemError } from '../kernel/index.js'
+import { errnoOf, MSG, SHUT, systemError } from '../kernel/index.js'
 import { prepareSendAt, prepareSendmsgAt, prepareShutdown } from '../ring/index.js'
 import type { ConnectionSettings } from './connection-options.js'
 import type { FixedBytes } from './fixed-bytes.js'
@@ -8,6 +8,7 @@ import { MessageBlock } from './message-block.js'
 import type { NetResources } from './resources.js'
 import { Segment } from './segment.js'
 import { advance, append, settleSent } from './segments.js'
+import { busy, full } from './send-refusals.js'
 import type { SenderOwner } from './sender-owner.js'
 import { COPIED_BYTES, TurnBytes } from './turn-bytes.js'
 import { ZeroCopy } from './zero-copy.js'
@@ -390,12 +391,4 @@ export class Sender {
     else this.#drop(error)
     if (!this.busy) this.#owner.senderIdle()
   }
-}
-
-function full(queued: number): SluiceError {
-  return new SluiceError('ERR_SLUICE_QUEUE_FULL', `${queued} bytes wait to be sent`)
-}
-
-function busy(): SluiceError {
-  return new SluiceError('ERR_SLUICE_BUSY', 'The descriptor is lent to somebody who writes to it')
 }
