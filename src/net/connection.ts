@@ -15,6 +15,7 @@ import type { ConnectionSettings } from './connection-options.js'
 import { ConnectionDuplex } from './duplex.js'
 import { FixedBytes } from './fixed-bytes.js'
 import { dropRest, gentleLimits } from './gentle-close.js'
+import { bytesOf } from './pieces.js'
 import type { Receiver, Tap } from './receiver.js'
 import type { Sender } from './sender.js'
 import { socketAddress } from './socket-address.js'
@@ -230,20 +231,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
   }
 
   /** As `write()`, several pieces one behind the other: all of them are sent, or none where they are refused. */
-  writev(pieces: readonly (Uint8Array | string)[]): Promise<void> {
-    if (!Array.isArray(pieces)) {
-      return Promise.reject(invalidArgType('pieces', 'an instance of Array', pieces))
-    }
-    const bytes: Uint8Array[] = []
-    for (const [index, piece] of pieces.entries()) {
-      if (piece instanceof Uint8Array) bytes.push(piece)
-      else if (typeof piece === 'string') bytes.push(Buffer.from(piece))
-      else {
-        const expected = 'of type string or an instance of Uint8Array'
-        return Promise.reject(invalidArgType(`pieces[${index}]`, expected, piece))
-      }
-    }
-    return this.#sender.writev(bytes)
+  async writev(pieces: readonly (Uint8Array | string)[]): Promise<void> {
+    await this.#sender.writev(bytesOf(pieces))
   }
 
   /**
