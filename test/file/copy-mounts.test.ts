@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -34,6 +34,31 @@ test('a copy of one file system leaves out what is mounted on it', {
     assert.deepEqual(readdirSync(at('all/inner/mounted')), ['elsewhere'])
   } finally {
     execFileSync('umount', [at('from/inner/mounted')])
+  }
+})
+
+test('a block device is read to its end, and written to where it is the target', {
+  skip: cannotMount,
+}, async t => {
+  const at = scratch(t)
+  const bytes = Buffer.alloc(5 * 512 * 1024, 'block')
+  writeFileSync(at('image'), bytes)
+  const made = spawnSync('losetup', ['--find', '--show', at('image')], { encoding: 'utf8' })
+  if (made.status !== 0) return t.skip(`there is no loop device: ${made.error?.message ?? made.stderr}`)
+  const device = made.stdout.trim()
+  try {
+    assert.deepEqual(await copyFile(device, at('copy')), { bytes: bytes.length, via: 'ring' })
+    assert.ok(readFileSync(at('copy')).equals(bytes))
+    bytes.fill('other')
+    writeFileSync(at('new'), bytes)
+    await copyFile(at('new'), device)
+    execFileSync('cmp', [at('new'), device])
+    assert.ok(lstatSync(device).isBlockDevice())
+    // As a tree it is made anew.
+    await copyTree(device, at('node'))
+    assert.equal(lstatSync(at('node')).rdev, lstatSync(device).rdev)
+  } finally {
+    execFileSync('losetup', ['--detach', device])
   }
 })
 

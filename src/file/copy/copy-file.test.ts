@@ -54,7 +54,8 @@ test('a file larger than one step is copied whole', async t => {
       seen,
       seen.toSorted((one, other) => one - other),
     )
-    assert.ok(seen.length >= 3)
+    // After each step, of which a mapping's is the longest; more often only where it takes its time.
+    assert.ok(seen.length >= 2, `${via}: ${seen}`)
   }
 })
 
