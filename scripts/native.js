@@ -5,7 +5,8 @@ import { isAbsolute, join } from 'node:path'
 import { root } from './run.js'
 import { ensureCompiler, requireWritable } from './setup.js'
 
-const FLAGS = [
+/** What every C compiler is told. */
+export const FLAGS = [
   '-std=gnu11',
   '-O2',
   '-g',

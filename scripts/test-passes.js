@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { nativePath, sanitizerRuntime } from './native.js'
@@ -25,8 +25,32 @@ export const COVERAGE = join(root, 'coverage/tmp')
 
 /** Suites that read the sources, run the scripts, or boot a machine of its own: once is enough. */
 const isHouse = file => /^build\/test\/(tidy|scripts|guests)\//.test(file)
-const reachesEngine = file => !/^dist\/(kernel|memory|observe|ring|device)\//.test(file)
-const reachesNative = file => /^dist\/(kernel|memory|ring|engine|paging|device)\//.test(file)
+/** Suites in which a browser looks at a page: it looks the same whoever serves it. */
+const isPage = file => file.startsWith('build/test/pages/')
+const isBelowEngine = file => /^(dist|build\/test)\/(kernel|memory|observe|probe|ring|device)\//.test(file)
+
+/**
+ * What a pass after the first sets: tests that are long by repeating themselves (kills, operations of a soak, rows of
+ * the lab) then do less. The first pass has shown what the repetition shows.
+ */
+const BRIEF = { SLUICE_TEST_BRIEF: '1' }
+
+/** The tests that run under the sanitizers, by the file of native/ that they are there for. */
+export const SANITIZED = {
+  'addon.c': /^dist\/kernel\//,
+  'syscall.c': /^dist\/kernel\//,
+  'memory.c': /^(dist|build\/test)\/memory\//,
+  'descriptor.c': /^build\/test\/engine\/(half-made|kernel-aio|locked-memory|short-of-memory)\./,
+  'ring.c': /^(dist|build\/test)\/ring\//,
+  'watch.c': /^dist\/engine\//,
+  'pool.c': /^dist\/(kernel\/syscall-pool|engine\/)/,
+  'crc32c.c': /^dist\/(kernel\/crc32c|file\/append-log\/append-log)\./,
+  'cache-line.c': /^dist\/file\/mapped-file\./,
+  'move.c': /^dist\/transfer\/(abort|connection|edge|failure|lent-file|pipe|step-loop|transfer)\./,
+}
+/** Of folders above that are to come. */
+const ALSO_SANITIZED = /^(dist|build\/test)\/(paging|device)\//
+const reachesNative = file => [...Object.values(SANITIZED), ALSO_SANITIZED].some(tests => tests.test(file))
 
 /**
  * The passes of the whole suite, in order. `make` resolves to what sets the pass apart, or to the reason why
@@ -41,32 +65,47 @@ export const PASSES = [
     make: async () => {
       if (process.getuid() !== 0) return 'this already is one'
       // Nobody's home: no settings are read, no cache is written.
-      const env = { HOME: '/nonexistent', XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined }
-      return { ...ordinaryUser(), env, takes: file => !isHouse(file) }
+      const env = { ...BRIEF, HOME: '/nonexistent', XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined }
+      return { ...ordinaryUser(), env, takes: takesAgain }
     },
   },
-  { name: 'newest LTS', make: async () => ({ node: await ltsNode(), takes: file => !isHouse(file) }) },
+  { name: 'newest LTS', make: () => withNode('node-lts') },
+  { name: 'oldest Node', make: () => withNode('node-oldest') },
   {
     name: 'epoll driver',
     make: async () => ({
-      env: { SLUICE_DRIVER: 'epoll' },
-      takes: file => reachesEngine(file) && !isHouse(file),
+      env: { ...BRIEF, SLUICE_DRIVER: 'epoll' },
+      takes: file => takesAgain(file) && !isBelowEngine(file),
     }),
   },
   { name: 'sanitizers', make: sanitized },
 ]
 
-/** Kept out of the package's own modules: a `node` in node_modules/.bin would hide the user's from npm scripts. */
-async function ltsNode() {
-  const folder = join(root, 'test/node-lts')
+/** What a pass runs in which only user, Node or driver is another. */
+function takesAgain(file) {
+  return !isHouse(file) && !isPage(file)
+}
+
+/**
+ * Another Node, unless we already run one of that line. Kept out of the package's own modules: a `node` in
+ * node_modules/.bin would hide the user's from npm scripts.
+ */
+async function withNode(name) {
+  const folder = join(root, 'test', name)
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const line = version => version.split('.')[0]
+  const [version] = Object.values(manifest.optionalDependencies)
+  if (line(version) === line(process.versions.node)) return `this is Node ${process.versions.node} already`
   await ensureModules(folder)
-  return join(folder, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
+  const node = join(folder, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
+  return { node, env: BRIEF, takes: takesAgain }
 }
 
 async function sanitized() {
   const runtime = await sanitizerRuntime()
   if (runtime === undefined) return 'the compiler has no AddressSanitizer runtime'
   const env = {
+    ...BRIEF,
     SLUICE_NATIVE: nativePath({ sanitize: true }),
     LD_PRELOAD: runtime,
     // Node is not made for leak checking: what it keeps until its end would drown what is ours.
@@ -90,7 +129,14 @@ export async function preparePass({ name, make }) {
   chmodSync(temporary, 0o711)
   if (made.uid !== undefined) chownSync(temporary, made.uid, made.gid)
   // A test runner or coverage tool above us speaks to its own children through these.
-  const { NODE_TEST_CONTEXT, NODE_V8_COVERAGE, SLUICE_DRIVER, SLUICE_NATIVE, ...inherited } = process.env
+  const {
+    NODE_TEST_CONTEXT,
+    NODE_V8_COVERAGE,
+    SLUICE_DRIVER,
+    SLUICE_NATIVE,
+    SLUICE_TEST_BRIEF,
+    ...inherited
+  } = process.env
   const env = { ...inherited, TMPDIR: temporary, ...made.env }
   return { name, node: process.execPath, root, temporary, ...made, env }
 }

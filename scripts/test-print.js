@@ -1,6 +1,8 @@
 import { styleText } from 'node:util'
 
 const MARKS = { pass: '✔', fail: '✖', cancelled: '✖', skipped: '﹣', todo: '…' }
+/** Files in the list of the slowest. */
+const SLOWEST_SHOWN = 15
 const COLOURS = { pass: 'green', fail: 'red', cancelled: 'red', skipped: 'yellow', todo: 'yellow' }
 
 /**
@@ -73,6 +75,34 @@ export function printSkips(runs) {
   if (skips.size === 0) return
   print('\nSkipped:')
   for (const [key, passes] of skips) print(`  ${key} [${passes.join(', ')}]`)
+}
+
+/**
+ * Prints the files that took longest, over all passes: where to look when the suite has become slow.
+ *
+ * @param {{ pass: string, results: import('./test-file.js').FileResult[] }[]} runs
+ */
+export function printSlowest(runs) {
+  const times = new Map()
+  for (const { pass, results } of runs) {
+    for (const { file, duration_ms } of results) {
+      const time = times.get(file) ?? { total_ms: 0, passes: [] }
+      time.total_ms += duration_ms
+      time.passes.push(`${pass} ${seconds(duration_ms)}`)
+      times.set(file, time)
+    }
+  }
+  const slowest = [...times]
+    .sort(([, one], [, other]) => other.total_ms - one.total_ms)
+    .slice(0, SLOWEST_SHOWN)
+  print('\nSlowest files, in seconds:')
+  for (const [file, { total_ms, passes }] of slowest) {
+    print(`  ${seconds(total_ms).padStart(6)}  ${file} (${passes.join(', ')})`)
+  }
+}
+
+function seconds(duration_ms) {
+  return (duration_ms / 1000).toFixed(1)
 }
 
 /**

@@ -8,7 +8,7 @@ import { build, listFiles } from './build.js'
 import { fail, root } from './run.js'
 import { runTestFile } from './test-file.js'
 import { COVERAGE, disposePass, PASSES, preparePass } from './test-passes.js'
-import { countResults, print, printFile, printSkips, styled } from './test-print.js'
+import { countResults, print, printFile, printSkips, printSlowest, styled } from './test-print.js'
 
 const HELP = `npm test -- [--quick] [--pass NAME]… [--verbose] [--no-build] [PATTERN]…
 
@@ -20,6 +20,9 @@ PATTERN     only test files whose path has one of these in it
 
 /** Test files that change the whole machine (a sysctl, a limit): nothing else runs beside them. */
 const ALONE = /\.alone\.test\.js$/
+
+/** On two processors too: files wait for the disk, for timers and for the processes they started. */
+const FEWEST_AT_ONCE = 3
 
 const { values: options, positionals: patterns } = parseArguments()
 if (options.help) {
@@ -65,7 +68,8 @@ function choosePasses() {
 }
 
 function findTestFiles() {
-  const all = ['dist', 'build/test'].flatMap(folder =>
+  // Suites that cross folders take longer, so they begin: the end of a pass is short then.
+  const all = ['build/test', 'dist'].flatMap(folder =>
     listFiles(join(root, folder), '.test.js').map(name => `${folder}/${name}`),
   )
   return patterns.length === 0 ? all : all.filter(file => patterns.some(pattern => file.includes(pattern)))
@@ -96,7 +100,7 @@ async function runPass(definition) {
 }
 
 async function runFiles(pass, everything) {
-  const chosen = files.filter(pass.takes)
+  const chosen = longestFirst(files.filter(pass.takes))
   const together = chosen.filter(file => !ALONE.test(file))
   const results = []
   const worker = async () => {
@@ -107,10 +111,18 @@ async function runFiles(pass, everything) {
     printFile(result, everything)
     results.push(result)
   }
-  await Promise.all(Array.from({ length: Math.max(2, availableParallelism() - 1) }, worker))
+  await Promise.all(Array.from({ length: Math.max(FEWEST_AT_ONCE, availableParallelism() - 1) }, worker))
   for (const file of chosen.filter(file => ALONE.test(file))) await runOne(file)
   await runFailuresAlone(pass, results)
   return results
+}
+
+/** By what the passes before have taken: a long file that begins last would run by itself. */
+function longestFirst(chosen) {
+  const times = new Map(
+    runs.flatMap(({ results }) => results.map(({ file, duration_ms }) => [file, duration_ms])),
+  )
+  return chosen.toSorted((one, other) => (times.get(other) ?? 0) - (times.get(one) ?? 0))
 }
 
 /**
@@ -150,6 +162,7 @@ function reportCoverage() {
 
 function report() {
   printSkips(runs)
+  if (files.length > 1) printSlowest(runs)
   const unable = runs.filter(run => run.reason !== undefined)
   for (const { pass, reason } of unable) print(`\nPass "${pass}" not run: ${reason}`)
   const total = countResults(runs.flatMap(run => run.results))

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { BRISK } from '../lab/brisk.test.support.js'
 import { type LabReport, runLab } from '../lab/index.js'
 import { ProgressBar } from './lab-progress.js'
 import { labReportText } from './lab-report.js'
@@ -40,7 +41,7 @@ let report: LabReport
 before(async () => {
   // A few of each goal: the more rows, the longer.
   const rows = ['read/cached/random/readsync', 'uncached/random/direct-ring-4', 'durable/sequential/64']
-  report = await runLab({ file, quick: true, only: rows.join() })
+  report = await runLab({ file, size: 2 ** 20, pace: BRISK, only: rows.join() })
 })
 
 test('the tables fit a hundred columns, and with fewer come apart into two', () => {
@@ -182,7 +183,7 @@ for (const [signal, status] of [
 ] as const) {
   test(`${signal} ends the lab with status ${status}, its processes and its files with it`, async () => {
     const temporary = mkdtempSync(join(folder, 'tmp-'))
-    const lab = spawn(process.execPath, [MAIN, 'lab', '--only', 'cached', '--size', '4M'], {
+    const lab = spawn(process.execPath, [MAIN, 'lab', '--only', 'cached/random/readsync', '--size', '1M'], {
       env: { ...process.env, TMPDIR: temporary },
       stdio: ['ignore', 'ignore', 'pipe'],
     })

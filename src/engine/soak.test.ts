@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { driverTest, succeedChild } from './driver-test.test.support.js'
 
+const BRIEF = process.env.SLUICE_TEST_BRIEF !== undefined
 /** Ten million with `SLUICE_SOAK=1`. */
-const OPERATIONS = process.env.SLUICE_SOAK === '1' ? 10_000_000 : 1_000_000
+const OPERATIONS = process.env.SLUICE_SOAK === '1' ? 10_000_000 : BRIEF ? 100_000 : 1_000_000
 
 /** Runs operations 64 deep, with the heap measured after a first tenth and at the end. */
 const PROGRAM = (one: string) => `

@@ -7,7 +7,7 @@ import { watchDisturbance } from './disturbance.js'
 import { LabFiles } from './files.js'
 import type { LabReport, RowReport } from './report.js'
 import { type LabProgress, Run } from './run.js'
-import { FULL, QUICK, Schedule } from './schedule.js'
+import { FULL, type Pace, QUICK, Schedule } from './schedule.js'
 import { MIB } from './sizes.js'
 
 /** How the lab is run. */
@@ -22,6 +22,8 @@ export interface LabOptions {
   only?: string | undefined
   /** Told before each lap. */
   onProgress?: ((progress: LabProgress) => void) | undefined
+  /** Instead of what `quick` stands for: how the time is parted. */
+  pace?: Pace | undefined
   /** Ends it early: `runLab` rejects with the signal's reason once everything is cleaned up. */
   signal?: AbortSignal | undefined
 }
@@ -72,7 +74,7 @@ export async function runLab(options: LabOptions = {}): Promise<LabReport> {
   const { file, quick = false, only, size = quick ? QUICK_SIZE : FULL_SIZE } = options
   checkInteger(size, 'options.size', 1, LARGEST)
   const rows = chosenRows(only)
-  const pace = quick ? QUICK : FULL
+  const pace = options.pace ?? (quick ? QUICK : FULL)
   const disturbance = watchDisturbance()
   const schedule = new Schedule(pace, rows.length)
   const files = new LabFiles({

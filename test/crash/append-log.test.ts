@@ -11,7 +11,7 @@ import { AppendLog } from 'sluice/file'
 import { crashRecord } from './fixtures/append-log-record.js'
 
 /** How long to go on. A night of it: `SLUICE_CRASH_SECONDS=30000`; or so many kills: `SLUICE_CRASH_KILLS=5000`. */
-const SECONDS = Number(process.env.SLUICE_CRASH_SECONDS ?? 18)
+const SECONDS = Number(process.env.SLUICE_CRASH_SECONDS ?? (process.env.SLUICE_TEST_BRIEF ? 4 : 18))
 /** Each kill hits so many logs, each at a point of its own. */
 const LOGS = Number(process.env.SLUICE_CRASH_LOGS ?? 64)
 /** Logs that are killed in the middle of something, at the least. */
