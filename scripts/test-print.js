@@ -92,6 +92,7 @@ export function printSlowest(runs) {
       times.set(file, time)
     }
   }
+  if (times.size <= SLOWEST_SHOWN) return
   const slowest = [...times]
     .sort(([, one], [, other]) => other.total_ms - one.total_ms)
     .slice(0, SLOWEST_SHOWN)

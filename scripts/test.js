@@ -162,7 +162,7 @@ function reportCoverage() {
 
 function report() {
   printSkips(runs)
-  if (files.length > 1) printSlowest(runs)
+  printSlowest(runs)
   const unable = runs.filter(run => run.reason !== undefined)
   for (const { pass, reason } of unable) print(`\nPass "${pass}" not run: ${reason}`)
   const total = countResults(runs.flatMap(run => run.results))
