@@ -88,7 +88,10 @@ export class PipePool {
    */
   take(): Pipe | undefined {
     if (this.#closed) throw closedError()
-    const pipe = this.#idle.pop() ?? (this.#out.size < this.pipes ? this.#make() : undefined)
+    const kept = this.#idle.pop()
+    // It would stay small for ever.
+    if (kept?.reduced !== undefined) kept.enlarge()
+    const pipe = kept ?? (this.#out.size < this.pipes ? this.#make() : undefined)
     if (pipe !== undefined) this.#out.add(pipe)
     return pipe
   }

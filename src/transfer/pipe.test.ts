@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { CAP, hasCapability, syscall } from '../kernel/index.js'
-import { openDescriptors } from './ends.test.support.js'
+import { countAfterEach, openDescriptors } from './ends.test.support.js'
 import { Pipe, PipePool } from './index.js'
+
+countAfterEach()
 
 const limit = (name: string) => Number(readFileSync(`/proc/sys/fs/${name}`, 'utf8'))
 const ordinary = !hasCapability(CAP.SYS_RESOURCE) && !hasCapability(CAP.SYS_ADMIN)
@@ -52,6 +54,25 @@ test('beyond what a user may have in pipes, they still work', t => {
   } finally {
     for (const pipe of pipes) pipe.close()
   }
+})
+
+test('a pool enlarges a pipe that was reduced as soon as that is allowed', t => {
+  if (!ordinary) return t.skip('the limits on pipes do not hold for the superuser')
+  const soft = limit('pipe-user-pages-soft') * 4096
+  const held: Pipe[] = []
+  using pool = new PipePool({ pipes: 1 })
+  try {
+    for (let bytes = 0; bytes <= soft + 2 ** 20; bytes += 2 ** 20) held.push(new Pipe())
+    const pipe = pool.take() as Pipe
+    assert.notEqual(pipe.reduced, undefined)
+    pool.release(pipe)
+  } finally {
+    for (const pipe of held) pipe.close()
+  }
+  const again = pool.take() as Pipe
+  assert.deepEqual([again.capacity, again.reduced], [2 ** 20, undefined])
+  assert.equal(pool.stats().made, 1)
+  pool.release(again)
 })
 
 test('a pool hands an empty pipe out again, and never one with bytes in it', () => {

@@ -31,10 +31,9 @@ const answer = new Int32Array(new ArrayBuffer(8))
  * @see pipe(7)
  */
 export class Pipe {
-  /** Bytes that it holds when every page in it is full. */
-  readonly capacity: number
-  /** Why it is smaller than it should be; undefined where it is not. */
-  readonly reduced: string | undefined
+  readonly #wanted: number
+  #capacity: number
+  #reduced: string | undefined
   readonly #source: OwnedDescriptor
   readonly #sink: OwnedDescriptor
   #open = true
@@ -50,8 +49,32 @@ export class Pipe {
     this.#source = new OwnedDescriptor(answer[0], 'pipe2')
     this.#sink = new OwnedDescriptor(answer[1], 'pipe2')
     const refusal = enlarge(this.writeFd, capacity)
-    this.capacity = syscall('fcntl', this.writeFd, F.GETPIPE_SZ)
-    this.reduced = this.capacity >= capacity ? undefined : explain(refusal, capacity, this.capacity)
+    this.#wanted = capacity
+    this.#capacity = syscall('fcntl', this.writeFd, F.GETPIPE_SZ)
+    this.#reduced = this.#capacity >= capacity ? undefined : explain(refusal, capacity, this.#capacity)
+  }
+
+  /** Bytes that it holds when every page in it is full. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
+  /** Why it is smaller than it should be; undefined where it is not. */
+  get reduced(): string | undefined {
+    return this.#reduced
+  }
+
+  /** Makes it as large as asked for, or as may be by now: other pipes of the user may have gone meanwhile. */
+  enlarge(): void {
+    if (this.#reduced === undefined || !this.#open) return
+    let refusal = 0
+    while (this.#capacity < this.#wanted && refusal === 0) {
+      const size = Math.min(2 * this.#capacity, this.#wanted)
+      const result = syscall('fcntl', this.writeFd, F.SETPIPE_SZ, size)
+      if (result < 0) refusal = result
+      else this.#capacity = result
+    }
+    this.#reduced = refusal === 0 ? undefined : explain(refusal, this.#wanted, this.#capacity)
   }
 
   /** The end that bytes come out of. */
@@ -76,12 +99,18 @@ export class Pipe {
     return !this.#open
   }
 
-  /** Takes out what is in it, at most `most` bytes. */
-  read(most: number = this.pending): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(new ArrayBuffer(Math.max(1, most)))
+  /**
+   * Takes out what is in it, at most `most` bytes.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; the system error where it is closed
+   */
+  read(most: number = MAX_CAPACITY): Uint8Array<ArrayBuffer> {
+    checkInteger(most, 'most', 0, MAX_CAPACITY)
+    const length = Math.min(most, this.pending)
+    const bytes = new Uint8Array(new ArrayBuffer(Math.max(1, length)))
     let filled = 0
-    while (filled < most) {
-      const result = syscall('read', this.readFd, bytes.subarray(filled), most - filled)
+    while (filled < length) {
+      const result = syscall('read', this.readFd, bytes.subarray(filled), length - filled)
       if (result <= 0) break
       filled += result
     }
