@@ -29,6 +29,8 @@ export interface CalibrationState extends Costs {
 }
 
 let state: CalibrationState | undefined
+/** A transfer has asked what to choose by. */
+let asked = false
 let underWay: Promise<CalibrationState> | undefined
 
 /**
@@ -53,10 +55,12 @@ function isOff(): boolean {
 
 /** What to choose by now. The first to ask sets off the reading, or the measurement. */
 export function measuredCosts(): Costs {
-  if (state !== undefined) return state
-  state = initialState()
-  if (!isOff()) void begin()
-  return state
+  if (asked && state !== undefined) return state
+  asked = true
+  // Somebody may have looked at the state before, which sets off nothing.
+  const known = calibration()
+  if (known.from === 'default' && !isOff()) void begin()
+  return known
 }
 
 function begin(): Promise<CalibrationState> {
