@@ -35,11 +35,12 @@ class Window {
   reach(job: Job, length: number): number {
     const { position, source } = job
     const mapped = this.#mapping
+    // Asked anew each time: of the page that a file ends in, what is mapped behind its end reads as zeros.
+    const size = source.sizeNow()
+    if (position >= size) return 0
     if (mapped === undefined || position < this.#from || position >= this.#from + mapped.length) {
       mapped?.unmap()
       this.#mapping = undefined
-      const size = source.sizeNow()
-      if (position >= size) return 0
       const bytes = Math.min(WINDOW, size - position)
       this.#mapping = new Mapping({
         file: source.fd,
@@ -52,7 +53,7 @@ class Window {
     }
     const { address, length: there } = this.#mapping as Mapping
     const skipped = position - this.#from
-    const bytes = Math.min(length, there - skipped)
+    const bytes = Math.min(length, there - skipped, size - position)
     setIovec(this.vector, 0, address + skipped, bytes)
     return bytes
   }
@@ -81,7 +82,10 @@ async function step(job: Job, flow: PipeFlow, window: Window): Promise<void> {
   // A page fault would wait for the device.
   if (warm === 0) return moveCold(job)
   if (job.sink.kind !== 'pipe') {
-    if ((await flow.fillBy((fd, room) => lend(job, window, fd, Math.min(warm, room)))) > 0) await flow.empty()
+    const filled = await flow.fillBy((fd, room) => lend(job, window, fd, Math.min(warm, room)))
+    if (filled > 0) await flow.empty(Math.min(filled, Math.max(0, job.source.sizeNow() - job.position)))
+    // It was truncated while its pages were lent.
+    if (flow.pending > 0) flow.release()
     return
   }
   job.sink.enterBurst()
