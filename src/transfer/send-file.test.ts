@@ -18,10 +18,11 @@ import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { open } from '../file/index.js'
 import { listen } from '../net/index.js'
-import { openDescriptors, scratchFile, scratchPath, someBytes } from './ends.test.support.js'
+import { countAfterEach, openDescriptors, scratchFile, scratchPath, someBytes } from './ends.test.support.js'
 import { type SendFileOptions, sendFile, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 const bytes = someBytes(3_000_000)
 const path = scratchFile(bytes)
@@ -147,7 +148,7 @@ test('pipelined requests are answered in order and whole', async () => {
   assert.equal(answered, 12)
 })
 
-test('HEAD, 204 and 304 get no body', async () => {
+test('HEAD, 204, 205 and 304 get no body', async () => {
   await using file = await open(path)
   await withServer(
     async (request, response) => {
@@ -158,10 +159,13 @@ test('HEAD, 204 and 304 get no body', async () => {
       const head = await fetchOnce(port, { method: 'HEAD', path: '/200' })
       assert.equal(head.headers['content-length'], String(bytes.length))
       assert.equal(head.body.length, 0)
-      for (const status of [204, 304]) {
-        const answer = await fetchOnce(port, { path: `/${status}` })
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+      for (const status of [204, 205, 304]) {
+        const answer = await fetchOnce(port, { path: `/${status}`, agent })
         assert.deepEqual([answer.status, answer.body.length], [status, 0])
+        assert.equal(answer.headers['content-length'], status === 205 ? '0' : undefined)
       }
+      agent.destroy()
       assert.deepEqual(failures, [])
     },
   )

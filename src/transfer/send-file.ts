@@ -11,11 +11,10 @@ import {
   syscall,
 } from '../kernel/index.js'
 import { measuredCosts } from './calibration/index.js'
-import type { Endpoint } from './endpoint.js'
+import { type Endpoint, goneError } from './endpoint.js'
 import { type HasDescriptor, openSource } from './ends.js'
 import { Job } from './job.js'
 import { readPiece } from './memory-step.js'
-import { goneError } from './node-socket.js'
 import { hasNoBody } from './server-response.js'
 import { type TransferOptions, type TransferResult, transfer } from './transfer.js'
 
@@ -51,7 +50,7 @@ const LEAST_LENT = 2 ** 16
  * })
  * ```
  *
- * @returns as `transfer()`; 0 bytes where the answer has no body (HEAD, 204, 304)
+ * @returns as `transfer()`; 0 bytes where the answer has no body (HEAD, 204, 205, 304)
  */
 export async function sendFile(
   response: ServerResponse | Http2ServerResponse,
@@ -60,6 +59,8 @@ export async function sendFile(
 ): Promise<TransferResult> {
   if (typeof options !== 'object' || options === null)
     throw invalidArgType('options', 'of type object', options)
+  if (!isResponse(response))
+    throw invalidArgType('response', 'an instance of ServerResponse or Http2ServerResponse', response)
   const { signal, via } = options
   const source = await openSource(file, signal)
   try {
@@ -78,6 +79,12 @@ export async function sendFile(
   }
 }
 
+function isResponse(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as ServerResponse).setHeader === 'function'
+  )
+}
+
 function rangeOf(source: Endpoint, options: SendFileOptions): { offset: number; length: number } {
   if (!source.seekable) throw invalidArgType('file', 'a regular file', source.kind)
   const { offset = 0, length } = options
@@ -93,6 +100,8 @@ function rangeOf(source: Endpoint, options: SendFileOptions): { offset: number; 
 /** Says how long the body is, if nobody has. */
 function announce(response: ServerResponse | Http2ServerResponse, length: number): void {
   if (response.headersSent) return
+  // Without a length the client would not know where it ends; and it ends at once.
+  if (response.statusCode === 205) response.setHeader('Content-Length', 0)
   if (response.hasHeader('content-length') || response.hasHeader('transfer-encoding')) return
   if (response.statusCode !== 204 && response.statusCode !== 304) response.setHeader('Content-Length', length)
 }
