@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { engine } from '../engine/index.js'
 import {
   collect,
+  countAfterEach,
   END_KINDS,
   type EndKind,
   openDescriptors,
@@ -14,6 +15,7 @@ import {
 import { pipePool, type TransferFailure, type TransferOptions, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 const VIAS: readonly TransferOptions['via'][] = [
   undefined,

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { open } from '../file/index.js'
 import { type Connection, connect, type Listener, listen } from '../net/index.js'
-import { openSinkEnd, openSourceEnd, scratchFile, someBytes } from './ends.test.support.js'
+import { countAfterEach, openSinkEnd, openSourceEnd, scratchFile, someBytes } from './ends.test.support.js'
 import { type TransferFailure, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 const bytes = someBytes(5_000_000)
 const accepted: ((connection: Connection) => void)[] = []

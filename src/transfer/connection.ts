@@ -1,7 +1,7 @@
 import { AbortError, F, O, SluiceError, syscall } from '../kernel/index.js'
 import { Connection, type ConnectionDuplex, type Loan } from '../net/index.js'
-import { Endpoint } from './endpoint.js'
-import { drained, goneError } from './node-socket.js'
+import { Endpoint, goneError } from './endpoint.js'
+import { drained } from './node-socket.js'
 
 /**
  * Borrows one half of a connection: what was written to it goes first, what it has received already comes first, and it
@@ -33,6 +33,7 @@ export async function borrowConnection(
     touch: bytes => loan.moved(bytes),
     restore(bytes) {
       unread = [...bytes, ...unread]
+      return true
     },
     release() {
       loan.release(unread)

@@ -7,6 +7,7 @@ import { F, O, syscall } from '../kernel/index.js'
 import { type Connection, connect, listen } from '../net/index.js'
 import {
   collect,
+  countAfterEach,
   openDescriptors,
   openSinkEnd,
   openSourceEnd,
@@ -19,6 +20,7 @@ import {
 import { pipePool, type TransferFailure, type TransferOptions, tee, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 const INTO_FILE = ['copy_file_range', 'sendfile', 'splice', 'vmsplice', 'read+write', undefined] as const
 

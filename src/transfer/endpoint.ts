@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { AT, F, O, S, SEEK, STATX, StatxView, syscall, systemError } from '../kernel/index.js'
+import { AT, F, O, S, SEEK, SluiceError, STATX, StatxView, syscall, systemError } from '../kernel/index.js'
 
 /** What a descriptor leads to, as far as it decides how bytes move. */
 export type Kind = 'file' | 'block' | 'pipe' | 'socket' | 'other' | 'stream'
@@ -23,10 +23,12 @@ export interface Backing {
   touch?(bytes: number): void
   /** Bytes that were read from it already, at most so many: they come first. */
   early?(most: number): readonly Uint8Array[]
-  /** Takes bytes back that could not be delivered, for whoever reads next. */
-  restore?(bytes: readonly Uint8Array[]): void
+  /** Takes bytes back that could not be delivered, for whoever reads next. @returns whether it did */
+  restore?(bytes: readonly Uint8Array[]): boolean
   /** What to write to where there is no descriptor. */
   writable?: Writable
+  /** Where there is no descriptor to read from: waits for bytes. @returns how many; 0 at the end */
+  read?(block: Uint8Array, signal: AbortSignal): Promise<number>
   /** Gives it back. @param failure what the transfer failed with, if it did */
   release?(failure: Error | undefined): void
 }
@@ -156,4 +158,9 @@ export class Endpoint {
 export function setOffset(words: Int32Array, offset: number): void {
   words[0] = offset
   words[1] = Math.floor(offset / 2 ** 32)
+}
+
+/** What a stream says that has gone away. */
+export function goneError(stream: { errored?: Error | null }, name: string): Error {
+  return stream.errored ?? new SluiceError('ERR_SLUICE_CLOSED', `The ${name} was closed`)
 }

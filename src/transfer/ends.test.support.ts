@@ -3,10 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after } from 'node:test'
+import { after, afterEach, before as beforeAll, beforeEach } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { engine } from '../engine/index.js'
 import { AF, F, O, SHUT, SO, SOCK, SOL, syscall } from '../kernel/index.js'
-import { pipePool } from './index.js'
+import { pipePool, transfer } from './index.js'
+import { watchedSinks } from './sink-watch.js'
 
 /** What a descriptor of a test leads to. */
 export type EndKind = 'file' | 'pipe' | 'tcp' | 'unix'
@@ -194,4 +197,47 @@ export function setBlocking(fd: number, blocking: boolean): void {
 export function openDescriptors(): number {
   pipePool().trim()
   return readdirSync('/proc/self/fd').length
+}
+
+/** What nothing may be left of when a test is over. */
+function leftOvers() {
+  const { open, idle, waiting } = pipePool().stats()
+  const { handles, inFlight } = engine().stats()
+  return {
+    descriptors: openDescriptors(),
+    pipes: open - idle,
+    waiting,
+    handles,
+    inFlight,
+    sinks: watchedSinks(),
+  }
+}
+
+/** Has everything made that is made at first use and kept. */
+async function warmUp(): Promise<void> {
+  for (const via of ['copy_file_range', 'splice', 'read+write'] as const) {
+    const [source, sink] = [openSourceEnd('file', someBytes(100)), openSinkEnd('file')]
+    await transfer(source.fd, sink.fd, { via })
+    await source.close()
+    await sink.finish()
+  }
+}
+
+/**
+ * Has every test of a file end with as many descriptors, and as few pipes of the pool, operations, memory that one of them
+ * holds, and sinks looked after as it began with. To be called once, at its top.
+ */
+export function countAfterEach(): void {
+  let before: ReturnType<typeof leftOvers>
+  beforeAll(warmUp)
+  beforeEach(() => {
+    before = leftOvers()
+  })
+  afterEach(async () => {
+    // What is being closed takes a few turns of the event loop.
+    for (let turns = 0; turns < 200 && !isDeepStrictEqual(leftOvers(), before); turns++) {
+      await setTimeout(turns < 100 ? 0 : 5)
+    }
+    assert.deepEqual(leftOvers(), before)
+  })
 }

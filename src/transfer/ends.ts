@@ -1,12 +1,13 @@
 import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { FileHandle } from '../file/index.js'
 import { checkInteger, invalidArgType, OwnedDescriptor } from '../kernel/index.js'
 import { Connection, ConnectionDuplex } from '../net/index.js'
 import { borrowConnection, borrowDuplex } from './connection.js'
 import { Endpoint } from './endpoint.js'
 import { borrowSink, borrowSource, duplicate } from './node-socket.js'
+import { borrowReadable, isReadable } from './readable.js'
 import { asStream, borrowResponse } from './server-response.js'
 
 /** Node's `FileHandle`, ours, and whatever else has a descriptor and keeps it open. */
@@ -14,8 +15,11 @@ export interface HasDescriptor {
   readonly fd: number
 }
 
-/** What bytes can come from: a descriptor, a file of ours or Node's, a connection, Node's plain `net.Socket`. */
-export type TransferSource = number | FileHandle | HasDescriptor | Connection | Socket
+/**
+ * What bytes can come from: a descriptor, a file of ours or Node's, a connection, Node's plain `net.Socket`, any other
+ * `Readable` that gives bytes: an upload, a file's stream, TLS.
+ */
+export type TransferSource = number | FileHandle | HasDescriptor | Connection | Socket | Readable
 
 /**
  * What bytes can go to: a descriptor, a file, a connection, a socket, a response of Node's HTTP server, any other
@@ -37,8 +41,10 @@ function hasDescriptor(value: unknown): value is HasDescriptor {
 }
 
 function isWritable(value: unknown): value is Writable {
-  const { write, once } = (value ?? {}) as Writable
-  return typeof value === 'object' && typeof write === 'function' && typeof once === 'function'
+  if (typeof value !== 'object' || value === null) return false
+  const { write, once, end } = value as Writable
+  // Node's FileHandle has the first two.
+  return [write, once, end].every(method => typeof method === 'function')
 }
 
 /** A descriptor, or a file: the same at either end. Undefined for anything else. */
@@ -65,13 +71,13 @@ function plainEnd(value: unknown, name: string): Endpoint | undefined {
  */
 export async function openSource(value: unknown, signal: AbortSignal | undefined): Promise<Endpoint> {
   if (value instanceof Connection) return borrowConnection(value, 'read', signal)
-  const end = value instanceof Socket ? await borrowSource(value, signal) : plainEnd(value, 'source')
+  const lent = value instanceof Socket ? await borrowSource(value, signal) : undefined
+  if (lent !== undefined) return lent
+  // Not by the descriptor a stream may have: it has read ahead of what it has given. An unconnected socket never will.
+  if (isReadable(value) && (!(value instanceof Socket) || !value.pending)) return borrowReadable(value)
+  const end = value instanceof Socket ? undefined : plainEnd(value, 'source')
   if (end !== undefined) return end
-  throw invalidArgType(
-    'source',
-    'a descriptor, a FileHandle, a Connection or a net.Socket without TLS',
-    value,
-  )
+  throw invalidArgType('source', 'a descriptor, a FileHandle, a Connection, a socket or a Readable', value)
 }
 
 /**
@@ -89,9 +95,10 @@ export async function openSink(
   if (value instanceof ConnectionDuplex) return borrowDuplex(value, signal)
   if (value instanceof Socket) return borrowSink(value, signal)
   if (value instanceof ServerResponse) return borrowResponse(value, length, signal)
+  // Not by the descriptor a stream may have: what it has yet to write would land behind, or on, what is transferred.
+  if (isWritable(value)) return asStream(value)
   const end = plainEnd(value, 'sink')
   if (end !== undefined) return end
-  if (isWritable(value)) return asStream(value)
   throw invalidArgType(
     'sink',
     'a descriptor, a FileHandle, a Connection, a socket, a response or a Writable',

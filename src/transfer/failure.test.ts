@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, truncateSync } from 'node:fs'
+import { createServer as createHttpServer, get, type IncomingMessage } from 'node:http'
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { CAP, hasCapability, RLIMIT, SHUT, syscall } from '../kernel/index.js'
 import {
   collect,
+  countAfterEach,
   openDescriptors,
   openSinkEnd,
   openSourceEnd,
@@ -16,9 +20,16 @@ import {
   someBytes,
   tcpPair,
 } from './ends.test.support.js'
-import { pipePool, type TransferFailure, type TransferOptions, transfer } from './index.js'
+import {
+  pipePool,
+  type TransferFailure,
+  type TransferOptions,
+  type TransferResult,
+  transfer,
+} from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 type Name = TransferOptions['via']
 type Failure = TransferFailure & NodeJS.ErrnoException
@@ -62,25 +73,31 @@ for (const via of FROM_FILE) {
     closeSync(sink.fd)
   })
 
-  test(`${name}: a file that is truncated meanwhile is an error that tells how far it came`, async () => {
-    const bytes = someBytes(16_000_000)
-    const path = scratchFile(bytes)
-    const file = openSync(path, 'r')
-    const sink = openSinkEnd('tcp', true)
-    const failed = failureOf(transfer(file, sink.fd, { via }))
-    await Promise.race([sink.read(4096), failed])
-    // The end of a page: what is mapped of a page behind a file's end reads as zeros.
-    truncateSync(path, 12_288_000)
-    sink.resume()
-    const error = await failed
-    closeSync(file)
-    const got = await sink.finish()
-    if (error === undefined) return
-    assert.equal(error.code, 'ERR_SLUICE_SHORT', error.stack)
-    assert.equal(4096 + got.length, error.bytes)
-    assert.ok(error.bytes >= 12_288_000 && error.bytes < bytes.length, `${error.bytes}`)
-    assert.ok(got.equals(bytes.subarray(4096, error.bytes)))
-  })
+  // The end of a page, and the midst of one: what is mapped of a page behind a file's end reads as zeros.
+  for (const end of [12_288_000, 12_289_234]) {
+    for (const kind of ['tcp', 'pipe'] as const) {
+      test(`${name}: a file that is truncated to ${end} bytes is an error to a ${kind}, and is not padded`, () =>
+        truncated(via, kind, end))
+    }
+  }
+}
+
+async function truncated(via: Name, kind: 'tcp' | 'pipe', end: number): Promise<void> {
+  const bytes = someBytes(16_000_000)
+  const path = scratchFile(bytes)
+  const file = openSync(path, 'r')
+  const sink = openSinkEnd(kind, true)
+  const failed = failureOf(transfer(file, sink.fd, { via }))
+  await Promise.race([sink.read(4096), failed])
+  truncateSync(path, end)
+  sink.resume()
+  const error = await failed
+  closeSync(file)
+  const got = await sink.finish()
+  if (error === undefined) return
+  assert.equal(error.code, 'ERR_SLUICE_SHORT', error.stack)
+  assert.equal(error.bytes, end)
+  assert.ok(got.equals(bytes.subarray(4096, end)))
 }
 
 for (const via of FROM_SOCKET) {
@@ -216,6 +233,60 @@ test('without descriptors for a pipe the bytes are copied, unless splicing is de
   for (const source of sources) await source.close()
   assert.ok((await sinks[0].finish()).equals(bytes))
   await sinks[1].finish()
+})
+
+/** Two connected sockets of Node's. */
+async function nodePair(): Promise<[Socket, Socket]> {
+  const server = createServer({ pauseOnConnect: true })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const accepted = once(server, 'connection')
+  const one = createConnection((server.address() as AddressInfo).port, '127.0.0.1')
+  const [other] = (await accepted) as [Socket]
+  server.close()
+  if (one.connecting) await once(one, 'connect')
+  return [one, other]
+}
+
+test("without descriptors, Node's sockets are read and written as streams", async () => {
+  const bytes = someBytes(400_000)
+  const [one, other] = await nodePair()
+  const [two, another] = await nodePair()
+  const file = openSync(scratchFile(bytes), 'r')
+  const sink = openSinkEnd('tcp')
+  const got = other.toArray()
+  await exhausted(async () => {
+    assert.deepEqual(await transfer(file, one), { bytes: bytes.length, via: 'stream' })
+    another.end(bytes)
+    assert.deepEqual(await transfer(two, sink.fd), { bytes: bytes.length, via: 'read+write' })
+    await assert.rejects(transfer({ fd: file }, one), { code: 'EMFILE', bytes: 0 })
+  })
+  one.end()
+  assert.ok(Buffer.concat(await got).equals(bytes))
+  assert.ok((await sink.finish()).equals(bytes))
+  for (const socket of [one, other, two, another]) socket.destroy()
+  closeSync(file)
+})
+
+test('without descriptors, a large answer of a server of Node is streamed', async () => {
+  const bytes = someBytes(400_000)
+  const file = openSync(scratchFile(bytes), 'r')
+  let moved: TransferResult | undefined
+  const server = createHttpServer(async (_request, response) => {
+    response.setHeader('Content-Length', bytes.length)
+    await exhausted(async () => {
+      moved = await transfer(file, response)
+    })
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const request = get({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false })
+  const [answer] = (await once(request, 'response')) as [IncomingMessage]
+  assert.ok(Buffer.concat(await answer.toArray()).equals(bytes))
+  assert.deepEqual(moved, { bytes: bytes.length, via: 'stream' })
+  server.close()
+  closeSync(file)
 })
 
 test('failures leave nothing open', async () => {

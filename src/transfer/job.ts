@@ -3,6 +3,7 @@ import { AbortError, POLL, type SyscallArgument, type SyscallName, syscall } fro
 import { preparePollAdd } from '../ring/index.js'
 import type { Endpoint } from './endpoint.js'
 import { Residency } from './residency.js'
+import { unwatchSink, watchSink } from './sink-watch.js'
 import { type Step, StepLoop } from './step-loop.js'
 import { allowance, nextTurn, spend } from './turns.js'
 
@@ -30,6 +31,10 @@ export class Job {
   remaining: number
   /** The source has no more. */
   ended = false
+  /** What the sink failed with while the source was silent. */
+  sinkFailure: Error | undefined
+  /** Called when it does. */
+  onSinkFailed: (() => void) | undefined
   /** Bytes that a source without positions has given and the sink has not taken yet: they come before all others. */
   undelivered: Uint8Array[] = []
   /** This mechanism and no other: it rather waits for what it needs than gives way. */
@@ -59,9 +64,17 @@ export class Job {
     const watched = [signal, source.backing.gone, sink.backing.gone]
     this.#watched = watched.filter(each => each !== undefined)
     for (const each of this.#watched) each.addEventListener('abort', this.#onAbort, { once: true })
+    if (!source.seekable && (sink.kind === 'socket' || sink.kind === 'pipe')) watchSink(this)
   }
 
-  /** Ends waiting: when the caller aborts, when an end of it goes away, or on `interrupt()`. */
+  /** Ends it: whatever the source may give, nobody will take it. */
+  sinkFailed(error: Error): void {
+    this.sinkFailure = error
+    this.#onAbort()
+    this.onSinkFailed?.()
+  }
+
+  /** Ends waiting: when the caller aborts, when an end of it goes away or fails, or on `interrupt()`. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
     if (this.#aborted) this.#abort.abort()
@@ -80,9 +93,10 @@ export class Job {
     return this.ended || this.remaining <= 0
   }
 
-  /** @throws `AbortError` after an abort; what an end has to say that has gone away */
+  /** @throws `AbortError` after an abort; what the sink failed with; what an end has to say that has gone away */
   check(): void {
     if (this.#user?.aborted) throw new AbortError(this.#user)
+    if (this.sinkFailure !== undefined) throw this.sinkFailure
     this.source.backing.check?.()
     this.sink.backing.check?.()
   }
@@ -140,18 +154,18 @@ export class Job {
 
   /** Waits until an end can be read from, has ended, or has failed. */
   readable(fd: number = this.source.fd): Promise<void> {
-    return this.#ready(fd, POLL.IN | POLL.RDHUP)
+    // Without anybody who could end the wait there is no need for what ends it; but a silent source's sink may fail.
+    const ends = this.#watched.length > 0 || !this.source.seekable
+    return this.#ready(fd, POLL.IN | POLL.RDHUP, ends ? this.signal : undefined)
   }
 
   /** Waits until an end can be written to, or has failed. */
   writable(fd: number = this.sink.fd): Promise<void> {
-    return this.#ready(fd, POLL.OUT)
+    return this.#ready(fd, POLL.OUT, this.#watched.length > 0 ? this.signal : undefined)
   }
 
-  async #ready(fd: number, events: number): Promise<void> {
+  async #ready(fd: number, events: number, signal: AbortSignal | undefined): Promise<void> {
     this.check()
-    // Without anybody who could end the wait there is no need for what ends it.
-    const signal = this.#watched.length === 0 ? undefined : this.signal
     await this.settle(
       engine().run((queue, userData) => preparePollAdd(queue, fd, events, userData), {
         syscall: 'poll',
@@ -181,6 +195,7 @@ export class Job {
 
   /** Stops listening, to signals and to descriptors. */
   finish(): void {
+    unwatchSink(this)
     this.#loop?.close()
     for (const each of this.#watched) each.removeEventListener('abort', this.#onAbort)
   }

@@ -3,8 +3,10 @@ import { closeSync, openSync } from 'node:fs'
 import { test } from 'node:test'
 import { pageCache } from '../file/index.js'
 import { FixedBytes } from '../net/index.js'
-import { collect, scratchFile, someBytes, tcpPair } from './ends.test.support.js'
+import { collect, countAfterEach, scratchFile, someBytes, tcpPair } from './ends.test.support.js'
 import { LentFile } from './lent-file.js'
+
+countAfterEach()
 
 const HEAD = new FixedBytes(Buffer.from('head'))
 

@@ -65,6 +65,12 @@ export function rejected(error: unknown): never {
   throw error
 }
 
+/** Whether there are no more descriptors, of the process or the machine. */
+export function isExhaustion(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
 /** What is thrown where nothing can move the bytes, or what was demanded cannot. */
 export function unsupported(via: string, source: Endpoint, sink: Endpoint, cause: unknown): SluiceError {
   const reason = cause instanceof Error ? cause.message : String(cause)

@@ -18,7 +18,7 @@ export interface Piece {
 }
 
 /**
- * Reads a job's bytes into a block by way of the engine, which waits for them.
+ * Reads a job's bytes into a block by way of the engine, which waits for them, or out of a stream of Node's.
  *
  * @param ahead bytes after the job's position that have been read already
  * @returns them also when the job was aborted meanwhile and they came nevertheless
@@ -26,7 +26,11 @@ export interface Piece {
  */
 export async function readPiece(job: Job, block: Uint8Array<ArrayBuffer>, ahead: number): Promise<Piece> {
   job.check()
-  const { fd, direct } = job.source
+  const { fd, direct, backing } = job.source
+  if (backing.read !== undefined) {
+    const room = block.subarray(0, Math.min(block.length, job.remaining - ahead))
+    return { block, start: 0, length: await backing.read(room, job.signal) }
+  }
   const position = job.position < 0 ? -1 : job.position + ahead
   const start = direct ? position % DIRECT_ALIGN : 0
   const wanted = Math.min(block.length - start, job.remaining - ahead)

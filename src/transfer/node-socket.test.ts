@@ -5,10 +5,18 @@ import { PassThrough, Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { open } from '../file/index.js'
-import { collect, openDescriptors, openSinkEnd, scratchFile, someBytes } from './ends.test.support.js'
+import {
+  collect,
+  countAfterEach,
+  openDescriptors,
+  openSinkEnd,
+  scratchFile,
+  someBytes,
+} from './ends.test.support.js'
 import { type TransferFailure, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 let server: Server
 before(async () => {
@@ -271,4 +279,14 @@ test('a socket without a descriptor is no source', async () => {
   socket.destroy()
   await assert.rejects(transfer(socket, 1, { length: 1 }), { code: 'ERR_SLUICE_CLOSED' })
   assert.equal((await collect(0, 0)).length, 0)
+})
+
+test('a socket that gives text is refused, and nothing of it is taken', async () => {
+  const [one, other] = await socketPair()
+  one.setEncoding('utf8')
+  other.end('text')
+  await assert.rejects(transfer(one, 1), { code: 'ERR_INVALID_ARG_VALUE', bytes: 0 })
+  assert.equal((await one.toArray()).join(''), 'text')
+  one.destroy()
+  other.destroy()
 })

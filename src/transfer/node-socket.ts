@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import { AbortError, F, SluiceError, syscall, systemError } from '../kernel/index.js'
+import { AbortError, F, syscall, systemError } from '../kernel/index.js'
 import { unpaceLocal } from '../net/index.js'
-import { type Backing, Endpoint } from './endpoint.js'
+import { type Backing, Endpoint, goneError } from './endpoint.js'
+import { isExhaustion } from './mechanism.js'
+import { refuseText } from './readable.js'
 
 /** What is used of libuv's handle behind a socket. Node documents none of it, so each part may be absent. */
 interface StreamHandle {
@@ -30,16 +32,21 @@ export function socketDescriptor(socket: Socket): number {
   return typeof fd === 'number' && fd >= 0 ? fd : -1
 }
 
-/** What a stream says that has gone away. */
-export function goneError(stream: { errored?: Error | null }, name: string): Error {
-  return stream.errored ?? new SluiceError('ERR_SLUICE_CLOSED', `The ${name} was closed`)
-}
-
 /** A descriptor of our own for what another one leads to, so that closing that one hands us nobody else's file. */
 export function duplicate(fd: number): number {
   const result = syscall('fcntl', fd, F.DUPFD_CLOEXEC, 0)
   if (result < 0) throw systemError(result, 'fcntl')
   return result
+}
+
+/** As {@link duplicate}. @returns -1 where descriptors are exhausted: then the socket's own stream has to do */
+function duplicateIfAny(fd: number): number {
+  try {
+    return duplicate(fd)
+  } catch (error) {
+    if (!isExhaustion(error)) throw error
+    return -1
+  }
 }
 
 /** Waits for an event, or for the socket's end. */
@@ -105,9 +112,9 @@ export async function borrowSink(socket: Socket, signal: AbortSignal | undefined
   const original = socketDescriptor(socket)
   if (original >= 0) await drained(socket, signal)
   if (isGone()) throw goneError(socket, 'socket')
+  const fd = original < 0 ? -1 : duplicateIfAny(original)
   const backing = backingOf(socket, isGone, 'socket')
-  if (original < 0) return new Endpoint(-1, { ...backing, writable: socket, release: backing.end })
-  const fd = duplicate(original)
+  if (fd < 0) return new Endpoint(-1, { ...backing, writable: socket, release: backing.end })
   socket.cork()
   return new Endpoint(fd, {
     ...backing,
@@ -140,6 +147,7 @@ function startReading(socket: Socket): void {
  * is given back.
  *
  * @returns undefined where the socket has no descriptor that plain bytes come from
+ * @throws where it is closed, or gives text; `AbortError`
  */
 export async function borrowSource(
   socket: Socket,
@@ -150,8 +158,10 @@ export async function borrowSource(
   if (isGone()) throw goneError(socket, 'socket')
   const original = socketDescriptor(socket)
   if (original < 0) return undefined
+  refuseText(socket)
+  const fd = duplicateIfAny(original)
+  if (fd < 0) return undefined
   const backing = backingOf(socket, isGone, 'socket')
-  const fd = duplicate(original)
   const flowed = socket.readableFlowing === true
   socket.pause()
   stopReading(socket)
@@ -165,7 +175,10 @@ export async function borrowSource(
       return bytes === null ? [] : [bytes]
     },
     restore(bytes) {
+      // After its end a stream takes nothing back.
+      if (socket.destroyed || socket.readableEnded) return false
       for (const each of bytes.toReversed()) socket.unshift(each)
+      return true
     },
     release() {
       backing.end()

@@ -1,14 +1,12 @@
 import { errnoOf, passOn, SluiceError } from '../kernel/index.js'
 import type { Job } from './job.js'
-import { failed, Unsuitable } from './mechanism.js'
+import { failed, isExhaustion, Unsuitable } from './mechanism.js'
 import type { Pipe } from './pipe.js'
 import { pipePool } from './pipe-pool.js'
 import { type Side, spliceElsewhere, spliceNow } from './splice-step.js'
 import { allowance, spend } from './turns.js'
 
 const EAGAIN = -errnoOf('EAGAIN')
-
-const EXHAUSTED: ReadonlySet<number | undefined> = new Set([-errnoOf('EMFILE'), -errnoOf('ENFILE')])
 
 /**
  * Bytes of a job on their way through a pipe of the pool.
@@ -183,7 +181,7 @@ export class PipeFlow {
     try {
       this.#pipe = pipePool().take()
     } catch (error) {
-      if (!EXHAUSTED.has((error as NodeJS.ErrnoException).errno)) throw error
+      if (!isExhaustion(error)) throw error
     }
     return this.#pipe !== undefined
   }
@@ -198,7 +196,7 @@ export class PipeFlow {
     try {
       this.#pipe = pool.take()
     } catch (error) {
-      if (!EXHAUSTED.has((error as NodeJS.ErrnoException).errno)) throw error
+      if (!isExhaustion(error)) throw error
       throw new Unsuitable(error as Error)
     }
     if (this.#pipe !== undefined) return this.#pipe

@@ -58,6 +58,11 @@ export function takeEarly(job: Job): void {
   if (early !== undefined) job.undelivered.push(...early.filter(bytes => bytes.length > 0))
 }
 
+/** Gives the source back what it has given and the sink has not taken, if it takes it. */
+export function giveBack({ source, undelivered }: Job): void {
+  if (undelivered.length > 0 && source.backing.restore?.(undelivered)) undelivered.length = 0
+}
+
 /** What a transfer fails with whose source ends early. */
 export function tooShort(job: Job, length: number): SluiceError {
   const text = `The source ended after ${job.bytes} of ${length} bytes`
@@ -66,8 +71,10 @@ export function tooShort(job: Job, length: number): SluiceError {
 
 /** Adds to an error what a transfer knows. */
 export function failure(error: Error, bytes: number, undelivered: readonly Uint8Array[]): TransferFailure {
-  const rest = undelivered.length > 0 ? { undelivered: new Uint8Array(Buffer.concat(undelivered)) } : {}
-  return Object.assign(error, { bytes, ...rest })
+  const told = Object.assign(error, { bytes }) as TransferFailure
+  if (undelivered.length > 0) told.undelivered = new Uint8Array(Buffer.concat(undelivered))
+  else if (told.undelivered !== undefined) delete told.undelivered
+  return told
 }
 
 /** @throws `ERR_INVALID_ARG_TYPE` unless it is absent or an AbortSignal */

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import { engine } from '../engine/index.js'
 import { SO, SOL, syscall } from '../kernel/index.js'
 import {
+  countAfterEach,
   openDescriptors,
   openSinkEnd,
   pipePair,
@@ -16,6 +17,7 @@ import {
 import { pipePool, type TransferFailure, type TransferOptions, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 const VIAS: readonly TransferOptions['via'][] = [
   undefined,

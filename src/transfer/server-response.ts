@@ -4,8 +4,8 @@ import type { Duplex, Writable } from 'node:stream'
 import { AbortError } from '../kernel/index.js'
 import { ConnectionDuplex } from '../net/index.js'
 import { borrowDuplex } from './connection.js'
-import { Endpoint } from './endpoint.js'
-import { borrowSink, goneError, socketDescriptor } from './node-socket.js'
+import { Endpoint, goneError } from './endpoint.js'
+import { borrowSink, socketDescriptor } from './node-socket.js'
 
 /** Answers that have no body, whatever is written to them. */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])

@@ -6,6 +6,7 @@ import { engine } from '../engine/index.js'
 import { open } from '../file/index.js'
 import { CAP, hasCapability, syscall } from '../kernel/index.js'
 import {
+  countAfterEach,
   openSinkEnd,
   openSourceEnd,
   scratchFile,
@@ -14,6 +15,8 @@ import {
   tcpPair,
 } from './ends.test.support.js'
 import { Pipe, pipePool, type TransferOptions, type TransferResult, transfer } from './index.js'
+
+countAfterEach()
 
 /** Reads by system calls alone, so that the engine has nothing to do for it. */
 async function readPlainly(fd: number, length: number): Promise<Buffer> {

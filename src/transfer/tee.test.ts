@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import {
+  countAfterEach,
   END_KINDS,
   openDescriptors,
   openSinkEnd,
@@ -12,6 +13,8 @@ import {
   someBytes,
 } from './ends.test.support.js'
 import { type TeeFailure, tee } from './index.js'
+
+countAfterEach()
 
 const bytes = someBytes(4_000_000)
 

@@ -7,6 +7,7 @@ import { canTee, copyToAll, deliverToAll, teeRun } from './mechanisms/tee.js'
 import {
   checkSignal,
   failure,
+  giveBack,
   lengthOf,
   refuseOverlap,
   startOf,
@@ -82,25 +83,35 @@ async function between(
   sinks: readonly TransferSink[],
   options: TeeOptions,
 ): Promise<TransferResult> {
-  const from = await openSource(source, options.signal)
-  const ends: Endpoint[] = [from]
-  let error: Error | undefined
+  const from = await openSource(source, options.signal).catch(error => {
+    throw told(error, [], sinks.length)
+  })
+  const ends: [Endpoint, ...Endpoint[]] = [from]
+  const jobs: Job[] = []
+  let error: TeeFailure | undefined
   try {
     const begin = startOf(from, options.offset)
     const length = lengthOf(from, begin, options.length)
     for (const sink of sinks) ends.push(await openSink(sink, length, options.signal))
-    return await move(from, ends.slice(1), begin, length, options)
+    return await move(jobs, ends, begin, length, options)
   } catch (reason) {
-    error = reason as Error
-    throw reason
+    error = told(reason as Error, jobs, sinks.length)
+    throw error
   } finally {
     for (const end of ends.reverse()) end.backing.release?.(error)
   }
 }
 
+/** Adds to an error what is known of each sink, also where it did not even begin. */
+function told(error: Error, jobs: readonly Job[], sinks: number): TeeFailure {
+  const sinkBytes = Array.from({ length: sinks }, (_, index) => jobs[index]?.bytes ?? 0)
+  return Object.assign(failure(error, Math.min(...sinkBytes), jobs[0]?.undelivered ?? []), { sinkBytes })
+}
+
+/** @param jobs filled with one for each sink */
 async function move(
-  source: Endpoint,
-  sinks: readonly Endpoint[],
+  jobs: Job[],
+  [source, ...sinks]: readonly [Endpoint, ...Endpoint[]],
   begin: number,
   length: number,
   options: TeeOptions,
@@ -109,30 +120,34 @@ async function move(
   const stop = new AbortController()
   const abort = () => stop.abort()
   signal?.addEventListener('abort', abort, { once: true })
-  const jobs = sinks.map(sink => {
-    const range = { position: begin, target: targetOf(sink, undefined), length }
-    refuseOverlap(source, sink, range)
-    // Never to wait for a pipe while it holds others, as those who hold the rest may do the same.
-    return new Job(source, sink, range, stop.signal)
-  })
-  const [main] = jobs as [Job, ...Job[]]
   try {
+    for (const sink of sinks) {
+      const range = { position: begin, target: targetOf(sink, undefined), length }
+      refuseOverlap(source, sink, range)
+      // Never to wait for a pipe while it holds others, as those who hold the rest may do the same.
+      const job = new Job(source, sink, range, stop.signal)
+      // The others may be waiting for the source.
+      job.onSinkFailed = abort
+      jobs.push(job)
+    }
+    const [main] = jobs as [Job, ...Job[]]
     takeEarly(main)
     const via = await carryOut(jobs, stop)
     if (main.remaining > 0 && Number.isFinite(length)) throw tooShort(main, length)
     return { bytes: main.bytes, via }
   } catch (error) {
-    source.backing.restore?.(main.undelivered.splice(0))
-    const reason = signal?.aborted ? new AbortError(signal) : (error as Error)
-    const sinkBytes = jobs.map(job => job.bytes)
-    throw Object.assign(failure(reason, Math.min(...sinkBytes), main.undelivered), { sinkBytes })
+    if (jobs[0] !== undefined) giveBack(jobs[0])
+    if (signal?.aborted) throw new AbortError(signal)
+    throw jobs.find(job => job.sinkFailure !== undefined)?.sinkFailure ?? error
   } finally {
     signal?.removeEventListener('abort', abort)
     for (const job of jobs) {
       job.finish()
       if (job.target >= 0) job.sink.seek(job.target, SEEK.SET)
     }
-    if (source.seekable && offset === undefined) source.seek(main.position, SEEK.SET)
+    if (jobs[0] !== undefined && source.seekable && offset === undefined) {
+      source.seek(jobs[0].position, SEEK.SET)
+    }
   }
 }
 

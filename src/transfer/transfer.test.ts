@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { open } from '../file/index.js'
 import {
   collect,
+  countAfterEach,
   END_KINDS,
   isBlocking,
   openDescriptors,
@@ -20,6 +21,7 @@ import {
 import { type TransferOptions, transfer, type Via } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
+countAfterEach()
 
 const VIAS: readonly (TransferOptions['via'] | undefined)[] = [
   undefined,

@@ -4,14 +4,16 @@ import { candidates, MECHANISMS, VIA_NAMES } from './choice.js'
 import type { Endpoint } from './endpoint.js'
 import { openSink, openSource, type TransferSink, type TransferSource } from './ends.js'
 import { Job } from './job.js'
-import { type Mechanism, Unsuitable, unsupported, type Via } from './mechanism.js'
+import { isExhaustion, type Mechanism, Unsuitable, unsupported, type Via } from './mechanism.js'
 import { deliver } from './memory-step.js'
 import {
   checkSignal,
   failure,
+  giveBack,
   lengthOf,
   refuseOverlap,
   startOf,
+  type TransferFailure,
   takeEarly,
   targetOf,
   tooShort,
@@ -75,9 +77,6 @@ export async function transfer(
   const leave = await queueUp(from, options.position === undefined ? sink : undefined, signal)
   try {
     return await between(source, sink, options)
-  } catch (error) {
-    // Where it did not even begin.
-    throw Object.hasOwn(error as object, 'bytes') ? error : failure(error as Error, 0, [])
   } finally {
     leave()
   }
@@ -101,50 +100,53 @@ async function between(
   sink: TransferSink,
   options: TransferOptions,
 ): Promise<TransferResult> {
-  const from = await openSource(source, options.signal)
-  let error: Error | undefined
+  const ends: Endpoint[] = []
+  let job: Job | undefined
+  let error: TransferFailure | undefined
   try {
+    const from = await openSource(source, options.signal)
+    ends.push(from)
     const begin = startOf(from, options.offset)
     const length = lengthOf(from, begin, options.length)
     const to = await openSink(sink, length, options.signal)
-    try {
-      return await move(from, to, begin, length, options)
-    } catch (reason) {
-      error = reason as Error
-      throw reason
-    } finally {
-      to.backing.release?.(error)
-    }
+    ends.unshift(to)
+    job = plan(from, to, begin, length, options)
+    return await move(job, length, options)
+  } catch (reason) {
+    // A stream fails with the same error for all who ask: what it says is of this transfer, also where it did not even begin.
+    error = failure(reason as Error, job?.bytes ?? 0, job?.undelivered ?? [])
+    throw error
   } finally {
-    from.backing.release?.(error)
+    for (const end of ends) end.backing.release?.(error)
   }
 }
 
-async function move(
+function plan(
   source: Endpoint,
   sink: Endpoint,
-  begin: number,
+  position: number,
   length: number,
   options: TransferOptions,
-): Promise<TransferResult> {
-  const { offset, position, signal, via } = options
-  const target = targetOf(sink, position)
-  const range = { position: begin, target, length }
+): Job {
+  const range = { position, target: targetOf(sink, options.position), length }
   refuseOverlap(source, sink, range)
-  const job = new Job(source, sink, range, signal, via !== undefined)
-  if (length >= MUCH_BYTES) sink.backing.unpace?.()
+  return new Job(source, sink, range, options.signal, options.via !== undefined)
+}
+
+async function move(job: Job, length: number, options: TransferOptions): Promise<TransferResult> {
+  const { source, sink } = job
   try {
-    const used = await carryOut(job, via)
+    if (length >= MUCH_BYTES) sink.backing.unpace?.()
+    const used = await carryOut(job, options.via)
     if (job.remaining > 0 && Number.isFinite(length)) throw tooShort(job, length)
     return { bytes: job.bytes, via: used }
   } catch (error) {
-    const restore = source.backing.restore
-    if (restore !== undefined) restore(job.undelivered.splice(0))
-    throw failure(job.explain(error as Error), job.bytes, job.undelivered)
+    giveBack(job)
+    throw job.explain(error as Error)
   } finally {
     job.finish()
-    if (source.seekable && offset === undefined) source.seek(job.position, SEEK.SET)
-    if (target >= 0 && position === undefined) sink.seek(job.target, SEEK.SET)
+    if (source.seekable && options.offset === undefined) source.seek(job.position, SEEK.SET)
+    if (job.target >= 0 && options.position === undefined) sink.seek(job.target, SEEK.SET)
   }
 }
 
@@ -175,9 +177,4 @@ async function runOne(job: Job, mechanism: Mechanism): Promise<void> {
   job.check()
   if (job.undelivered.length > 0) await deliver(job)
   if (!job.done) await mechanism.run(job)
-}
-
-function isExhaustion(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'EMFILE' || code === 'ENFILE'
 }

@@ -17,6 +17,7 @@ export const sendZc: Mechanism = {
   name: 'send_zc',
   unfit: (source, sink) => {
     if (sink.kind !== 'socket') return 'the sink is no socket'
+    if (source.kind === 'stream') return 'the source has no descriptor'
     if (source.direct) return 'the file was opened for Direct I/O'
     if (engine().buffers === undefined) return 'it needs io_uring'
     return engine().supports(IORING_OP.SEND_ZC) ? undefined : 'this kernel has no IORING_OP_SEND_ZC'
