@@ -19,11 +19,16 @@ const LEAST_WINDOW = 2 ** 23
 /** Each look that follows one after which all was there covers twice as many, up to so many. */
 const MOST_WINDOW = 2 ** 27
 /**
+ * What a look covers at least where something was missing before. The kernel reads ahead of whoever reads, twice 8 MiB where
+ * devices are set so: what it has ordered must not be taken for what is there, or this thread would order the next.
+ */
+const COLD_WINDOW = 2 ** 25
+/**
  * One page in so many bytes is tried, for a read that may be under way. Where window after window was there, nobody is
  * reading it in, and it is as many pages for a greater one.
  */
 const LEAST_STRIDE = 2 ** 18
-const MOST_PROBES = LEAST_WINDOW / LEAST_STRIDE + 2
+const MOST_PROBES = COLD_WINDOW / LEAST_STRIDE + 2
 const FEW_PROBES = 4
 /** A rest of a window that is not worth a call of its own. */
 const REST = 2 ** 20
@@ -72,6 +77,7 @@ export class Residency {
   #until = -1
   #trustedUntil = 0
   #window = LEAST_WINDOW
+  #least = LEAST_WINDOW
   #blind: boolean
   /** A page that is there need not be tried. */
   #sure = false
@@ -121,15 +127,20 @@ export class Residency {
     if (known >= Math.min(length, REST)) return Math.min(length, known)
     if (this.#blind) return 0
     const follows = known > 0 || position === this.#until
-    this.#window = follows ? Math.min(2 * this.#window, MOST_WINDOW) : LEAST_WINDOW
+    this.#window = follows ? Math.min(2 * this.#window, MOST_WINDOW) : this.#least
     const most = Math.max(length, wanted)
     let bytes = Math.min(this.#window, most)
     if (!this.#look(position, bytes)) {
-      this.#window = LEAST_WINDOW
-      const isThere = bytes > LEAST_WINDOW && !this.#blind && this.#look(position, LEAST_WINDOW)
-      if (!isThere) return Math.min(length, Math.max(0, known))
-      bytes = LEAST_WINDOW
+      const least = this.#least
+      this.#window = least
+      const isThere = bytes > least && !this.#blind && this.#look(position, least)
+      if (!isThere) {
+        this.#window = this.#least = COLD_WINDOW
+        return Math.min(length, Math.max(0, known))
+      }
+      bytes = least
     }
+    this.#least = LEAST_WINDOW
     this.learn(position, position + bytes)
     return Math.min(length, bytes)
   }
@@ -157,7 +168,7 @@ export class Residency {
   #tryPages(start: number, end: number): boolean {
     const { fd } = this.#source
     let count = 0
-    const stride = this.#window === LEAST_WINDOW ? LEAST_STRIDE : this.#window / FEW_PROBES
+    const stride = this.#window === this.#least ? LEAST_STRIDE : this.#window / FEW_PROBES
     for (let probe = start; probe < end; probe += stride) this.#probe(count++, fd, probe)
     this.#probe(count++, fd, end - 1)
     runJobs(jobs, count)
