@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
 import { IORING_CQE_F, IORING_FILE_INDEX_ALLOC, IORING_MSG_RING, IOSQE } from '../kernel/index.js'
-import { prepareMsgRing, prepareMsgRingFd, prepareMsgRingFlags, prepareNop, prepareRead } from './index.js'
+import {
+  prepareMsgRing,
+  prepareMsgRingFd,
+  prepareMsgRingFlags,
+  prepareNop,
+  prepareRead,
+  sendMessage,
+} from './index.js'
 import { room, textOf } from './operation.test.support.js'
 import {
   byUserData,
   completion,
   completions,
+  fails,
   failure,
   reapAll,
   ringTest,
@@ -168,4 +176,19 @@ ringTest('rings in two workers play ball with messages', async stage => {
   if (/not sent/.test(output)) return stage.skip(`messages between rings are refused: ${output}`)
   assert.equal(code, 0, output)
   assert.equal(output.trim(), '100 101')
+})
+
+ringTest('a message can be sent without a ring', stage => {
+  const receiver = stage.ring({ messages: true })
+  if (fails('EINVAL', () => sendMessage(receiver.fd, -5, Number.MAX_SAFE_INTEGER))) {
+    return stage.skip('messages without a ring need kernel 6.13')
+  }
+  receiver.submit(1)
+  assert.deepEqual(reapAll(receiver), [{ userData: Number.MAX_SAFE_INTEGER, result: -5, flags: 0 }])
+  assert.throws(() => sendMessage(2 ** 30, 0, 0), { code: 'EBADF', syscall: 'io_uring_register' })
+  assert.throws(() => sendMessage(stage.pipe()[0], 0, 0), { code: 'EBADFD' })
+  for (const wrong of [-1, 0.5, 2 ** 31]) {
+    assert.throws(() => sendMessage(wrong, 0, 0), { code: 'ERR_OUT_OF_RANGE' })
+    assert.throws(() => sendMessage(0, wrong === -1 ? 2 ** 31 : wrong, 0), { code: 'ERR_OUT_OF_RANGE' })
+  }
 })

@@ -1,6 +1,8 @@
 import {
   checkInteger,
   checkObject,
+  IO_URING_CLOCK_REGISTER,
+  IO_URING_NAPI_REG,
   IO_URING_RESTRICTION,
   IO_URING_SYNC_CANCEL_REG,
   IORING_ASYNC_CANCEL,
@@ -36,6 +38,47 @@ export interface Restriction {
   kind: number
   /** An operation or flags, by `kind`. */
   value: number
+}
+
+/** How sockets are polled busily. @see {@link Registrar.registerNapi} */
+export interface NapiOptions {
+  /** For how long a wait polls the network queues itself, in microseconds; 0 for not at all. */
+  busyPollUs: number
+  /** The queues are polled rather than interrupting. */
+  prefer?: boolean
+}
+
+/** The clock of a ring's limited waits: `boottime` goes on while the machine sleeps. */
+export type RingClock = 'monotonic' | 'boottime'
+
+const CLOCKS: Record<RingClock, number> = { monotonic: 1, boottime: 7 }
+
+/** A `struct io_uring_clock_register`. */
+export function clockRequest(clock: RingClock): DataView {
+  if (!Object.hasOwn(CLOCKS, clock)) throw invalidArgValue('clock', clock, 'is not monotonic or boottime')
+  const view = struct(IO_URING_CLOCK_REGISTER.SIZE)
+  view.setUint32(IO_URING_CLOCK_REGISTER.CLOCKID, CLOCKS[clock], true)
+  return view
+}
+
+/** A `struct io_uring_napi` of 16 bytes; the kernel writes into it what was so before. */
+export function napiRequest(options: NapiOptions): DataView {
+  checkObject(options)
+  const { busyPollUs, prefer = false } = options
+  checkInteger(busyPollUs, 'options.busyPollUs', 0, HIGH - 1)
+  if (typeof prefer !== 'boolean') throw invalidArgType('options.prefer', 'of type boolean', prefer)
+  const view = struct(IO_URING_NAPI_REG.SIZE)
+  view.setUint32(IO_URING_NAPI_REG.BUSY_POLL_TO, busyPollUs, true)
+  view.setUint8(IO_URING_NAPI_REG.PREFER_BUSY_POLL, prefer ? 1 : 0)
+  return view
+}
+
+/** What a {@link napiRequest} says. */
+export function napiOptions(view: DataView): Required<NapiOptions> {
+  return {
+    busyPollUs: view.getUint32(IO_URING_NAPI_REG.BUSY_POLL_TO, true),
+    prefer: view.getUint8(IO_URING_NAPI_REG.PREFER_BUSY_POLL) !== 0,
+  }
 }
 
 /** An argument of io_uring_register(2), zeroed, off V8's heap. */

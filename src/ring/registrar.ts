@@ -28,9 +28,14 @@ import {
   type CancelTarget,
   cancelRequest,
   checkViews,
+  clockRequest,
   cpuMask,
   descriptors,
+  type NapiOptions,
+  napiOptions,
+  napiRequest,
   type Restriction,
+  type RingClock,
   restrictionTable,
   setU64,
   struct,
@@ -307,6 +312,29 @@ export class Registrar {
     }
     const mask = cpuMask(cpus)
     this.register(IORING_REGISTER.IOWQ_AFF, mask, mask.length)
+  }
+
+  /**
+   * Has waits poll the network queues of the ring's sockets, for an answer without an interrupt. Kernel 6.9.
+   *
+   * @returns what was so before
+   */
+  registerNapi(options: NapiOptions): Required<NapiOptions> {
+    const request = napiRequest(options)
+    this.register(IORING_REGISTER.NAPI, request, 1)
+    return napiOptions(request)
+  }
+
+  /** Ends what `registerNapi()` began. @returns what was so before */
+  unregisterNapi(): Required<NapiOptions> {
+    const request = napiRequest({ busyPollUs: 0 })
+    this.register(IORING_REGISTER.UNREGISTER_NAPI, request, 1)
+    return napiOptions(request)
+  }
+
+  /** Chooses the clock of limited waits; `monotonic` by default. Kernel 6.12. */
+  setClock(clock: RingClock): void {
+    this.register(IORING_REGISTER.CLOCK, clockRequest(clock), 0)
   }
 
   /**

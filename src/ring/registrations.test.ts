@@ -14,6 +14,7 @@ import {
   byUserData,
   completion,
   completions,
+  fails,
   failure,
   reapAll,
   ringTest,
@@ -189,4 +190,42 @@ ringTest('an unknown registration is refused by the kernel, in its words', stage
   prepareTimeout(ring.submissions, time, 0, 0, 1)
   assert.equal(completion(ring).result, failure('ETIME'))
   assert.deepEqual(reapAll(ring), [])
+})
+
+ringTest('busy polling is said, and said again when it changes', stage => {
+  const ring = stage.ring()
+  const off = { busyPollUs: 0, prefer: false }
+  const before = { value: off }
+  const register = (options: { busyPollUs: number; prefer?: boolean }) => {
+    before.value = ring.registerNapi(options)
+  }
+  if (fails('EINVAL', () => register({ busyPollUs: 50, prefer: true }))) {
+    return stage.skip('busy polling needs kernel 6.9')
+  }
+  assert.deepEqual(before.value, off)
+  register({ busyPollUs: 7 })
+  assert.deepEqual(before.value, { busyPollUs: 50, prefer: true })
+  assert.deepEqual(ring.unregisterNapi(), { busyPollUs: 7, prefer: false })
+  assert.deepEqual(ring.unregisterNapi(), off)
+})
+
+ringTest('a limited wait goes by either clock, and by no other', stage => {
+  const ring = stage.ring()
+  if (fails('EINVAL', () => ring.setClock('boottime'))) return stage.skip('clocks need kernel 6.12')
+  prepareRead(ring.submissions, stage.pipe()[0], room(1), -1, 1)
+  for (const clock of ['boottime', 'monotonic'] as const) {
+    ring.setClock(clock)
+    ring.submit(1, 1)
+    assert.deepEqual(reapAll(ring), [])
+  }
+  assert.throws(() => ring.setClock('realtime' as 'boottime'), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+ringTest('a ring that polls its devices carries out what needs none', stage => {
+  const ring = stage.ring({ flags: IORING_SETUP.IOPOLL })
+  prepareNop(ring.submissions, 1)
+  assert.deepEqual(completion(ring), { userData: 1, result: 0, flags: 0 })
+  // Only Direct I/O is polled for.
+  prepareRead(ring.submissions, stage.file('x'), room(1), 0, 2)
+  assert.deepEqual(completion(ring), { userData: 2, result: failure('EOPNOTSUPP'), flags: 0 })
 })

@@ -74,6 +74,8 @@ export class Ring extends Registrar {
   declare private readonly address: number
   declare private readonly words: Int32Array
   declare private readonly messages: boolean
+  /** With `IORING_SETUP.IOPOLL` a completion is found by entering the kernel only. */
+  declare private readonly sought: boolean
   /** Not to be submitted to in the plain way: polled by a kernel thread, on a thread that can be ended, or closed. */
   private special = false
   readonly mode: RingMode
@@ -98,6 +100,7 @@ export class Ring extends Registrar {
     this.features = features
     this.#polled = (flags & IORING_SETUP.SQPOLL) !== 0
     this.messages = options.messages ?? false
+    this.sought = (flags & IORING_SETUP.IOPOLL) !== 0 && !this.#polled
     this.#memory = memory
     this.submissions = new SubmissionQueue(this.#memory.submission)
     this.#control = new Control(fd)
@@ -288,13 +291,14 @@ export class Ring extends Registrar {
 
   /**
    * Hands out every completion there is, also those that the kernel had to keep aside while the queue was full
-   * and those it deferred. Never blocks.
+   * and those it deferred. On a ring with `IORING_SETUP.IOPOLL` it asks the devices. Never blocks.
    *
    * @returns how many completions the callback saw
    */
   reap(callback: CompletionCallback): number {
     const seen = this.completions.drain(callback)
-    return (this.submissions.flags & MORE_COMPLETIONS) === 0 ? seen : seen + this.#reapMore(callback)
+    if ((this.submissions.flags & MORE_COMPLETIONS) !== 0) return seen + this.#reapMore(callback)
+    return this.sought === true && this.inFlight > 0 ? seen + this.#reapMore(callback) : seen
   }
 
   #reapMore(callback: CompletionCallback): number {
