@@ -63,3 +63,16 @@ driverTest('when descriptors run out, operations say EMFILE and the engine goes 
   )
   assert.equal(printed, 'EMFILE\n100\ntrue\ntrue\nETIME\n')
 })
+
+driverTest('a device that is always full is ENOSPC, of one write and of many', async kit => {
+  const engine = kit.engine()
+  const full = kit.owns(openSync('/dev/full', 'w'))
+  const error = { code: 'ENOSPC', errno: -28, syscall: 'write' }
+  const writes = Array.from({ length: 32 }, () => engine.write(full, room(4096), 0, 4096, -1))
+  for (const result of await Promise.allSettled(writes)) {
+    assert.ok(result.status === 'rejected')
+    assert.equal(result.reason.code, 'ENOSPC')
+  }
+  await assert.rejects(engine.write(full, room(1), 0, 1, 0), error)
+  assert.equal(engine.stats().inFlight, 0)
+})

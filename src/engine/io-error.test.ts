@@ -18,3 +18,13 @@ driverTest('an I/O error rejects as of Node, and the descriptor goes on', async 
   }
   assert.equal(engine.stats().inFlight, 0)
 })
+
+driverTest('an I/O error of a write rejects as of Node, and the descriptor goes on', async kit => {
+  const memory = kit.owns(openSync('/proc/self/mem', constants.O_RDWR))
+  const engine = kit.engine()
+  for (let round = 0; round < 3; round++) {
+    const wrong = { code: 'EIO', errno: -5, syscall: 'write', message: 'EIO: i/o error, write' }
+    await assert.rejects(engine.write(memory, room(8), 0, 8, 0), wrong)
+  }
+  assert.equal(engine.stats().inFlight, 0)
+})

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { openSync } from 'node:fs'
+import { ftruncateSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { AT, IOSQE, iovecs, O, pathBytes, RWF } from '../kernel/index.js'
 import { addFlags, prepareNop, prepareOpenAt, prepareRead, prepareReadv, prepareWrite } from './index.js'
@@ -132,4 +132,35 @@ ringTest('an operation sent to a worker gives the same result as at once', stage
     assert.deepEqual(byUserData(completions(ring, 2)), { 1: 4, 2: 0 })
     assert.equal(textOf(bytes.subarray(0, 4)), 'same')
   }
+})
+
+ringTest('a file truncated underneath makes reads short, never wrong', stage => {
+  const ring = stage.ring({ entries: 16 })
+  const fd = stage.file('', O.RDWR)
+  const buffers = Array.from({ length: 8 }, () => room(8192))
+  let short = 0
+  for (let round = 0; round < 30; round++) {
+    ftruncateSync(fd, 0)
+    writeSync(fd, Buffer.alloc(65536, 'x'), 0, 65536, 0)
+    for (const [index, buffer] of buffers.entries()) {
+      buffer.fill(0x79)
+      prepareRead(ring.submissions, fd, buffer, index * 8192, index)
+      // Carried out by a worker while this thread truncates.
+      ring.submissions.mark(IOSQE.ASYNC)
+    }
+    const truncate = () => ftruncateSync(fd, (round * 7919) % 65536)
+    if (round % 2 === 0) truncate()
+    ring.submit()
+    if (round % 2 === 1) truncate()
+    for (const { userData, result } of completions(ring, 8)) {
+      assert.ok(result >= 0 && result <= 8192, `${result}`)
+      const bytes = buffers[userData]?.subarray(0, result)
+      assert.equal(
+        bytes?.find(byte => byte !== 0x78 && byte !== 0),
+        undefined,
+      )
+      if (result < 8192) short++
+    }
+  }
+  assert.ok(short > 0, 'no read met the end')
 })
