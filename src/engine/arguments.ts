@@ -28,7 +28,8 @@ export function isSound(
 ): boolean {
   return (
     typeof fd === 'number' &&
-    typeof position === 'number' &&
+    (fd | 0) === fd &&
+    Number.isSafeInteger(position) &&
     typeof offset === 'number' &&
     typeof length === 'number' &&
     (finish === undefined || typeof finish === 'function') &&
@@ -53,7 +54,7 @@ export function complain(
   if (!isView(view)) throw invalidArgType('view', 'an instance of ArrayBufferView', view)
   checkInteger(offset, 'offset', 0, view.byteLength)
   checkInteger(length, 'length', 0, view.byteLength - offset)
-  checkInteger(fd, 'fd')
+  checkInteger(fd, 'fd', -(2 ** 31), 2 ** 31 - 1)
   checkInteger(position, 'position')
   if (finish !== undefined) checkFunction(finish, 'finish')
   if (usage !== undefined) checkObject(usage, 'usage')

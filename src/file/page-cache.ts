@@ -6,6 +6,7 @@ import {
   CacheStatCall,
   cachestat,
   checkInteger,
+  checkObject,
   MADV,
   PAGE_SIZE,
   POSIX_FADV,
@@ -16,6 +17,7 @@ import {
 } from '../kernel/index.js'
 import { type FileLike, Mapping, pin, regionOf, unpin } from '../memory/index.js'
 import { type Method, residency } from '../observe/index.js'
+import { checkSignal } from './arguments.js'
 import { descriptorOf, duplicateDescriptor } from './descriptor.js'
 import { FileHandle } from './file-handle.js'
 
@@ -77,6 +79,7 @@ function hold(file: FileLike): Held {
 
 /** A range cut to the file: whole pages, and how many bytes of them were asked for. */
 function resolve(fd: number, range: FileRange): { start: number; length: number; pages: number } {
+  checkObject(range, 'range')
   const size = fileSize(fd)
   const { offset = 0 } = range
   checkInteger(offset, 'range.offset', 0)
@@ -151,6 +154,7 @@ async function load(file: FileLike, range: FileRange & { signal?: AbortSignal } 
 
 async function loadOf(fd: number, range: FileRange & { signal?: AbortSignal }): Promise<void> {
   const { start, length } = resolve(fd, range)
+  checkSignal(range.signal, 'range.signal')
   for (let done = 0; done < length; done += LOAD_BYTES) {
     if (range.signal?.aborted) throw new AbortError(range.signal)
     const bytes = Math.min(LOAD_BYTES, length - done)

@@ -1,3 +1,4 @@
+import { checkObject } from '../kernel/index.js'
 import type { Cost } from './cost.js'
 import type { Measured } from './method.js'
 import type { Quantity, Reading, Source } from './reading.js'
@@ -137,5 +138,6 @@ function forbidden(): string {
  * ```
  */
 export function openMeter(options: MeterOptions = {}): Meter {
+  checkObject(options)
   return new ProcessMeter(options.counters ?? true)
 }

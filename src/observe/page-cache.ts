@@ -1,4 +1,13 @@
-import { cachestat, MAP, mapMemory, PAGE_SIZE, PROT, syscall, unmapMemory } from '../kernel/index.js'
+import {
+  cachestat,
+  checkInteger,
+  MAP,
+  mapMemory,
+  PAGE_SIZE,
+  PROT,
+  syscall,
+  unmapMemory,
+} from '../kernel/index.js'
 import type { Method } from './method.js'
 
 /** How much of a range the page cache holds. */
@@ -36,9 +45,12 @@ function mincorePages(fd: number, offset: number, length: number): number {
  *
  * @param offset a multiple of the page size
  * @param length bytes, more than 0
- * @throws the system error of mmap(2) where neither can be asked
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; the system error of mmap(2) where neither can be asked
  */
 export function residency(fd: number, offset: number, length: number): Residency {
+  checkInteger(fd, 'fd', 0, 2 ** 31 - 1)
+  checkInteger(offset, 'offset', 0)
+  checkInteger(length, 'length', 1)
   const pages = Math.ceil(length / PAGE_SIZE)
   const stat = cachestat(fd, offset, length)
   if (typeof stat !== 'number') {

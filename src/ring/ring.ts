@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { isMainThread } from 'node:worker_threads'
 import {
+  checkFunction,
   checkInteger,
   errnoOf,
   IORING_ENTER,
@@ -296,6 +297,7 @@ export class Ring extends Registrar {
    * @returns how many completions the callback saw
    */
   reap(callback: CompletionCallback): number {
+    if (typeof callback !== 'function') checkFunction(callback, 'callback')
     const seen = this.completions.drain(callback)
     if ((this.submissions.flags & MORE_COMPLETIONS) !== 0) return seen + this.#reapMore(callback)
     return this.sought === true && this.inFlight > 0 ? seen + this.#reapMore(callback) : seen
