@@ -51,6 +51,14 @@ export default {
     { name: '1 KiB, 512 connections, http-load', ...small, connections: 512, client: 'http-load' },
     { name: '64 KiB, http-load', file: '64k', connections: 64, client: 'http-load' },
     { name: '304, http-load', ...small, condition: CONDITION, client: 'http-load' },
+    {
+      name: '1 KiB with a .gz sidecar, Accept-Encoding, http-load',
+      ...small,
+      file: '1k.txt',
+      coded: true,
+      condition: 'Accept-Encoding: gzip, deflate, br',
+      client: 'http-load',
+    },
     { name: "open loop at half of nginx's peak", ...small, client: 'http-load', open: true },
     {
       name: '10,000 files, not in the page cache',
@@ -131,6 +139,11 @@ async function setUp() {
       writeFileSync(path, randomBytes(2 ** 20), { flag: 'a' })
     }
     utimesSync(path, MODIFIED, MODIFIED)
+  }
+  // Servers look at the sizes of a coding, not at what is in it.
+  for (const name of ['1k.txt', '1k.txt.gz']) {
+    writeFileSync(join(folder, name), randomBytes(SIZES['1k']))
+    utimesSync(join(folder, name), MODIFIED, MODIFIED)
   }
   return { base, folder, bun: BUN, httpLoad: await compilePeer('http-load', ['-luring']) }
 }

@@ -6,7 +6,7 @@
  *     RATE 0: a connection sends its next request once it has its response; PATHS, a file with a path a line, are asked
  *       for at random, or each once in random order where SECONDS is 0
  *     RATE n: n requests a second in all, timed from when each was due, whether or not a connection was free then
- *     FIELD: sent with each request, a condition that holds: every response must be 304, else 200
+ *     FIELD: sent with each request; of a condition (If-…), which must hold, every response must be 304, else 200
  *   -> {"operations": n, "seconds": s, "clientSeconds": s, "p50": us, "p99": us}
  *
  * Where one path alone is asked for and its body is large, bodies are thrown away in the kernel (MSG_TRUNC): a client that
@@ -383,13 +383,13 @@ int main(int argc, char **argv) {
     return 2;
   }
   double seconds = atof(argv[3]), rate = atof(argv[4]);
-  bool conditional = argc == 8;
+  bool conditional = argc == 8 && strncmp(argv[7], "If-", 3) == 0;
   connection_count = (unsigned)atoi(argv[2]);
   once = seconds == 0;
   bodyless = conditional || strcmp(argv[5], "HEAD") == 0;
   snprintf(status, sizeof status, "HTTP/1.1 %s", conditional ? "304" : "200");
   srandom((unsigned)now());
-  read_paths(argv[6], argv[5], conditional ? argv[7] : "");
+  read_paths(argv[6], argv[5], argc == 8 ? argv[7] : "");
   set_up_ring();
   if (path_count == 1 && !bodyless) look_first(atoi(argv[1]));
   open_connections(atoi(argv[1]));

@@ -22,7 +22,7 @@ const MIB = 2 ** 20
 
 const { server, parameters, context, seconds } = JSON.parse(process.argv[2])
 const { folder } = context
-const { connections, file, cold, many, slow, counted, open, client: by } = parameters
+const { connections, file, cold, many, slow, counted, open, coded, client: by } = parameters
 const port = await freePort()
 const child = spawn('taskset', ['-c', SERVER_CORE, ...serverCommand()], {
   stdio: ['pipe', 'pipe', 'inherit'],
@@ -99,6 +99,7 @@ ${cold ? 'thread_pool default threads=32;' : ''}
 http {
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 300;
   open_file_cache max=20000 inactive=60s; open_file_cache_valid 30s; ${cold ? 'aio threads;' : ''}
+  ${coded ? 'gzip_static on;' : ''}
   server { listen 127.0.0.1:${port} backlog=4096; root ${folder}; }
 }`
 }

@@ -121,6 +121,10 @@ test('what is wrong with a flag or a variable is told by its name', async () => 
   )
   await assert.rejects(read({ flags: { 'tls-cert': 'c' } }), usage(/--tls-cert needs --tls-key/))
   await assert.rejects(read({ flags: { 'tls-key': 'k' } }), usage(/--tls-key needs --tls-cert/))
+  await assert.rejects(
+    read({ flags: { 'tls-min-version': 'TLSv1.3' } }),
+    usage(/--tls-min-version needs --tls-cert/),
+  )
 })
 
 test('a socket that was passed is used in place of an address', async () => {

@@ -154,6 +154,8 @@ function checkTogether(found: Found): void {
   const { 'tls.cert': cert, 'tls.key': key } = found
   if (cert === undefined && key !== undefined) throw new UsageError('--tls-key needs --tls-cert')
   if (cert !== undefined && key === undefined) throw new UsageError('--tls-cert needs --tls-key')
+  const stray = cert === undefined && Object.keys(found).find(name => name.startsWith('tls.'))
+  if (stray) throw new UsageError(`--${flagOf(stray)} needs --tls-cert`)
 }
 
 /**

@@ -49,6 +49,12 @@ const WHERE = {
     description: 'serve over TLS and HTTP/2, with this chain (PEM)',
   },
   'tls.key': { kind: 'string', argument: 'FILE', description: 'the private key to it (PEM)' },
+  'tls.minVersion': {
+    kind: 'string',
+    argument: 'VERSION',
+    choices: ['TLSv1.2', 'TLSv1.3'],
+    description: 'the oldest that is spoken: TLSv1.2 (default) or TLSv1.3',
+  },
   'tls.passphrase': { kind: 'string', argument: 'TEXT', description: 'what the key is encrypted with' },
 } as const
 

@@ -50,14 +50,16 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
     }
     const options = await readServeConfig(flags, positionals[0], config, process.env)
     const server = await start(options)
-    announce(server.address(), options, json, terminal)
     // Without certificate and log a terminal that goes away ends the command, as any other.
     const isService = options.tls !== undefined || options.accessLog !== undefined
     if (isService || !terminal.isTerminal) onHangup(server, terminal)
-    await untilSignalled(
+    const ended = untilSignalled(
       () => finish(server, terminal),
       () => process.exit(1),
     )
+    // Whoever reads it may send a signal at once.
+    announce(server.address(), options, json, terminal)
+    await ended
     await server.close()
     const { requests, bytes } = server.stats
     if (json) terminal.write(`${JSON.stringify({ requests, bytes })}\n`)

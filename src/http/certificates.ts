@@ -1,7 +1,7 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
-import { invalidArgType, SluiceError } from '../kernel/index.js'
+import { invalidArgType, invalidArgValue, SluiceError } from '../kernel/index.js'
 
 /** What a server proves itself with. */
 export interface TlsOptions {
@@ -11,10 +11,13 @@ export interface TlsOptions {
   key: string | Uint8Array
   /** What the key is encrypted with, if it is. */
   passphrase?: string
+  /** The oldest version that is spoken; TLS 1.2 by default. */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
   /** 48 bytes that session tickets are made with: servers that have them in common resume each other's sessions. */
   ticketKeys?: Uint8Array
 }
 
+const MIN_VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
 const TICKET_KEY_BYTES = 48
 /** How often the files are looked at, in milliseconds. */
 const LOOK_MS = 1000
@@ -57,7 +60,8 @@ function usable(options: TlsOptions, ticketKeys: Buffer): SecureContextOptions {
       `The key in ${keyName} does not belong to the certificate in ${certName}`,
     )
   }
-  const context = { cert, key, ...secret, ticketKeys }
+  const { minVersion = MIN_VERSIONS[0] } = options
+  const context = { cert, key, ...secret, ticketKeys, minVersion }
   attempt(`${certName} and ${keyName} are refused`, () => createSecureContext(context))
   return context
 }
@@ -70,13 +74,16 @@ export class Certificates {
   #context: SecureContextOptions
   #listener: (() => void) | undefined
 
-  /** @throws as `reload()`; `ERR_INVALID_ARG_TYPE` */
+  /** @throws as `reload()`; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
   constructor(options: TlsOptions) {
     for (const name of ['cert', 'key'] as const) {
       const value = options?.[name]
       if (typeof value !== 'string' && !(value instanceof Uint8Array))
         throw invalidArgType(`options.tls.${name}`, 'of type string or an instance of Uint8Array', value)
     }
+    const { minVersion } = options
+    if (minVersion !== undefined && !MIN_VERSIONS.includes(minVersion))
+      throw invalidArgValue('options.tls.minVersion', minVersion, `is not ${MIN_VERSIONS.join(' or ')}`)
     this.#options = options
     this.#ticketKeys = Buffer.from(options.ticketKeys ?? randomBytes(TICKET_KEY_BYTES))
     this.#files = [options.cert, options.key].filter(source => typeof source === 'string')

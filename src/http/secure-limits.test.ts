@@ -250,3 +250,36 @@ test('the body of a request that is refused anyway is not waited for', { skip },
     session.close()
   })
 })
+
+test('a version that is too old is not spoken, with a renewed certificate neither', { skip }, async () => {
+  const tlsOptions = { ...identity, minVersion: 'TLSv1.3' } as const
+  await withServer({ tls: tlsOptions }, async server => {
+    const versionOf = async (maxVersion: tls.SecureVersion) => {
+      const { port } = server
+      const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion })
+      const version = await new Promise(resolve => {
+        socket.once('secureConnect', () => resolve(socket.getProtocol()))
+        socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+      })
+      socket.destroy()
+      return version
+    }
+    for (let round = 0; round < 2; round++) {
+      assert.equal(await versionOf('TLSv1.3'), 'TLSv1.3')
+      // By an alert, or a reset that was quicker.
+      assert.match(String(await versionOf('TLSv1.2')), /^(?:ERR_SSL|ECONNRESET)/)
+      server.reload()
+    }
+  })
+  await withServer({}, async server => {
+    const socket = open(server, ['http/1.1'])
+    await once(socket, 'secureConnect')
+    assert.equal(socket.getProtocol(), 'TLSv1.3')
+    socket.destroy()
+  })
+  const wrong = { ...identity, minVersion: 'SSLv3' as 'TLSv1.2' }
+  await assert.rejects(
+    withServer({ tls: wrong }, async () => {}),
+    { code: 'ERR_INVALID_ARG_VALUE' },
+  )
+})

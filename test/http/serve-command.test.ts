@@ -93,11 +93,21 @@ test('a certificate that cannot be used ends the command with its file’s name'
   assert.match(text, /broken\.crt' holds no certificate/)
 })
 
+test('a signal that is sent as soon as the address is told ends it as any other', {
+  timeout: 30_000,
+}, async () => {
+  for (let round = 0; round < 2; round++) {
+    const { child } = await start('--port', '0')
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'exit'), [0, null])
+  }
+})
+
 test('several threads that are killed leave nothing in the way of the next', {
   timeout: 60_000,
 }, async () => {
   let port = 0
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     const running = await start('--port', String(port), '--workers', '2')
     if (port !== 0) assert.equal(running.port, port)
     port = running.port
