@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { closeSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { open } from '../file/index.js'
 import { type Connection, connect, type Listener, listen } from '../net/index.js'
@@ -144,6 +145,7 @@ test('what a failed transfer took from a connection is there for the next read',
   sink.reset()
   const error = await moved
   assert.ok((await readAll(one)).equals(bytes.subarray(error.bytes)))
+  closeSync(sink.fd)
   await written
   await Promise.all([one.close(), other.close()])
 })

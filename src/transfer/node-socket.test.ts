@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { closeSync } from 'node:fs'
 import { createConnection, createServer, type Server, Socket } from 'node:net'
 import { PassThrough, Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
@@ -154,6 +155,7 @@ test('a source that a failed transfer took bytes from gives them to the next rea
   // Whatever the sink's kernel had taken is gone with it; everything else is still there.
   assert.equal(error.bytes + rest.length, bytes.length)
   assert.ok(rest.equals(bytes.subarray(error.bytes)))
+  closeSync(sink.fd)
   one.destroy()
   other.destroy()
 })
