@@ -242,7 +242,7 @@ async function readDirectly(path: string): Promise<void> {
     return
   }
   const sink = openSinkEnd('file')
-  await transfer(fd, sink.fd)
+  await transfer(fd, sink.fd, { via: 'read+write' })
   closeSync(fd)
   await sink.finish()
 }
