@@ -110,6 +110,26 @@ test('JSON to standard output stands there alone', async () => {
   assert.equal((JSON.parse(terminal.out) as LabReport).format, 1)
 })
 
+test('a file that cannot be written costs neither the tables nor the other files', async () => {
+  const terminal = recorder()
+  const rows = join(folder, 'rows.csv')
+  const args = [
+    'lab',
+    file,
+    '--quick',
+    '--only',
+    'read/cached/sequential/readv',
+    '--json',
+    '/dev/full',
+    '--csv',
+    rows,
+  ]
+  assert.equal(await run(args, terminal), 1)
+  assert.match(terminal.err, /ENOSPC/)
+  assert.match(terminal.out, /Checklist/)
+  assert.equal(readFileSync(rows, 'utf8').trimEnd().split('\r\n').length, 2)
+})
+
 test('arguments that cannot be are found before anything is measured', async () => {
   const empty = join(folder, 'empty')
   writeFileSync(empty, '')
@@ -121,6 +141,7 @@ test('arguments that cannot be are found before anything is measured', async () 
     ['--json', join(folder, 'nowhere', 'out.json')],
     ['--json', folder],
     ['--csv', file, file],
+    ['--json', '-', '--csv', '-'],
     ['--no-such-option'],
     [empty],
     [folder],

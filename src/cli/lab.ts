@@ -99,6 +99,10 @@ export const labCommand = defineCommand({
     checkOutput('json', values.json, positionals[0])
     checkOutput('csv', values.csv, positionals[0])
     checkOutput('html', values.html, positionals[0])
+    const outputs = [values.json, values.csv, values.html]
+    if (outputs.filter(path => path === STDOUT).length > 1) {
+      throw new UsageError('standard output takes one of --json, --csv and --html')
+    }
     const bar = new ProgressBar(terminal)
     const size = values.size === undefined ? undefined : bytesOf(values.size)
     const outcome = await interruptible<LabReport>(signal =>
@@ -122,11 +126,18 @@ export const labCommand = defineCommand({
       [values.csv, () => csv(outcome)],
       [values.html, () => labPage(outcome)],
     ]
+    const [, shown = () => labReportText(outcome, terminal)] = results.find(([path]) => path === STDOUT) ?? []
+    // First what cannot fail: a full disk must not take the minute's result with it.
+    terminal.write(shown())
+    const failures: unknown[] = []
     for (const [path, text] of results) {
-      if (path === STDOUT) terminal.write(text())
-      else if (path !== undefined) writeFileSync(path, text())
+      try {
+        if (path !== undefined && path !== STDOUT) writeFileSync(path, text())
+      } catch (error) {
+        failures.push(error)
+      }
     }
-    if (!results.some(([path]) => path === STDOUT)) terminal.write(labReportText(outcome, terminal))
+    if (failures.length > 0) throw failures[0]
     return outcome.rows.some(({ result }) => result !== undefined) ? 0 : 1
   },
 })

@@ -17,6 +17,6 @@ export const probeCommand = defineCommand({
     terminal.write(
       values.json ? `${JSON.stringify(result, null, 2)}\n` : new ProbeReport(result, terminal).text,
     )
-    return undefined
+    return result.driver.usable ? 0 : 1
   },
 })

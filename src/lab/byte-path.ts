@@ -63,6 +63,14 @@ export async function socketToSocket(
   return workload(setting, blockingSocket(pour), prepare)
 }
 
+/** Has calls on a descriptor say that they would wait, as those on a connection do. @throws the system error */
+export function nonBlocking(fd: number): void {
+  checked(
+    syscall('fcntl', fd, F.SETFL, checked(syscall('fcntl', fd, F.GETFL), 'fcntl') | O.NONBLOCK),
+    'fcntl',
+  )
+}
+
 /** Calls that move some until all has been moved. @param call moves at most so many. @returns bytes moved */
 export function allOf(length: number, name: string, call: (done: number, left: number) => number): number {
   let done = 0

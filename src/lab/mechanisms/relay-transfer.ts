@@ -1,5 +1,5 @@
 import { transfer } from '../../transfer/index.js'
-import { RELAY_CASES, socketToSocket } from '../byte-path.js'
+import { nonBlocking, RELAY_CASES, socketToSocket } from '../byte-path.js'
 import { startBytePeer } from '../byte-peer.js'
 import type { Mechanism } from '../mechanism.js'
 
@@ -13,7 +13,9 @@ export const relayTransfer: Mechanism = {
   cases: RELAY_CASES,
   prepare: startBytePeer,
   open: setting =>
-    socketToSocket(setting, (source, sink) => ({
-      move: async (_position, length) => (await transfer(source, sink, { length })).bytes,
-    })),
+    socketToSocket(setting, (source, sink) => {
+      // As a connection is; with a descriptor that blocks it would have to ask before each step.
+      for (const fd of [source, sink]) nonBlocking(fd)
+      return { move: async (_position, length) => (await transfer(source, sink, { length })).bytes }
+    }),
 }

@@ -1,5 +1,5 @@
 import { transfer } from '../../transfer/index.js'
-import { fileToSocket, SEND_CASES } from '../byte-path.js'
+import { fileToSocket, nonBlocking, SEND_CASES } from '../byte-path.js'
 import { startBytePeer } from '../byte-peer.js'
 import type { Mechanism } from '../mechanism.js'
 
@@ -13,7 +13,9 @@ export const sendTransfer: Mechanism = {
   cases: SEND_CASES,
   prepare: startBytePeer,
   open: setting =>
-    fileToSocket(setting, (source, sink) => ({
-      move: async (offset, length) => (await transfer(source, sink, { offset, length })).bytes,
-    })),
+    fileToSocket(setting, (source, sink) => {
+      // As a connection is; with a descriptor that blocks it would have to ask before each step.
+      nonBlocking(sink)
+      return { move: async (offset, length) => (await transfer(source, sink, { offset, length })).bytes }
+    }),
 }
