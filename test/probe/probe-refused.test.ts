@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { ProbeResult } from '#dist/kernel/index.js'
@@ -8,14 +8,17 @@ import { refusedProcess } from '../helpers/refused-process.js'
 
 const MAIN = fileURLToPath(import.meta.resolve('#dist/cli/main.js'))
 
-function probeRefused(refusal: Refusal, extra: NodeJS.ProcessEnv = {}): ProbeResult {
-  return JSON.parse(runRefused(refusal, ['probe', '--json'], extra))
+/** @param status with which the probe must end */
+function probeRefused(refusal: Refusal, extra: NodeJS.ProcessEnv = {}, status = 0): ProbeResult {
+  return JSON.parse(runRefused(refusal, ['probe', '--json'], extra, status))
 }
 
-function runRefused(refusal: Refusal, verb: string[], extra: NodeJS.ProcessEnv = {}): string {
+function runRefused(refusal: Refusal, verb: string[], extra: NodeJS.ProcessEnv = {}, status = 0): string {
   const { args, env } = refusedProcess(refusal)
   const options = { encoding: 'utf8', env: { ...env, ...extra }, timeout: 60_000 } as const
-  return execFileSync(process.execPath, [...args, MAIN, ...verb], options)
+  const ended = spawnSync(process.execPath, [...args, MAIN, ...verb], options)
+  assert.equal(ended.status, status, ended.stderr)
+  return ended.stdout
 }
 
 /** Whether Node itself survives a turn of its event loop under the filter. */
@@ -63,11 +66,11 @@ test('a lack of descriptors is told from a refusal', () => {
   assert.match(ioUring.refusal?.fix ?? '', /ulimit -n/)
 })
 
-test('a ring that is demanded and refused is said to be unusable', () => {
+test('a ring that is demanded and refused is said to be unusable, with status 1', () => {
   const refusal = { code: 'EPERM' }
-  const demanded = probeRefused(refusal, { SLUICE_DRIVER: 'ring' }).driver
+  const demanded = probeRefused(refusal, { SLUICE_DRIVER: 'ring' }, 1).driver
   assert.deepEqual([demanded.name, demanded.usable, demanded.demanded], ['ring', false, true])
-  const strict = probeRefused(refusal, { SLUICE_STRICT: '1' }).driver
+  const strict = probeRefused(refusal, { SLUICE_STRICT: '1' }, 1).driver
   assert.deepEqual([strict.name, strict.usable], ['ring', false])
 })
 
