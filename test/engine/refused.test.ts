@@ -40,7 +40,8 @@ function run(program: string, refusal: Refusal, extra: NodeJS.ProcessEnv = {}) {
 function probed(refusal: Refusal, extra: NodeJS.ProcessEnv = {}): ProbeResult {
   const { args, env } = refusedProcess(refusal)
   const options = { encoding: 'utf8', env: { ...env, ...extra }, timeout: 60_000 } as const
-  return JSON.parse(execFileSync(process.execPath, [...args, MAIN, 'probe', '--json'], options))
+  // With a driver that is demanded in vain it ends with 1, and says as much.
+  return JSON.parse(spawnSync(process.execPath, [...args, MAIN, 'probe', '--json'], options).stdout)
 }
 
 /** Whether Node itself survives a turn of its event loop under the filter. */
