@@ -215,7 +215,7 @@ export class Engine {
       usage.inFlight++
     }
     const promise = slot.defer()
-    if (signal !== undefined && !this.#intake.listen([slot], [signal])) return promise
+    if (signal !== undefined && !this.#intake.listenOne(slot, signal)) return promise
     if (this.#outbox.blocked || !prepare(this.#queue, fd, address, length, position, slot.index)) {
       this.#intake.placeMove(prepare, fd, address, length, position, slot.index)
     }
@@ -247,7 +247,7 @@ export class Engine {
       return this.#later(waiter, slot) as Promise<T>
     }
     const promise = this.#intake.occupy(slot, prepare, options, regions) as Promise<T>
-    if (signal !== undefined && !this.#intake.listen([slot], [signal])) return promise
+    if (signal !== undefined && !this.#intake.listenOne(slot, signal)) return promise
     this.#intake.place([slot], () => prepare(this.#queue, slot.index))
     return promise
   }

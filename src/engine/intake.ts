@@ -78,6 +78,17 @@ export class Intake {
     }
   }
 
+  /** As `listen()`, for one: an operation that is on its own makes no arrays. */
+  listenOne(slot: Slot, signal: AbortSignal): boolean {
+    try {
+      this.#listen(slot, signal)
+      return true
+    } catch (error) {
+      this.#refuse(slot, error)
+      return false
+    }
+  }
+
   #listen(slot: Slot, signal: AbortSignal): void {
     slot.onAbort = () => this.cancel(slot.index)
     signal.addEventListener('abort', slot.onAbort, { once: true })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { writeSync } from 'node:fs'
 import { IOSQE } from '../kernel/index.js'
 import { Mapping } from '../memory/index.js'
@@ -115,3 +116,38 @@ driverTest('what waits writes from where its view was, also when that is unmappe
   assert.equal(await engine.read(fd, read, 0, 8, 0), 4)
   assert.equal(textOf(read.subarray(0, 4)), 'data')
 })
+
+driverTest(
+  'where one signal of many refuses to be listened to, the others are listened to no more',
+  async kit => {
+    const engine = kit.engine({ maxInFlight: 2 })
+    const [reader, writer] = kit.pipe()
+    const { signal } = new AbortController()
+    const deaf = {
+      aborted: false,
+      addEventListener: () => {
+        throw new Error('deaf')
+      },
+      removeEventListener: () => {},
+    } as unknown as AbortSignal
+    const usage: Usage = { inFlight: 0, idle: undefined }
+    const refused = async () => {
+      const chain = engine.chain(
+        [NOP, NOP].map((nop, index) => ({ ...nop, usage, signal: index === 0 ? signal : deaf })),
+        IOSQE.IO_LINK,
+      )
+      for (const promise of chain) await assert.rejects(promise, { message: 'deaf' })
+      assert.deepEqual(getEventListeners(signal, 'abort'), [])
+      assert.equal(usage.inFlight, 0)
+      assert.equal(engine.stats().waiting, 0)
+    }
+    await refused()
+    await assert.rejects(engine.run(prepareNop, { ...NOP, signal: deaf }), { message: 'deaf' })
+    await assert.rejects(engine.read(reader, room(1), 0, 1, -1, undefined, deaf), { message: 'deaf' })
+    assert.equal(engine.stats().inFlight, 0)
+    const first = engine.read(reader, room(1), 0, 1, -1)
+    await refused()
+    writeSync(writer, '1')
+    assert.equal(await first, 1)
+  },
+)

@@ -49,9 +49,12 @@ export class WaitingLine {
     }
     const { signals, regions, usages, slots } = waiter
     return new Promise((resolve, reject) => {
+      const deafen = () => {
+        for (const signal of signals) signal?.removeEventListener('abort', abort)
+      }
       const leave = () => {
         this.#remove(place)
-        for (const signal of signals) signal?.removeEventListener('abort', abort)
+        deafen()
       }
       const letGo = () => {
         for (const region of regions) unpin(region)
@@ -67,7 +70,14 @@ export class WaitingLine {
         resolve(waiter.start())
         letGo()
       }
-      for (const signal of signals) signal?.addEventListener('abort', abort, { once: true })
+      try {
+        for (const signal of signals) signal?.addEventListener('abort', abort, { once: true })
+      } catch (error) {
+        // The ones before the one that refuses listen already, for somebody who never took a place.
+        deafen()
+        reject(error as Error)
+        return
+      }
       const place = this.#add(slots, begin)
       for (const region of regions) pin(region)
       for (const usage of usages) if (usage !== undefined) usage.inFlight++
