@@ -76,14 +76,14 @@ test('what the kernel has pushed out is counted as evicted', async t => {
   await pageCache.load(handle)
   const before = await pageCache.stat(handle)
   if (before.method !== 'cachestat') return t.skip('evicted pages are counted by cachestat(2), Linux 6.5')
-  assert.equal(before.evicted, 0)
   // posix_fadvise(2) leaves no trace of a page; reclaiming memory does.
   using mapping = new Mapping({ file: handle, access: 'write' })
   mapping.advise('populate-read')
   mapping.advise('pageout')
   const { cached, evicted, recentlyEvicted, pages } = await pageCache.stat(handle)
   assert.ok(evicted !== undefined && evicted > 0, `${evicted} of ${pages} evicted`)
-  assert.equal(cached + evicted, pages)
+  // A page that the kernel takes back for good meanwhile leaves no trace either.
+  assert.ok(cached + evicted <= pages, `${cached} cached and ${evicted} evicted of ${pages}`)
   assert.ok(recentlyEvicted !== undefined && recentlyEvicted <= evicted)
 })
 
