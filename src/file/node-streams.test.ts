@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { fstatSync, ReadStream, readFileSync, WriteStream, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, ReadStream, readFileSync, WriteStream, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, test } from 'node:test'
 import { type EitherHandle, patternBytes, scratchFolder, withBoth } from './file.test.support.js'
-import { open } from './index.js'
+import { FileHandle, open } from './index.js'
 
 const folder = scratchFolder()
 const content = patternBytes(200_000)
@@ -143,6 +143,17 @@ test('a handle whose web stream has failed is closed all the same, reader or not
     await file.close()
     assert.throws(() => fstatSync(fd), { code: 'EBADF' })
   }
+})
+
+test('a web stream whose read has failed says why, even if the file cannot be closed either', async t => {
+  const fd = openSync(folder, 'r')
+  t.after(() => closeSync(fd))
+  const close = async () => {
+    throw new Error('not closed')
+  }
+  const file = FileHandle.from({ fd, close } as unknown as FileHandle, { own: true })
+  const reader = file.readableWebStream({ autoClose: true }).getReader()
+  await assert.rejects(reader.read(), { code: 'EISDIR' })
 })
 
 test('a handle is closed under a reader that waits for the rest of an element', async () => {

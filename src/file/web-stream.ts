@@ -46,8 +46,9 @@ export function readableWebStream(
         }
         byobRequest?.respond(bytesRead)
       } catch (error) {
-        // The stream has failed: nobody will read the file through it any more.
-        await end()
+        // The stream has failed: nobody will read the file through it any more. Why it has is what its reader has to
+        // know, not that the file could not be closed on top of it.
+        await end().catch(() => {})
         throw error
       }
     },
