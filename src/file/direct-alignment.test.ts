@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { AT, PAGE_SIZE, S, STATX, StatxView, syscall } from '../kernel/index.js'
-import { alignmentOf } from './direct-alignment.js'
+import { alignmentOf, offeredAlignment } from './direct-alignment.js'
 import { scratchFolder } from './file.test.support.js'
 import { open } from './index.js'
 
@@ -50,6 +50,7 @@ test('a file system that does not offer it is believed', () => {
   const words = new DataView(view.buffer)
   words.setUint32(FIELD.MASK, STATX.BASIC_STATS | STATX.DIOALIGN, true)
   assert.throws(() => alignmentOf(view), { code: 'ERR_SLUICE_UNSUPPORTED' })
+  assert.equal(offeredAlignment(view), undefined)
   words.setUint32(FIELD.MEMORY_ALIGN, 4, true)
   words.setUint32(FIELD.OFFSET_ALIGN, 512, true)
   assert.deepEqual(alignmentOf(view), { memory: 4, offset: 512, atomicMin: 0, atomicMax: 0 })

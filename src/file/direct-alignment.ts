@@ -41,25 +41,32 @@ export async function directAlignment(fd: number): Promise<DirectAlignment> {
   return alignmentOf(new StatxView(answer.buffer))
 }
 
-/** As `directAlignment()`, of what the kernel has at hand, and at once. @throws as it; the system error of statx(2) */
-export function directAlignmentNow(fd: number): DirectAlignment {
+/**
+ * As `directAlignment()`, of what the kernel has at hand, and at once.
+ *
+ * @returns undefined where the file system says that it does not offer Direct I/O
+ * @throws the system error of statx(2)
+ */
+export function directAlignmentNow(fd: number): DirectAlignment | undefined {
   const view = new StatxView()
   const flags = AT.EMPTY_PATH | AT.STATX_DONT_SYNC
   const result = syscall('statx', fd, EMPTY_PATH, flags, FIELDS, view.buffer)
   if (result < 0) throw systemError(result, 'statx')
-  return alignmentOf(view)
+  return offeredAlignment(view)
 }
 
 /** What an answer of statx(2) says of Direct I/O. @throws `ERR_SLUICE_UNSUPPORTED` where it says that there is none */
 export function alignmentOf(view: StatxView): DirectAlignment {
+  const alignment = offeredAlignment(view)
+  if (alignment !== undefined) return alignment
+  throw new SluiceError('ERR_SLUICE_UNSUPPORTED', 'This file cannot be read or written past the page cache')
+}
+
+/** As `alignmentOf()`. @returns undefined where it says that there is no Direct I/O */
+export function offeredAlignment(view: StatxView): DirectAlignment | undefined {
   const atomic = { atomicMin: view.atomicWriteMin, atomicMax: view.atomicWriteMax }
   if ((view.mask & STATX.DIOALIGN) !== 0) {
-    if (view.directOffsetAlign === 0) {
-      throw new SluiceError(
-        'ERR_SLUICE_UNSUPPORTED',
-        'This file cannot be read or written past the page cache',
-      )
-    }
+    if (view.directOffsetAlign === 0) return undefined
     return { memory: view.directMemoryAlign, offset: view.directOffsetAlign, ...atomic }
   }
   const block = logicalBlockSize(view)

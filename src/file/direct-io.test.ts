@@ -150,6 +150,23 @@ describe('past the page cache', { skip }, () => {
     assert.ok(written.subarray(step * 4, step * 6).equals(content.subarray(1, step * 2 + 1)))
   })
 
+  test('closing waits for writes from memory that is not aligned, and for appends', async () => {
+    const [file, name] = await fresh('refuse', Buffer.alloc(step * 4))
+    const memory = alignedBuffer(step * 2 + 1)
+    memory.set(content.subarray(0, memory.length))
+    const write = file.write(memory, 1, step * 2, step)
+    const vectors = file.writev([memory.subarray(1, step), memory.subarray(0, 1)], 0)
+    await file.close()
+    assert.deepEqual([(await write).bytesWritten, (await vectors).bytesWritten], [step * 2, step])
+    const appending = await open(name, 'a', { direct: true })
+    const append = appending.write(memory, 1, step)
+    await appending.close()
+    assert.equal((await append).bytesWritten, step)
+    const [one, two] = [content.subarray(1, step + 1), content.subarray(1, step * 2 + 1)]
+    const first = Buffer.concat([content.subarray(1, step), content.subarray(0, 1)])
+    assert.ok(readFileSync(name).equals(Buffer.concat([first, two, Buffer.alloc(step), one])))
+  })
+
   test('an unaligned write is refused, and the error states the alignment', async () => {
     const [file, name] = await fresh('refuse', content)
     const bytes = Buffer.alloc(step)
@@ -329,7 +346,8 @@ describe('past the page cache', { skip }, () => {
     await using file = FileHandle.from(fd, { own: true })
     assert.equal(file.direct?.offset, step)
     assert.ok((await file.read(Buffer.alloc(1001), 0, 1001, 777)).buffer.equals(content.subarray(777, 1778)))
-    await assert.rejects(file.write('x', 5), { code: 'ERR_SLUICE_ALIGNMENT' })
+    const refused = { code: 'ERR_SLUICE_ALIGNMENT', message: /taken over with O_DIRECT/ }
+    await assert.rejects(file.write('x', 5), refused)
     const node = await openNode(name, O_RDWR | O_DIRECT)
     const borrowed = FileHandle.from(node)
     assert.ok((await borrowed.readFile()).equals(content))

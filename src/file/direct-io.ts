@@ -33,13 +33,16 @@ export class DirectIo implements Detour {
   readonly alignment: DirectAlignment
   readonly step: number
   readonly #unaligned: UnalignedWrites
+  readonly #adopted: boolean
   /** Keeps other writes away from blocks that are being modified. */
   readonly #gate = new Gate()
 
-  constructor(alignment: DirectAlignment, unaligned: UnalignedWrites) {
+  /** @param adopted it was opened by somebody else, and what is advised to do otherwise is open(2)'s */
+  constructor(alignment: DirectAlignment, unaligned: UnalignedWrites, adopted = false) {
     this.alignment = alignment
     this.step = alignment.offset
     this.#unaligned = unaligned
+    this.#adopted = adopted
   }
 
   #isAligned(address: number, length: number, position: number): boolean {
@@ -193,13 +196,19 @@ export class DirectIo implements Detour {
     const fits = this.#isAligned(0, length, at)
     if (!fits && descriptor.appends) return Promise.reject(this.#appendMisfit(`length ${length}`))
     if (!fits && this.#unaligned === 'refuse') return Promise.reject(this.#misfit(length, at))
+    const straight = fits && this.#isAligned(address, length, at)
     const write = () =>
-      fits && this.#isAligned(address, length, at)
+      straight
         ? submitWrite(descriptor, view, offset, length, position, flags, signal, descriptor)
-        : this.#writeParts(descriptor, view, offset, length, position, flags, signal)
-    if (descriptor.appends) return write().catch(error => this.#explainAppend(descriptor, error))
-    if (this.#unaligned === 'refuse') return write()
-    return descriptor.during(() => (fits ? this.#gate.shared(write) : this.#gate.alone(write)))
+        : this.#writeParts(descriptor, view, offset, length, at, flags, signal)
+    // Asked for its size while it is surely open: the number may soon be another file's.
+    if (descriptor.appends) {
+      return descriptor.during(() => write().catch(error => this.#explainAppend(descriptor, error)))
+    }
+    if (this.#unaligned === 'modify') {
+      return descriptor.during(() => (fits ? this.#gate.shared(write) : this.#gate.alone(write)))
+    }
+    return straight ? write() : descriptor.during(write)
   }
 
   writeTail(
@@ -217,12 +226,16 @@ export class DirectIo implements Detour {
 
   #misfit(length: number, position: number): SluiceError {
     const { offset } = this.alignment
-    const text = `Past the page cache, this file is written in whole blocks of ${offset} bytes: position ${position} or length ${length} is no multiple. Open it with { unaligned: 'modify' }, or without { direct: true }`
+    const advice = this.#adopted
+      ? "It was taken over with O_DIRECT: open it without, or by open() with { direct: true, unaligned: 'modify' }"
+      : "Open it with { unaligned: 'modify' }, or without { direct: true }"
+    const text = `Past the page cache, this file is written in whole blocks of ${offset} bytes: position ${position} or length ${length} is no multiple. ${advice}`
     return new SluiceError('ERR_SLUICE_ALIGNMENT', text)
   }
 
   #appendMisfit(what: string): SluiceError {
-    const text = `Past the page cache, this file is appended to in whole blocks of ${this.alignment.offset} bytes: ${what} is no multiple. Open it without { direct: true }, or not for appending`
+    const without = this.#adopted ? 'O_DIRECT' : '{ direct: true }'
+    const text = `Past the page cache, this file is appended to in whole blocks of ${this.alignment.offset} bytes: ${what} is no multiple. Open it without ${without}, or not for appending`
     return new SluiceError('ERR_SLUICE_ALIGNMENT', text)
   }
 
@@ -244,7 +257,7 @@ export class DirectIo implements Detour {
     signal: AbortSignal | undefined,
   ): Promise<WriteResult<ArrayBufferView>> {
     const { offset: block } = this.alignment
-    const size = Number((await stat(descriptor)).size)
+    const size = await sizeOf(descriptor)
     const end = position + length
     const whole = roundUp(end, block) - roundDown(position, block)
     const piece = roundDown(bounceArena().blockSize, block)
@@ -306,6 +319,12 @@ export class DirectIo implements Detour {
     const write = this.write(descriptor, whole, 0, whole.length, position, 0, undefined)
     return write.then(result => ({ bytesWritten: (result as WriteResult<unknown>).bytesWritten, buffers }))
   }
+}
+
+/** Bytes of the file; more than any position for a device, which has no end to be cut off, and zero by stat(2). */
+async function sizeOf(descriptor: Descriptor): Promise<number> {
+  const stats = await stat(descriptor)
+  return stats.isFile() ? Number(stats.size) : Number.MAX_SAFE_INTEGER
 }
 
 async function straightRead(

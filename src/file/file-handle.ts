@@ -62,7 +62,9 @@ export class FileHandle extends BaseHandle {
    *
    * The descriptor stays its owner's, who must keep it open until this handle is closed; with `own` it becomes the
    * handle's. A handle of ours is returned as it is. A file that was opened with O_DIRECT is read and written past the
-   * page cache, as `open()` with `direct` does it.
+   * page cache, as `open()` with `direct` does it: writes that are not of whole blocks reject with
+   * `ERR_SLUICE_ALIGNMENT`. Where the file system offers no Direct I/O and took the flag all the same, the handle is a
+   * plain one.
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `EBADF` where there is no such descriptor
    */
@@ -188,7 +190,10 @@ function adopted(fd: number, ending: Ending): FileHandle {
   // A pipe has the same flag, with another meaning.
   if ((flags & O.DIRECT) === 0 || !plain.seekable) return new FileHandle(plain)
   const alignment = directAlignmentNow(fd)
-  return new FileHandle(new Descriptor(fd, flags, ending, new DirectIo(alignment, 'refuse')), alignment)
+  // Where there is none, as with a journal of data, the kernel goes through the page cache whatever the flag says.
+  if (alignment === undefined) return new FileHandle(plain)
+  const detour = new DirectIo(alignment, 'refuse', true)
+  return new FileHandle(new Descriptor(fd, flags, ending, detour), alignment)
 }
 
 /** What a descriptor was opened with. */

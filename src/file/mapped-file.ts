@@ -14,7 +14,7 @@ import {
   systemError,
 } from '../kernel/index.js'
 import { Mapping, type MappingAdvice, type MappingOptions, pin, regionOf, unpin } from '../memory/index.js'
-import { duplicateDescriptor } from './descriptor.js'
+import { closeDescriptor, Descriptor, duplicateDescriptor } from './descriptor.js'
 import { FileHandle, type FileSource } from './file-handle.js'
 import { open } from './open.js'
 import { filePath, type PathLike, shownPath } from './open-flags.js'
@@ -78,9 +78,7 @@ export class MappedFile {
     checkObject(options)
     const named = typeof source === 'string' || source instanceof Uint8Array || source instanceof URL
     const path = named ? shownPath(filePath(source)) : undefined
-    const file = named
-      ? await open(source, options.access === 'write' ? 'r+' : 'r')
-      : adopted(duplicateDescriptor(source))
+    const file = named ? await open(source, options.access === 'write' ? 'r+' : 'r') : duplicate(source)
     try {
       return new MappedFile(file, path, options)
     } catch (error) {
@@ -286,13 +284,10 @@ export class MappedFile {
   }
 }
 
-function adopted(fd: number): FileHandle {
-  try {
-    return FileHandle.from(fd, { own: true })
-  } catch (error) {
-    syscall('close', fd)
-    throw error
-  }
+/** Another handle of the same open file: a plain one even with O_DIRECT, as nothing is read or written by it. */
+function duplicate(source: unknown): FileHandle {
+  const ending = { close: closeDescriptor, isOwn: true }
+  return new FileHandle(new Descriptor(duplicateDescriptor(source), 0, ending))
 }
 
 function truncated(name: string, bytes: number): SluiceError {
