@@ -1,4 +1,10 @@
-import { invalidArgType, invalidArgValue } from '../../kernel/index.js'
+import {
+  checkAbortSignal,
+  checkBoolean,
+  checkFunction,
+  checkObject,
+  invalidArgValue,
+} from '../../kernel/index.js'
 
 /**
  * How a file's contents were copied: not at all, the new file shares the old one's extents (`reflink`); inside the kernel
@@ -18,16 +24,16 @@ export interface CopyOptions {
   via?: Exclude<CopyMethod, 'reflink' | 'buffer'>
   /**
    * Whether what is there is replaced: `always`, the default; `never`; or `older`, when it was modified before the source was.
-   * Folders are added to in any case.
+   * Folders are added to in any case; what is read until it ends (a FIFO, a device) replaces what is there, however new.
    */
   overwrite?: 'always' | 'never' | 'older'
   /** Stays on the file system of what is copied: a folder on which another is mounted is made, and left empty. */
   oneFileSystem?: boolean
   /** Ends it: what was begun is removed, and it rejects with `AbortError`. */
   signal?: AbortSignal
-  /** Is told of progress, at most once for each few files and for each 4 MiB. */
+  /** Is told of progress, at most once for each few files and for each 4 MiB. What it throws ends the copy, as an abort does. */
   onProgress?: (progress: CopyProgress) => void
-  /** Is told of each thing that has been copied: from where, to where. A folder comes after what is in it. */
+  /** Is told of each thing that has been copied: from where, to where. A folder comes after what is in it. What it throws ends the copy, as an abort does. */
   onCopied?: (from: string, to: string) => void
 }
 
@@ -65,27 +71,16 @@ const REFLINK: readonly unknown[] = [undefined, 'auto', 'always', 'never']
 
 /** @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
 export function checkCopyOptions(options: CopyOptions): void {
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgType('options', 'of type object', options)
+  checkObject(options)
   const { preserve, reflink, via, overwrite, oneFileSystem, signal, onProgress, onCopied } = options
-  if (preserve !== undefined && typeof preserve !== 'boolean') {
-    throw invalidArgType('options.preserve', 'of type boolean', preserve)
-  }
+  if (preserve !== undefined) checkBoolean(preserve, 'options.preserve')
   if (!REFLINK.includes(reflink))
     throw invalidArgValue('options.reflink', reflink, 'is not auto, always or never')
   if (!METHODS.includes(via)) throw invalidArgValue('options.via', via, 'is not copy_file_range, map or ring')
   if (!OVERWRITE.includes(overwrite))
     throw invalidArgValue('options.overwrite', overwrite, 'is not always, never or older')
-  if (oneFileSystem !== undefined && typeof oneFileSystem !== 'boolean') {
-    throw invalidArgType('options.oneFileSystem', 'of type boolean', oneFileSystem)
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
-  }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw invalidArgType('options.onProgress', 'of type function', onProgress)
-  }
-  if (onCopied !== undefined && typeof onCopied !== 'function') {
-    throw invalidArgType('options.onCopied', 'of type function', onCopied)
-  }
+  if (oneFileSystem !== undefined) checkBoolean(oneFileSystem, 'options.oneFileSystem')
+  checkAbortSignal(signal, 'options.signal')
+  if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress')
+  if (onCopied !== undefined) checkFunction(onCopied, 'options.onCopied')
 }
