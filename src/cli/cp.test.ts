@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import {
   closeSync,
   constants,
@@ -11,6 +11,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -22,6 +23,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { hasOpen, isFull, until } from '../file/copy/copy.test.support.js'
 import { run } from './run.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
@@ -32,7 +34,11 @@ function scratch(t: TestContext): (name: string) => string {
   return name => join(folder, name)
 }
 
-async function cp(...args: string[]): Promise<{ status: number; out: string; notes: string }> {
+/** @param wrote is called after each piece of output */
+async function cpWatched(
+  wrote: () => void,
+  ...args: string[]
+): Promise<{ status: number; out: string; notes: string }> {
   let out = ''
   let notes = ''
   const status = await run(['cp', ...args], {
@@ -40,6 +46,7 @@ async function cp(...args: string[]): Promise<{ status: number; out: string; not
     isTerminal: false,
     write: text => {
       out += text
+      wrote()
     },
     note: text => {
       notes += text
@@ -47,6 +54,10 @@ async function cp(...args: string[]): Promise<{ status: number; out: string; not
     paint: (_, text) => text,
   })
   return { status, out, notes }
+}
+
+function cp(...args: string[]): ReturnType<typeof cpWatched> {
+  return cpWatched(() => {}, ...args)
 }
 
 test('a file is copied to a name, or into a folder, without a word', async t => {
@@ -138,14 +149,23 @@ test('interrupted, it removes what it has begun and says so', async t => {
   assert.ok(!existsSync(at('to')))
 })
 
-/** Resolves when a process has a handler for SIGHUP, the last that cp asks for. */
-async function untilInterruptible(pid: number): Promise<void> {
-  for (;;) {
-    const [, caught] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-    if ((BigInt(`0x${caught}`) & 1n) === 1n) return
-    await new Promise(setImmediate)
+test('interrupted, it says what it has begun and could not remove', async t => {
+  const at = scratch(t)
+  mkdirSync(at('from/inner'), { recursive: true })
+  mkdirSync(at('place'))
+  writeFileSync(at('from/inner/file'), 'contents')
+  // What stands in the place of the folder now is none: nothing is to be found below it.
+  const interrupt = () => {
+    if (existsSync(at('moved'))) return
+    renameSync(at('place'), at('moved'))
+    writeFileSync(at('place'), '')
+    const signals: EventEmitter = process
+    signals.emit('SIGHUP', 'SIGHUP', 1)
   }
-}
+  const { status, notes } = await cpWatched(interrupt, '-rv', at('from'), at('place/new'))
+  assert.equal(status, 129)
+  assert.match(notes, /^sluice cp: interrupted\nsluice cp: what was begun is left: ENOTDIR: .*\n$/)
+})
 
 for (const [signal, expected, waits] of [
   ['SIGINT', 130, 'for a reader'],
@@ -159,7 +179,7 @@ for (const [signal, expected, waits] of [
       waits === 'for room' ? openSync(at('fifo'), constants.O_RDONLY | constants.O_NONBLOCK) : undefined
     const child = spawn(process.execPath, [MAIN, 'cp', at('file'), at('fifo')], { stdio: 'ignore' })
     const exited = once(child, 'exit')
-    await untilInterruptible(child.pid as number)
+    await until(() => (reader === undefined ? hasOpen(child.pid as number, at('file')) : isFull(reader)))
     child.kill(signal)
     assert.deepEqual(await exited, [expected, null])
     if (reader !== undefined) closeSync(reader)

@@ -82,7 +82,7 @@ copied: the exit status is 1 then. Interrupted, it removes what it has begun; a 
       progress.end(),
     )
     if ('status' in outcome) {
-      terminal.note('sluice cp: interrupted; what was begun has been removed\n')
+      for (const line of interrupted(outcome.error)) terminal.note(`sluice cp: ${line}\n`)
       return outcome.status
     }
     const report = outcome.result
@@ -94,6 +94,16 @@ copied: the exit status is 1 then. Interrupted, it removes what it has begun; a 
     return report.failures.length > 0 ? 1 : 0
   },
 })
+
+/** What is said after a signal: what was begun has been removed, or what has not and why. */
+function interrupted(error: unknown): string[] {
+  const { cause } = error as Error
+  if (!(cause instanceof AggregateError)) return ['interrupted; what was begun has been removed']
+  return [
+    'interrupted',
+    ...cause.errors.map(failure => `what was begun is left: ${(failure as Error).message}`),
+  ]
+}
 
 /** What an error of cp's own making means. */
 function hint({ code, syscall }: NodeJS.ErrnoException, trees: boolean): string {

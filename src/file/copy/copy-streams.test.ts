@@ -10,13 +10,23 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { countDescriptors, pattern, scratch } from './copy.test.support.js'
+import {
+  countDescriptors,
+  hasOpen,
+  isFull,
+  openWriter,
+  pattern,
+  scratch,
+  until,
+} from './copy.test.support.js'
 import { copyFile, copyPaths, copyTree } from './index.js'
 
 const MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
@@ -74,19 +84,59 @@ test('what waits for the other end of a FIFO is freed by an abort', async t => {
   const reader = openSync(at('full'), constants.O_RDONLY | constants.O_NONBLOCK)
   await copyFile('/dev/null', at('nothing'))
   const before = countDescriptors()
-  for (const [from, to] of [
-    ['fifo', 'new'],
-    ['file', 'fifo'],
-    ['file', 'full'],
+  for (const [from, to, waits] of [
+    ['fifo', 'new', async () => openWriter(at('fifo'))],
+    ['file', 'fifo', async () => until(() => hasOpen('self', at('file')))],
+    ['file', 'full', async () => until(() => isFull(reader))],
   ] as const) {
     const controller = new AbortController()
-    const copied = copyFile(at(from), at(to), { signal: controller.signal })
-    setImmediate(() => controller.abort())
-    await assert.rejects(copied, { name: 'AbortError' }, `${from} to ${to}`)
+    const rejected = assert.rejects(
+      copyFile(at(from), at(to), { signal: controller.signal }),
+      { name: 'AbortError' },
+      `${from} to ${to}`,
+    )
+    const writer = await waits()
+    controller.abort()
+    await rejected
+    if (writer !== undefined) closeSync(writer)
     assert.equal(countDescriptors(), before)
   }
   closeSync(reader)
   assert.deepEqual(readdirSync(folder).sort(), ['fifo', 'file', 'full', 'nothing'])
+})
+
+test('a write that fails ends the copy of a FIFO whose writer stays and writes nothing more', async t => {
+  const folder = scratch(t)
+  const fifo = join(folder, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  await copyFile('/dev/null', join(folder, 'nothing'))
+  const before = countDescriptors()
+  const rejected = assert.rejects(copyFile(fifo, '/dev/full'), { code: 'ENOSPC' })
+  const writer = await openWriter(fifo)
+  writeSync(writer, 'x')
+  await rejected
+  closeSync(writer)
+  assert.equal(countDescriptors(), before)
+})
+
+test('a stream replaces what is newer than its name, unless nothing is to be replaced', async t => {
+  const folder = scratch(t)
+  const at = (name: string) => join(folder, name)
+  execFileSync('mkfifo', [at('fifo')])
+  writeFileSync(at('file'), 'old')
+  utimesSync(at('file'), 2 ** 32, 2 ** 32)
+  const copied = copyFile(at('fifo'), at('file'), { overwrite: 'older' })
+  const writer = await openWriter(at('fifo'))
+  writeSync(writer, 'new')
+  closeSync(writer)
+  assert.deepEqual(await copied, { bytes: 3, via: 'ring' })
+  assert.equal(readFileSync(at('file'), 'utf8'), 'new')
+  assert.deepEqual(await copyFile(at('fifo'), at('file'), { overwrite: 'never' }), { bytes: 0 })
+
+  writeFileSync(at('piped'), 'old')
+  const pipe = 'echo new | "$0" "$1" cp -u /dev/stdin "$2"'
+  execFileSync('sh', ['-c', pipe, process.execPath, MAIN, at('piped')])
+  assert.equal(readFileSync(at('piped'), 'utf8'), 'new\n')
 })
 
 test('standard input is copied: a pipe, and a file that has no name any more', async t => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
   closeSync,
@@ -14,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { SEEK, syscall } from '../../kernel/index.js'
+import { addressOf, errnoOf, F, O, SEEK, SIOC, syscall } from '../../kernel/index.js'
 
 /** A folder of the test's own, removed after it. */
 export function scratch(t: TestContext): string {
@@ -92,4 +93,49 @@ export function picture(root: string, attributes = false): Record<string, unknow
 /** Descriptors that this process has open. */
 export function countDescriptors(): number {
   return readdirSync('/proc/self/fd').length
+}
+
+/** Resolves when something holds that nobody tells of. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise(setImmediate)
+}
+
+/** Resolves when somebody reads a FIFO. @returns a descriptor to write to it */
+export async function openWriter(path: string): Promise<number> {
+  let fd = -1
+  await until(() => {
+    try {
+      fd = openSync(path, O.WRONLY | O.NONBLOCK)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).errno !== -errnoOf('ENXIO')) throw error
+      return false
+    }
+  })
+  return fd
+}
+
+/** Bytes that a pipe holds. @param fd either end */
+export function bytesIn(fd: number): number {
+  const bytes = new Int32Array(new ArrayBuffer(4))
+  assert.equal(syscall('ioctl', fd, SIOC.INQ, addressOf(bytes)), 0)
+  return bytes[0]
+}
+
+/** Whether nothing more fits into a pipe. @param fd either end */
+export function isFull(fd: number): boolean {
+  return bytesIn(fd) === syscall('fcntl', fd, F.GETPIPE_SZ, 0)
+}
+
+/** Whether a process has a file open. */
+export function hasOpen(process: number | 'self', path: string): boolean {
+  const folder = `/proc/${process}/fd`
+  return readdirSync(folder).some(name => {
+    try {
+      return readlinkSync(join(folder, name)) === path
+    } catch {
+      // Closed meanwhile.
+      return false
+    }
+  })
 }

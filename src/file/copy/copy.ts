@@ -1,8 +1,8 @@
 import { posix } from 'node:path'
-import { AT, errnoOf, native, O, syscall, systemError } from '../../kernel/index.js'
+import { AbortError, AT, errnoOf, native, O, syscall, systemError } from '../../kernel/index.js'
 import type { PathLike } from '../open-flags.js'
 import { Copying } from './copying.js'
-import { Folder } from './folder.js'
+import { Folder, type Side } from './folder.js'
 import { must } from './job-list.js'
 import { type Name, nameOf, showPath } from './name.js'
 import { bytesOf, type CopyPair, type Operand, operandOf, type Texts, textsOf } from './operand.js'
@@ -31,7 +31,8 @@ export interface CopyPathsOptions extends CopyOptions {
  * Nothing stands under its final name before it is complete, and nothing is left of what failed. A file that is there
  * is replaced, a folder that is there is added to.
  *
- * @returns rejects with `AbortError` after the signal, when what was begun has been removed
+ * @returns rejects with `AbortError` after the signal, when what was begun has been removed. Where that failed, the error's cause is
+ *   an `AggregateError` of what the system said
  */
 export async function copyPaths(
   pairs: Iterable<CopyPair>,
@@ -45,10 +46,17 @@ export async function copyPaths(
   try {
     for (const pair of pairs) await work.begin(textsOf(pair))
     await work.run()
+    copying.checkCallbacks()
     return copying.report
   } catch (error) {
-    await removeRemains(copying)
+    const failures = await removeRemains(copying)
+    copying.checkCallbacks()
+    if (failures.length > 0 && error instanceof AbortError) {
+      error.cause = new AggregateError(failures, 'What was begun could not be removed')
+    }
     throw error
+  } finally {
+    copying.end()
   }
 }
 
@@ -123,18 +131,20 @@ class Work {
 async function openRoot(copying: Copying, from: string, to: string): Promise<Folder> {
   const flags = O.PATH | O.DIRECTORY | O.CLOEXEC
   const paths = [from, to].map(text => nameOf(bytesOf(text)))
-  const source = await must('openat', paths[0], AT.FDCWD, paths[0].address, flags)
+  const sides: Side[] = []
   try {
-    const target = await must('openat', paths[1], AT.FDCWD, paths[1].address, flags)
-    const [sourceSide, targetSide] = await Promise.all(
-      [source, target].map(async (fd, index) => {
-        const { device } = await statOf(fd)
-        return { fd, path: paths[index].bytes, device }
-      }),
-    )
-    return new Folder(copying, sourceSide, targetSide, true)
+    for (const path of paths) {
+      const fd = await must('openat', path, AT.FDCWD, path.address, flags)
+      sides.push({ fd, path: path.bytes, device: 0 })
+    }
+    const looks = sides.map(async side => {
+      side.device = (await statOf(side.fd)).device
+    })
+    // Both are over before anybody closes a descriptor.
+    for (const look of await Promise.allSettled(looks)) if (look.status === 'rejected') throw look.reason
+    return new Folder(copying, sides[0], sides[1], true)
   } catch (error) {
-    syscall('close', source)
+    for (const { fd } of sides) syscall('close', fd)
     throw error
   }
 }
@@ -159,12 +169,14 @@ async function writeInto(copying: Copying, source: Name, target: Name, isStream:
   }
 }
 
-/** After an abort: removes what has no final name yet. */
-async function removeRemains(copying: Copying): Promise<void> {
+/** After an abort: removes what has no final name yet. @returns what kept it from that */
+async function removeRemains(copying: Copying): Promise<unknown[]> {
   const folders = [...copying.folders]
   const remains = folders.map(folder => folder.remains).filter(path => path !== undefined)
   for (const folder of folders) folder.close()
-  for (const path of remains) await removeTree(path)
+  const failures: unknown[] = []
+  for (const path of remains) await removeTree(path).catch(error => failures.push(error))
+  return failures
 }
 
 /**

@@ -45,7 +45,12 @@ export class Copying {
   readonly folders = new Set<OpenFolder>()
   /** Device and inode of the folders that the copy goes into: none of them is copied itself. */
   readonly targets = new Set<string>()
-  readonly signal: AbortSignal | undefined
+  readonly #signal: AbortSignal | undefined
+  /** Frees whoever waits for the other end of a stream. Made when somebody does. */
+  #stop: AbortController | undefined
+  readonly #abort = () => this.#stop?.abort(this.#signal?.reason)
+  /** What one of the caller's functions threw. */
+  #thrown: { error: unknown } | undefined
   readonly #onProgress: CopyOptions['onProgress']
   readonly #onCopied: CopyOptions['onCopied']
   readonly #reflinks = new Map<string, boolean>()
@@ -59,7 +64,7 @@ export class Copying {
     this.via = options.via
     this.overwrite = options.overwrite ?? 'always'
     this.oneFileSystem = options.oneFileSystem ?? false
-    this.signal = options.signal
+    this.#signal = options.signal
     this.#onCopied = options.onCopied
     this.#onProgress = options.onProgress
   }
@@ -69,9 +74,41 @@ export class Copying {
     return nameOf(Buffer.from(`.sluice-${this.#token}-${this.#names++}`))
   }
 
-  /** @throws `AbortError` after the signal */
+  /** Is aborted when the copy is to end, be it that the caller's signal is or that one of the caller's functions threw. */
+  get signal(): AbortSignal {
+    if (this.#stop === undefined) {
+      this.#stop = new AbortController()
+      if (this.#signal?.aborted || this.#thrown !== undefined) this.#abort()
+      this.#signal?.addEventListener('abort', this.#abort)
+    }
+    return this.#stop.signal
+  }
+
+  /** Listens to the caller's signal no more. */
+  end(): void {
+    this.#signal?.removeEventListener('abort', this.#abort)
+  }
+
+  /** @throws what one of the caller's functions threw; `AbortError` after the signal */
   checkAborted(): void {
-    if (this.signal?.aborted) throw new AbortError(this.signal)
+    this.checkCallbacks()
+    if (this.#signal?.aborted) throw new AbortError(this.#signal)
+  }
+
+  /** @throws what one of the caller's functions threw */
+  checkCallbacks(): void {
+    if (this.#thrown !== undefined) throw this.#thrown.error
+  }
+
+  /** Calls a function of the caller's: what it throws is no failure of the file at hand, but the end of the copy. */
+  #tell(call: () => void): void {
+    if (this.#thrown !== undefined) return
+    try {
+      call()
+    } catch (error) {
+      this.#thrown = { error }
+      this.#abort()
+    }
   }
 
   /** Counts contents copied. */
@@ -96,23 +133,25 @@ export class Copying {
 
   /** As `copied()`, by its paths. */
   copiedPath(from: Uint8Array, to: Uint8Array): void {
-    this.#onCopied?.(showPath(from), showPath(to))
+    this.#tell(() => this.#onCopied?.(showPath(from), showPath(to)))
   }
 
   /** Tells how far it is. */
   progress(pendingBytes = 0): void {
     if (this.#onProgress === undefined) return
     const { files, bytes, directories, links } = this.report
-    this.#onProgress({ files, bytes: bytes + pendingBytes, directories, links })
+    this.#tell(() => this.#onProgress?.({ files, bytes: bytes + pendingBytes, directories, links }))
   }
 
   /**
    * Notes what could not be copied.
    *
    * @param error -errno of `syscall`, or what was thrown, whose errno and system call count
-   * @throws what is no system error: an abort, above all
+   * @throws what is no system error of the copy: an abort, above all
    */
   fail(path: string, dest: string, error: unknown, syscall = ''): void {
+    // It may well be a system error of the caller's own.
+    if (this.#thrown?.error === error) throw error
     const thrown = error as NodeJS.ErrnoException
     const isSystem = typeof thrown === 'object' && thrown.errno !== undefined
     if (typeof error !== 'number' && !isSystem) throw error

@@ -56,7 +56,7 @@ export class FileGroup {
         await this.#copyAlone(folder, file)
       }
     } finally {
-      for (const { fd } of others) syscall('close', fd)
+      for (const { fd } of [...small, ...others]) syscall('close', fd)
     }
     this.#copying.progress()
   }
@@ -121,13 +121,15 @@ export class FileGroup {
     return stat.blocks * 512 >= bytes
   }
 
-  async #write(folder: Folder, files: readonly Opened[], others: Opened[]): Promise<void> {
+  /** @param files are taken out when it is known what has come of them: who is left is to be closed */
+  async #write(folder: Folder, files: Opened[], others: Opened[]): Promise<void> {
     const jobs = this.#jobs
     jobs.clear()
     const written = files.map(file => this.#addWrite(folder, file))
     await jobs.run()
     const complete: Written[] = []
     for (const each of written) {
+      files.shift()
       if (this.#check(folder, each, others)) complete.push(each)
     }
     if (folder.isPublic) await this.#rename(folder, complete)

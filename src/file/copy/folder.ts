@@ -104,6 +104,8 @@ export class Folder {
   /**
    * One thing less. After the last, the copy gets its attributes and its name. Attributes that cannot be kept are noted; where
    * the name has been taken meanwhile, the copy is removed.
+   *
+   * @throws as `Copying.checkAborted()`; then it stays open
    */
   async end(): Promise<void> {
     if (--this.#pending > 0) return
@@ -112,6 +114,8 @@ export class Folder {
       this.close()
       return
     }
+    // A copy that is to end completes nothing more: what is not complete is removed.
+    this.#copying.checkAborted()
     try {
       if (place.stat !== undefined) await this.#finish(place.stat, place.inherited)
       await this.#rename(place)

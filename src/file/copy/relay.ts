@@ -37,25 +37,33 @@ async function relay(
 ): Promise<number> {
   let [buffer, other] = [0, 1].map(() => new Uint8Array(new ArrayBuffer(Math.min(BLOCK_BYTES, to - from))))
   const fill = (into: Uint8Array, at: number) =>
-    read(engine, source, into, Math.min(into.length, to - at), hasPositions ? at : -1, waits)
+    read(engine, source, into, Math.min(into.length, to - at), hasPositions ? at : -1, reading?.signal)
   // What has positions waits for nobody, and is over in no time.
-  const waits = hasPositions ? undefined : copying.signal
+  const reading = hasPositions ? undefined : new AbortController()
+  const stop = () => reading?.abort()
+  const waits = reading && copying.signal
   let at = from
-  let bytes = at < to ? await fill(buffer, at) : 0
-  while (bytes > 0) {
+  waits?.addEventListener('abort', stop)
+  try {
     copying.checkAborted()
-    const next = at + bytes
-    // Both are over before anybody closes a descriptor.
-    const [written, ahead] = await Promise.allSettled([
-      writeAll(engine, target, buffer, bytes, hasPositions ? at : -1, waits),
-      next < to ? fill(other, next) : 0,
-    ])
-    if (written.status === 'rejected') throw written.reason
-    if (ahead.status === 'rejected') throw ahead.reason
-    ;[buffer, other] = [other, buffer]
-    at = next
-    bytes = ahead.value
-    copying.progress(at)
+    let bytes = at < to ? await fill(buffer, at) : 0
+    while (bytes > 0) {
+      copying.checkAborted()
+      const next = at + bytes
+      const write = writeAll(engine, target, buffer, bytes, hasPositions ? at : -1, waits)
+      // What nobody can write any more is not waited for: it may never come.
+      write.catch(stop)
+      // Both are over before anybody closes a descriptor.
+      const [written, ahead] = await Promise.allSettled([write, next < to ? fill(other, next) : 0])
+      if (written.status === 'rejected') throw written.reason
+      if (ahead.status === 'rejected') throw ahead.reason
+      ;[buffer, other] = [other, buffer]
+      at = next
+      bytes = ahead.value
+      copying.progress(at)
+    }
+  } finally {
+    waits?.removeEventListener('abort', stop)
   }
   return at
 }

@@ -122,7 +122,10 @@ export class Tree {
   async #copyStream(entry: Entry): Promise<void> {
     const { folder, name, targetName } = entry
     try {
-      if ((await replaceable(this.#copying, [entry])).length === 0) return
+      // What is read until it ends has no time that tells whether it is newer: `older` is not for it.
+      const isLeft =
+        this.#copying.overwrite === 'never' && (await replaceable(this.#copying, [entry])).length === 0
+      if (isLeft) return
       const fd = await openSource(this.#copying, name, folder.source)
       try {
         await copyStream(this.#copying, entry, fd, await statOf(fd))
@@ -261,7 +264,10 @@ async function openFolder(parent: number, name: Name): Promise<{ fd: number; sta
   const looked = addStat(jobs, resultOf(open), stat)
   await jobs.run()
   if (jobs.result(open) < 0) throw systemError(jobs.result(open), 'scandir')
-  if (jobs.result(looked) < 0) throw systemError(jobs.result(looked), 'fstat')
+  if (jobs.result(looked) < 0) {
+    syscall('close', jobs.result(open))
+    throw systemError(jobs.result(looked), 'fstat')
+  }
   return { fd: jobs.result(open), stat }
 }
 
