@@ -2,13 +2,10 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { type EventEmitter, once } from 'node:events'
 import {
-  closeSync,
-  constants,
   existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -23,7 +20,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { hasOpen, isFull, until } from '../file/copy/copy.test.support.js'
 import { run } from './run.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
@@ -166,26 +162,6 @@ test('interrupted, it says what it has begun and could not remove', async t => {
   assert.equal(status, 129)
   assert.match(notes, /^sluice cp: interrupted\nsluice cp: what was begun is left: ENOTDIR: .*\n$/)
 })
-
-for (const [signal, expected, waits] of [
-  ['SIGINT', 130, 'for a reader'],
-  ['SIGTERM', 143, 'for room'],
-] as const) {
-  test(`${signal} ends a copy into a FIFO that waits ${waits}`, async t => {
-    const at = scratch(t)
-    writeFileSync(at('file'), Buffer.alloc(500_000, 'x'))
-    execFileSync('mkfifo', [at('fifo')])
-    const reader =
-      waits === 'for room' ? openSync(at('fifo'), constants.O_RDONLY | constants.O_NONBLOCK) : undefined
-    const child = spawn(process.execPath, [MAIN, 'cp', at('file'), at('fifo')], { stdio: 'ignore' })
-    const exited = once(child, 'exit')
-    await until(() => (reader === undefined ? hasOpen(child.pid as number, at('file')) : isFull(reader)))
-    child.kill(signal)
-    assert.deepEqual(await exited, [expected, null])
-    if (reader !== undefined) closeSync(reader)
-    assert.deepEqual(readdirSync(at('.')).sort(), ['fifo', 'file'])
-  })
-}
 
 test('thousands of operands from many folders need few descriptors', async t => {
   const at = scratch(t)
