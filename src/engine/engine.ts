@@ -18,7 +18,14 @@ import type { Driver, DriverName } from './driver.js'
 import { Handles } from './handles.js'
 import { Intake } from './intake.js'
 import type { Multishot } from './multishot.js'
-import type { ChainedOperation, EngineStats, OperationOptions, Prepare, PrepareMove } from './operation.js'
+import type {
+  ChainedOperation,
+  EngineStats,
+  Move,
+  OperationOptions,
+  Prepare,
+  PrepareMove,
+} from './operation.js'
 import { Outbox } from './outbox.js'
 import { type EngineOptions, selectDriver } from './select-driver.js'
 import { Settlement } from './settlement.js'
@@ -157,6 +164,7 @@ export class Engine {
     return this.#move(prepareWriteAt, 'write', fd, view, offset, length, position, finish, signal, usage)
   }
 
+  /** @param waited where the bytes are, of an operation that has been through all checks; `offset` is an address then */
   #move(
     prepare: PrepareMove,
     syscall: string,
@@ -168,41 +176,28 @@ export class Engine {
     finish: Finish | undefined,
     signal: AbortSignal | undefined,
     usage: Usage | undefined,
+    waited?: Region,
   ): Promise<unknown> {
-    let region: Region
-    try {
-      if (!isSound(fd, view, offset, length, position, finish, usage)) {
-        complain(fd, view, offset, length, position, finish, usage)
+    let region = waited as Region
+    let address = offset
+    if (waited === undefined) {
+      try {
+        if (!isSound(fd, view, offset, length, position, finish, usage)) {
+          complain(fd, view, offset, length, position, finish, usage)
+        }
+        if (signal !== undefined) checkAbortSignal(signal, 'signal')
+        region = regionOf(view.buffer)
+      } catch (error) {
+        return Promise.reject(error)
       }
-      if (signal !== undefined) checkAbortSignal(signal, 'signal')
-      region = regionOf(view.buffer)
-    } catch (error) {
-      return Promise.reject(error)
+      // Now: memory that is unmapped while the operation waits is kept, but its views know no longer where they were.
+      address += region.address + view.byteOffset
     }
-    // Now: memory that is unmapped while the operation waits is kept, but its views know no longer where they were.
-    const address = region.address + view.byteOffset + offset
-    return this.#begin(prepare, syscall, fd, view, region, address, length, position, finish, signal, usage)
-  }
-
-  #begin(
-    prepare: PrepareMove,
-    syscall: string,
-    fd: number,
-    view: ArrayBufferView,
-    region: Region,
-    address: number,
-    length: number,
-    position: number,
-    finish: Finish | undefined,
-    signal: AbortSignal | undefined,
-    usage: Usage | undefined,
-  ): Promise<unknown> {
     if (signal?.aborted === true) return Promise.reject(new AbortError(signal))
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
-      const start = () =>
-        this.#begin(prepare, syscall, fd, view, region, address, length, position, finish, signal, usage)
-      return this.#later({ slots: 1, start, signals: [signal], regions: [region], usages: [usage] }, slot)
+      const move = { prepare, syscall, fd, view, region, address, length, position, finish, signal, usage }
+      return this.#moveLater(move, slot)
     }
     pin(region)
     slot.region = region
@@ -221,6 +216,14 @@ export class Engine {
     }
     this.#outbox.schedule()
     return promise
+  }
+
+  /** On its own: with a closure in it, `#move()` would allocate for every operation, not only for those that wait. */
+  #moveLater(move: Move, slot: Slot | undefined): Promise<unknown> {
+    const { prepare, syscall, fd, view, region, address, length, position, finish, signal, usage } = move
+    const start = () =>
+      this.#move(prepare, syscall, fd, view, address, length, position, finish, signal, usage, region)
+    return this.#later({ slots: 1, start, signals: [signal], regions: [region], usages: [usage] }, slot)
   }
 
   /**

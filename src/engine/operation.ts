@@ -1,4 +1,5 @@
 import type { SystemErrorDetails } from '../kernel/index.js'
+import type { Region } from '../memory/index.js'
 import type { SubmissionQueue } from '../ring/index.js'
 import type { DriverName } from './driver.js'
 import type { Finish } from './slot.js'
@@ -16,6 +17,21 @@ export type PrepareMove = (
   position: number,
   userData: number,
 ) => boolean
+
+/** A read or write that has been through all checks, and has to wait. */
+export interface Move {
+  prepare: PrepareMove
+  syscall: string
+  fd: number
+  view: ArrayBufferView
+  region: Region
+  address: number
+  length: number
+  position: number
+  finish: Finish | undefined
+  signal: AbortSignal | undefined
+  usage: Usage | undefined
+}
 
 /** What the engine must know of an operation besides its entry. */
 export interface OperationOptions {

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { FileHandle, open } from 'sluice/file'
+import { FileHandle, MappedFile, open } from 'sluice/file'
 import { cannotMount } from '../helpers/mounts.js'
 
 const SIZE = 2 ** 20
@@ -85,6 +85,8 @@ test('a file opened with O_DIRECT whose file system goes through the page cache 
       await file.write('any', 5)
       assert.equal(await file.readFile('utf8'), 'some anyt')
       await file.close()
+      await using mapped = await MappedFile.open(fd)
+      assert.equal(Buffer.from(mapped.bytes).toString(), 'some anyt')
     } finally {
       closeSync(fd)
     }
