@@ -99,3 +99,34 @@ test('an abort tells what could not be removed, and removes the rest', async t =
     return true
   })
 })
+
+test('what can be listened to as to an AbortSignal ends a copy, and is not listened to after it', async t => {
+  const folder = scratch(t)
+  const fifo = join(folder, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const controller = new AbortController()
+  const real = controller.signal
+  const listeners = new Set<unknown>()
+  const like = {
+    get aborted() {
+      return real.aborted
+    },
+    addEventListener: (type: 'abort', listener: () => void) => {
+      listeners.add(listener)
+      real.addEventListener(type, listener)
+    },
+    removeEventListener: (type: 'abort', listener: () => void) => {
+      listeners.delete(listener)
+      real.removeEventListener(type, listener)
+    },
+  }
+  const options = { signal: like as unknown as AbortSignal }
+  const rejected = assert.rejects(copyFile(fifo, join(folder, 'file'), options), { name: 'AbortError' })
+  const writer = await openWriter(fifo)
+  await until(() => listeners.size === 1)
+  controller.abort()
+  await rejected
+  closeSync(writer)
+  assert.equal(listeners.size, 0)
+  assert.deepEqual(readdirSync(folder), ['fifo'])
+})
