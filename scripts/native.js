@@ -5,6 +5,8 @@ import { isAbsolute, join } from 'node:path'
 import { root } from './run.js'
 import { ensureCompiler, requireWritable } from './setup.js'
 
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
 /** What every C compiler is told. */
 export const FLAGS = [
   '-std=gnu11',
@@ -19,6 +21,8 @@ export const FLAGS = [
   '-fvisibility=hidden',
   '-DNAPI_VERSION=8',
   '-Inode_modules/node-api-headers/include',
+  // The library refuses a binary of another version than its own.
+  `-DSLUICE_VERSION="${version}"`,
 ]
 // Without no-recover, undefined behaviour is a line on standard error and the test passes.
 const SANITIZE = [
@@ -50,11 +54,8 @@ export async function buildNative({ sanitize = false } = {}) {
   if (sources.length === 0) return true
 
   const compiler = await ensureCompiler()
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const args = [
     ...FLAGS,
-    // The library refuses a binary of another version than its own.
-    `-DSLUICE_VERSION="${version}"`,
     ...(sanitize ? sanitizerFlags(compiler) : []),
     ...sources.map(name => `native/${name}`),
   ]
