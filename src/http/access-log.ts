@@ -78,6 +78,8 @@ export function checkAppendable(path: string): void {
 
 /** Whether a file ends within a line: the disk was full in the middle of it. */
 function endsTorn(path: string): boolean {
+  // What stands there others write as well.
+  if (path === STDOUT) return false
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {

@@ -105,15 +105,16 @@ export class ConnectionWatch {
       case 'body':
         return waited > bodyTimeout
       case 'linger':
-        return this.#lingers(served.connection, watched, now)
+        return this.#lingers(served, watched, now)
       default:
-        return this.#isSlow(served.connection, watched, now)
+        return this.#isSlow(served, watched, now)
     }
   }
 
   /** A client goes once it has everything: until then it is one that is being sent to. */
-  #lingers(connection: Connection, watched: Watched, now: number): boolean {
-    if (connection.bytesUnacknowledged > 0) return this.#isSlow(connection, watched, now)
+  #lingers(served: ServedConnection, watched: Watched, now: number): boolean {
+    const { connection } = served
+    if (connection.bytesUnacknowledged > 0) return this.#isSlow(served, watched, now)
     this.#hasMoved(connection, watched, now)
     return now - watched.moved > Math.min(this.#settings.headTimeout, LINGER_MS)
   }
@@ -127,11 +128,11 @@ export class ConnectionWatch {
     return true
   }
 
-  #isSlow(connection: Connection, watched: Watched, now: number): boolean {
+  #isSlow({ connection, hasWindows }: ServedConnection, watched: Watched, now: number): boolean {
     const { minRate, rateWindow, sendTimeout } = this.#settings
     const moved = this.#hasMoved(connection, watched, now)
     const has = watched.last
-    if (connection.bytesUnacknowledged === 0 && connection.writableLength === 0) {
+    if (!hasWindows && connection.bytesUnacknowledged === 0 && connection.writableLength === 0) {
       // There is nothing that it could take: it is we who are slow.
       watched.moved = now
       watched.since = now

@@ -174,6 +174,19 @@ test('a rule for Vary is added to ours where a coding lies beside a file, and on
   })
 })
 
+test('an entity tag by rule is another one for each coding: who resumes one is not given the middle of another', async () => {
+  fs.writeFileSync(path.join(root, 'tagged.css'), 'p {}'.repeat(500))
+  fs.writeFileSync(path.join(root, 'tagged.css.gz'), 'gz')
+  await withServer({ compress: true, headers: { 'tagged.css': { ETag: '"v1"' } } }, async server => {
+    const tagOf = async (accept: string) =>
+      linesOf(await exchange(server.port, last('/tagged.css', `Accept-Encoding: ${accept}\r\n`))).get('etag')
+    assert.deepEqual(await tagOf('identity'), ['"v1"'])
+    assert.deepEqual(await tagOf('gzip'), ['"v1-gzip"'])
+    const fields = 'Accept-Encoding: identity\r\nRange: bytes=2-\r\nIf-Range: "v1-gzip"\r\n'
+    assert.match(await exchange(server.port, last('/tagged.css', fields)), /^HTTP\/1\.1 200/)
+  })
+})
+
 test('the middleware goes by such a rule as well', async () => {
   using files = staticFiles(root, { headers: { '*.html': RULED } })
   const server = createServer((request, response) => files(request, response, () => response.end()))

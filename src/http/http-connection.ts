@@ -31,6 +31,7 @@ const ignore = () => {}
  */
 export class HttpConnection implements ServedConnection {
   readonly connection: Connection
+  readonly hasWindows = false
   /** No further request is taken once the one under way is answered. */
   #closing = false
   /** Its time was up, and its client has been told. */

@@ -20,6 +20,7 @@ test('a path that has moved is told where to, the longest rule first', () => {
     '/blog/2020/best': '308 https://b.example/best?x=1',
     '/shop/*': '307 https://shop.example/*',
     '/a b': '/c',
+    '/part': '/whole#part',
   })
   const expected: Record<string, string | undefined> = {
     '/old': '301 /new',
@@ -36,6 +37,8 @@ test('a path that has moved is told where to, the longest rule first', () => {
     '/blog/2020/best?y=2': '308 https://b.example/best?x=1',
     '/shop/%C3%A4%20%0d%0a': '307 https://shop.example/%C3%A4%20%0D%0A',
     '/a%20b': '301 /c',
+    '/part': '301 /whole#part',
+    '/part?x=y': '301 /whole?x=y#part',
   }
   for (const [target, location] of Object.entries(expected))
     assert.equal(locationOf(redirects, target), location, target)

@@ -78,5 +78,7 @@ function redirectOf(from: string, rule: unknown, below: boolean): Redirect {
 
 function moved({ status, to, carries }: Redirect, rest: string, query: string): Moved {
   const target = carries ? to + rest : to
-  return { status, location: target.includes('?') ? target : target + query }
+  const [address = '', fragment] = target.split('#', 2)
+  const whole = address.includes('?') ? address : address + query
+  return { status, location: fragment === undefined ? whole : `${whole}#${fragment}` }
 }

@@ -85,7 +85,9 @@ export class Resource {
 
   /** An entity tag as clients are given it; undefined for none. */
   etagOf(etag: string): string | undefined {
-    return this.#ruled.get('etag') ?? (this.#settings.etag ? etag : undefined)
+    const ruled = this.#ruled.get('etag')
+    if (ruled === undefined) return this.#settings.etag ? etag : undefined
+    return codedLike(ruled, etag)
   }
 
   /** When one of its files was modified, as clients are told; undefined where they are not. */
@@ -255,4 +257,12 @@ export async function openSidecars(
   if (exhausted === undefined) return found
   for (const file of found.values()) file.release()
   return exhausted as number
+}
+
+/** A tag by rule, told apart by coding as ours is: who resumes one coding must not get the middle of another. */
+function codedLike(ruled: string, own: string): string {
+  const [, coding] = /-(br|zstd|gzip)"$/.exec(own) ?? []
+  if (coding === undefined || !ruled.endsWith('"')) return ruled
+  const weak = own.startsWith('W/') && !ruled.startsWith('W/') ? 'W/' : ''
+  return `${weak}${ruled.slice(0, -1)}-${coding}"`
 }

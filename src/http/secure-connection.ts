@@ -16,7 +16,7 @@ export class SecureConnection implements ServedConnection {
   readonly connection: Connection
   /** The client's, for the log. */
   readonly address: string
-  beat = 0
+  #beat = 0
   /** The session of HTTP/2, if that is what it speaks. */
   session: ServerHttp2Session | undefined
   /** Once the handshake is done. */
@@ -57,6 +57,15 @@ export class SecureConnection implements ServedConnection {
     return this.session === undefined && this.#socket.bytesRead > this.#readBefore ? 'head' : 'idle'
   }
 
+  /** The first byte of a head is a step, too: from then on its time counts. */
+  get beat(): number {
+    return 2 * this.#beat + (this.phase === 'head' ? 1 : 0)
+  }
+
+  get hasWindows(): boolean {
+    return this.session !== undefined
+  }
+
   /** No further request is taken. */
   get closing(): boolean {
     return this.#closing
@@ -70,7 +79,7 @@ export class SecureConnection implements ServedConnection {
   /** The handshake is done. */
   secured(socket: TLSSocket): void {
     this.#socket = socket
-    this.beat++
+    this.#beat++
     if (this.#closing) socket.destroy()
     // So Node ends a connection of HTTP/1.1 behind its last answer. With bytes unread that would be a reset, which can
     // overtake the answer.
@@ -94,7 +103,7 @@ export class SecureConnection implements ServedConnection {
     if (this.#left === 0) return false
     this.#response = response
     this.#active++
-    this.beat++
+    this.#beat++
     if (--this.#left === 0 || (this.#closing && response !== undefined)) this.last(response)
     return true
   }
@@ -109,12 +118,12 @@ export class SecureConnection implements ServedConnection {
   /** Waits for a body. @returns 0, or the status with which its request is refused */
   async take(body: DroppedBody): Promise<number> {
     this.#bodies.add(body)
-    this.beat++
+    this.#beat++
     try {
       return await body.outcome
     } finally {
       this.#bodies.delete(body)
-      this.beat++
+      this.#beat++
     }
   }
 
@@ -122,7 +131,7 @@ export class SecureConnection implements ServedConnection {
   end(): void {
     this.#active--
     this.#readBefore = this.#socket?.bytesRead ?? 0
-    this.beat++
+    this.#beat++
     if (this.#active > 0) return
     if (this.#refusal !== undefined) this.#refusal()
     else if (this.session === undefined && (this.#closing || this.#left === 0)) this.#end()
@@ -132,7 +141,7 @@ export class SecureConnection implements ServedConnection {
   #end(): void {
     if (this.#ended) return
     this.#ended = true
-    this.beat++
+    this.#beat++
     this.#socket?.end()
     this.#socket?.resume()
   }
@@ -144,7 +153,7 @@ export class SecureConnection implements ServedConnection {
     if (socket === undefined || phase === 'send' || phase === 'linger') return false
     this.#closing = true
     this.#expired = true
-    this.beat++
+    this.#beat++
     for (const body of this.#bodies) body.settle(408)
     if (this.session !== undefined) this.session.close()
     else if (phase === 'idle') this.#destroySoon?.()

@@ -283,3 +283,36 @@ test('a version that is too old is not spoken, with a renewed certificate neithe
     { code: 'ERR_INVALID_ARG_VALUE' },
   )
 })
+
+test('a client of HTTP/2 that opens no window is dropped as one that takes nothing', { skip }, async () => {
+  await withServer({ sendTimeout: 1000, rateWindow: 1000 }, async server => {
+    const session = http2
+      .connect(`https://127.0.0.1:${server.port}`, {
+        rejectUnauthorized: false,
+        settings: { initialWindowSize: 0 },
+      })
+      .on('error', () => {})
+    session.request({ ':path': '/large' }).on('error', () => {})
+    await once(session, 'close')
+  })
+})
+
+test('silence before a request does not count for the time that its head takes', { skip }, async () => {
+  await withServer({ headTimeout: 1500 }, async server => {
+    const socket = open(server)
+    let received = ''
+    socket.on('data', chunk => {
+      received += chunk
+    })
+    socket.write(kept('/a.txt'))
+    await until(() => received.endsWith('hello'))
+    await new Promise(resolve => setTimeout(resolve, 2000))
+    const request = last('/a.txt')
+    socket.write(request.slice(0, 10))
+    await new Promise(resolve => setTimeout(resolve, 600))
+    received = ''
+    socket.end(request.slice(10))
+    await once(socket, 'close')
+    assert.match(received, /^HTTP\/1\.1 200/)
+  })
+})

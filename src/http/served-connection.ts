@@ -13,6 +13,8 @@ export interface ServedConnection {
   readonly phase: Phase
   /** Grows with every step of the connection. */
   readonly beat: number
+  /** Whether its client can hold up an answer of which nothing is on its way: streams of HTTP/2 have windows of their own. */
+  readonly hasWindows: boolean
   /** Serves it. @returns when it has ended */
   run(): Promise<void>
   /** Takes no further request: it ends once those under way are answered, at once where there is none. */
