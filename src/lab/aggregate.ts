@@ -1,6 +1,7 @@
 import type { Measured, Method } from '../observe/index.js'
 import type { Row } from './catalogue.js'
 import type { CostName, CountedLap, Tally, TimedLap } from './lap-report.js'
+import { readsFile } from './mechanism.js'
 import type { RowCost, RowResult } from './report.js'
 import { MIB } from './sizes.js'
 import { median, spread, weightedMedian } from './statistics.js'
@@ -71,7 +72,7 @@ function costOf({ mechanism, goal }: Row, { counted, timed }: Tallies, bytesEach
   const calls = systemCalls(counted)
   const switches = need(perOperation(counted, 'contextSwitches'))
   const { user, system } = cpuTime(timed)
-  const fetchedPerByte = goal.startsWith('read/') ? fetched(timed) : null
+  const fetchedPerByte = readsFile(goal) ? fetched(timed) : null
   const hits = fetchedPerByte === null || mechanism.direct === true ? null : fetchedPerByte
   return {
     systemCallsPerOperation: calls,

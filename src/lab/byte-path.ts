@@ -8,7 +8,7 @@ import { whole } from './short-transfer.js'
 import { MIB } from './sizes.js'
 
 /** What the ways from a file to a socket are compared at. */
-export const SEND_CASES: readonly Case[] = [{ goal: 'read/cached/socket', size: MIB }]
+export const SEND_CASES: readonly Case[] = [{ goal: 'send/cached', size: MIB }]
 /** What the ways from socket to socket are compared at. */
 export const RELAY_CASES: readonly Case[] = [{ goal: 'net/relay', size: MIB }]
 

@@ -125,7 +125,7 @@ export const GOALS: Record<Goal, string> = {
   'read/cached/random': 'Read at random, cached',
   'read/uncached/sequential': 'Read from front to back, uncached',
   'read/uncached/random': 'Read at random, uncached',
-  'read/cached/socket': 'Send a cached file to a socket',
+  'send/cached': 'Send a cached file to a socket',
   'write/cached/sequential': 'Write from front to back, into the cache',
   'write/cached/random': 'Write at random, into the cache',
   'write/uncached/sequential': 'Write from front to back, past the cache',

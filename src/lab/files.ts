@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, realpathSync } from 'node:fs'
 import { invalidArgValue, SluiceError } from '../kernel/index.js'
-import type { Goal } from './mechanism.js'
+import { type Goal, readsFile } from './mechanism.js'
 import { ScratchFile, scratchFolder } from './scratch.js'
 import { MIB } from './sizes.js'
 
@@ -62,7 +62,7 @@ export class LabFiles {
   /** What rows of a goal work on. @returns undefined where there was no room for it */
   of(goal: Goal): LabFile | undefined {
     if (goal.startsWith('net/')) return this.nothing
-    return goal.startsWith('read/') ? this.read : this.write
+    return readsFile(goal) ? this.read : this.write
   }
 
   #none(bytes: number): LabFile {

@@ -24,7 +24,7 @@ const LOOKED_AT = [
   'read/cached/random/filehandle-4-kib-x64',
   'read/cached/sequential/mmap',
   'read/uncached/random/readsync',
-  'read/cached/socket/transfer',
+  'send/cached/transfer',
   'write/cached/sequential/writev',
   'write/cached/random/writesync',
   'write/durable/sequential/appendlog-4-kib-x64',
@@ -109,6 +109,17 @@ test('an uncached read fetches from the device what a cached one has already', c
   assert.equal(hits('cached')?.residentBefore, 1)
   assert.ok((uncached?.cost.cacheHitRatio?.value ?? 1) < 0.5, JSON.stringify(uncached?.cost.cacheHitRatio))
   assert.ok((uncached?.residentBefore ?? 1) < 0.1)
+  return undefined
+})
+
+test('rows that send a file read the one that is given, and have its cache hits', async context => {
+  const sent = await lab({ only: 'send/cached/read-send' })
+  assert.deepEqual(sent.files.read, { path: file, bytes: SIZE })
+  assert.deepEqual(sent.files.write, { folder: null, bytes: 0 })
+  const [row] = sent.rows
+  if (row?.result === undefined) return context.skip(row?.reason ?? 'no row')
+  assert.equal(row.result.residentBefore, 1)
+  assert.equal(row.result.cost.cacheHitRatio?.value, 1)
   return undefined
 })
 

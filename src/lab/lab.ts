@@ -5,6 +5,7 @@ import { allRows, type Row, rowsMatching } from './catalogue.js'
 import { checklist } from './checklist.js'
 import { watchDisturbance } from './disturbance.js'
 import { LabFiles } from './files.js'
+import { readsFile } from './mechanism.js'
 import type { LabReport, RowReport } from './report.js'
 import { type LabProgress, Run } from './run.js'
 import { FULL, type Pace, QUICK, Schedule } from './schedule.js'
@@ -80,7 +81,7 @@ export async function runLab(options: LabOptions = {}): Promise<LabReport> {
   const files = new LabFiles({
     file,
     nothing: rows.some(({ goal }) => goal.startsWith('net/')),
-    reads: rows.some(({ goal }) => goal.startsWith('read/')),
+    reads: rows.some(({ goal }) => readsFile(goal)),
     writes: rows.some(({ goal }) => goal.startsWith('write/')),
     readBytes: size,
     writeBytes: Math.min(size, quick ? QUICK_WRITE_SIZE : FULL_WRITE_SIZE),

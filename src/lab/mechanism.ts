@@ -9,7 +9,7 @@ export type Goal =
   | 'read/cached/random'
   | 'read/uncached/sequential'
   | 'read/uncached/random'
-  | 'read/cached/socket'
+  | 'send/cached'
   | 'write/cached/sequential'
   | 'write/cached/random'
   | 'write/uncached/sequential'
@@ -19,6 +19,11 @@ export type Goal =
   | 'net/echo'
   | 'net/messages'
   | 'net/relay'
+
+/** Whether rows of a goal take their bytes from the file that is only read, whatever becomes of them. */
+export function readsFile(goal: Goal): boolean {
+  return goal.startsWith('read/') || goal.startsWith('send/')
+}
 
 /** One row of the lab: a mechanism used for a goal. */
 export interface Case {
