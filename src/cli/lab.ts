@@ -1,17 +1,15 @@
 import { accessSync, constants, existsSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { csv, type LabReport, runLab } from '../lab/index.js'
+import { csv, runLab } from '../lab/index.js'
 import { defineCommand, UsageError } from './command.js'
+import { interruptible } from './interruptible.js'
 import { labPage } from './lab-page/page.js'
 import { ProgressBar } from './lab-progress.js'
 import { labReportText } from './lab-report.js'
 
 const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** Standard output, instead of the tables. */
 const STDOUT = '-'
-/** What a shell takes for death by a signal. */
-const KILLED = 128
 
 /** `64M`, `1.5GiB`, `4096` as bytes. */
 function bytesOf(text: string): number {
@@ -28,25 +26,6 @@ function usage(error: unknown): never {
   if (code === 'ERR_INVALID_ARG_VALUE' || code === 'ERR_OUT_OF_RANGE')
     throw new UsageError(message, { cause: error })
   throw error
-}
-
-/** Runs something that a signal ends early. @returns the signal's number where one did */
-async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | number> {
-  const controller = new AbortController()
-  let number = 0
-  const interrupt = (_: NodeJS.Signals, received: number) => {
-    number = received
-    controller.abort()
-  }
-  for (const name of SIGNALS) process.once(name, interrupt)
-  try {
-    return await work(controller.signal)
-  } catch (error) {
-    if (controller.signal.aborted) return number
-    throw error
-  } finally {
-    for (const name of SIGNALS) process.off(name, interrupt)
-  }
 }
 
 /** Where a report goes: not onto the file that is measured, and where it can be written, before a minute is spent. */
@@ -105,7 +84,7 @@ export const labCommand = defineCommand({
     }
     const bar = new ProgressBar(terminal)
     const size = values.size === undefined ? undefined : bytesOf(values.size)
-    const outcome = await interruptible<LabReport>(signal =>
+    const outcome = await interruptible(signal =>
       runLab({
         file: positionals[0],
         size,
@@ -117,16 +96,17 @@ export const labCommand = defineCommand({
     )
       .finally(() => bar.clear())
       .catch(usage)
-    if (typeof outcome === 'number') {
+    if ('status' in outcome) {
       terminal.note('sluice lab: interrupted; what was made has been removed\n')
-      return KILLED + outcome
+      return outcome.status
     }
+    const report = outcome.result
     const results: [string | undefined, () => string][] = [
-      [values.json, () => `${JSON.stringify(outcome, null, 2)}\n`],
-      [values.csv, () => csv(outcome)],
-      [values.html, () => labPage(outcome)],
+      [values.json, () => `${JSON.stringify(report, null, 2)}\n`],
+      [values.csv, () => csv(report)],
+      [values.html, () => labPage(report)],
     ]
-    const [, shown = () => labReportText(outcome, terminal)] = results.find(([path]) => path === STDOUT) ?? []
+    const [, shown = () => labReportText(report, terminal)] = results.find(([path]) => path === STDOUT) ?? []
     // First what cannot fail: a full disk must not take the minute's result with it.
     terminal.write(shown())
     const failures: unknown[] = []
@@ -138,6 +118,6 @@ export const labCommand = defineCommand({
       }
     }
     if (failures.length > 0) throw failures[0]
-    return outcome.rows.some(({ result }) => result !== undefined) ? 0 : 1
+    return report.rows.some(({ result }) => result !== undefined) ? 0 : 1
   },
 })
