@@ -70,7 +70,8 @@ export function regionsOf(options: OperationOptions, name = 'options'): readonly
   checkObject(options, name)
   const { syscall, buffers, signal, finish, discard, usage } = options
   if (typeof syscall !== 'string') throw invalidArgType(`${name}.syscall`, 'of type string', syscall)
-  checkAbortSignal(signal, `${name}.signal`)
+  // Without a signal no name is put together: this is on the way of every operation.
+  if (signal !== undefined) checkAbortSignal(signal, `${name}.signal`)
   if (finish !== undefined) checkFunction(finish, `${name}.finish`)
   if (discard !== undefined) checkFunction(discard, `${name}.discard`)
   if (usage !== undefined) checkObject(usage, `${name}.usage`)

@@ -241,18 +241,22 @@ export class Engine {
     } catch (error) {
       return Promise.reject(error)
     }
-    const { signal, usage } = options
+    const { signal } = options
     if (signal?.aborted === true) return Promise.reject(new AbortError(signal))
     const slot = this.#slots.take()
     if (slot === undefined || this.#closing !== undefined) {
-      const start = () => this.run<T>(prepare, options)
-      const waiter = { slots: 1, start, signals: [signal], regions, usages: [usage] }
-      return this.#later(waiter, slot) as Promise<T>
+      return this.#runLater(prepare, options, regions, slot) as Promise<T>
     }
     const promise = this.#intake.occupy(slot, prepare, options, regions) as Promise<T>
     if (signal !== undefined && !this.#intake.listenOne(slot, signal)) return promise
-    this.#intake.place([slot], () => prepare(this.#queue, slot.index))
+    this.#intake.placeOne(slot, prepare)
     return promise
+  }
+
+  /** On its own, as `#moveLater()`. */
+  #runLater(prepare: Prepare, options: OperationOptions, regions: readonly Region[], slot?: Slot) {
+    const waits = { slots: 1, signals: [options.signal], regions, usages: [options.usage] }
+    return this.#later({ ...waits, start: () => this.run(prepare, options) }, slot)
   }
 
   /**

@@ -61,7 +61,7 @@ export class Intake {
     if (background) this.#settlement.background++
     slot.completion = operation.complete
     slot.reject = operation.refuse
-    this.place([slot], () => prepare(this.#queue, slot.index))
+    this.placeOne(slot, prepare)
     operation.began = true
     return operation
   }
@@ -100,6 +100,17 @@ export class Intake {
     this.#outbox.place(() => this.#write(slots, write))
   }
 
+  /** As `place()`, for an operation on its own: where there is room it allocates nothing. */
+  placeOne(slot: Slot, prepare: Prepare): void {
+    if (this.#outbox.blocked || !this.#writeOne(slot, prepare)) this.#placeLater(slot, prepare)
+    else this.#outbox.schedule()
+  }
+
+  /** On its own: a closure costs whoever has it in it, also where it is not come to. */
+  #placeLater(slot: Slot, prepare: Prepare): void {
+    this.#outbox.place(() => this.#writeOne(slot, prepare))
+  }
+
   /** Has the entry of a read or write written when there is room. None of its numbers is anything else. */
   placeMove(
     prepare: PrepareMove,
@@ -120,6 +131,17 @@ export class Intake {
     } catch (error) {
       this.#queue.takeBack(this.#queue.unpublished - before)
       for (const slot of slots) this.#refuse(slot, error)
+      return true
+    }
+  }
+
+  #writeOne(slot: Slot, prepare: Prepare): boolean {
+    const before = this.#queue.unpublished
+    try {
+      return prepare(this.#queue, slot.index)
+    } catch (error) {
+      this.#queue.takeBack(this.#queue.unpublished - before)
+      this.#refuse(slot, error)
       return true
     }
   }
