@@ -36,6 +36,7 @@ test('on persistent memory flush() makes no system call, and what it flushed out
   // The kernel's flag for MAP_SYNC: a page can be written to only when the file system has on record where it is.
   assert.ok(seen.flags.flushed.includes('sf'), `${seen.flags.flushed}`)
   assert.ok(!seen.flags.plain.includes('sf'), `${seen.flags.plain}`)
+  assert.deepEqual(seen.probed, { active: true, mapSync: 'ok' })
   assert.equal(seen.flushCalls, 0)
   assert.ok(seen.syncCalls > 0)
 

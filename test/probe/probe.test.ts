@@ -100,15 +100,6 @@ test('what cannot be written to is told as far as it goes', () => {
   assert.equal(device.kind, 'other')
 })
 
-test('the alignment of Direct I/O is enough for a read', t => {
-  const { direct } = result.path
-  if (!direct.supported) return t.skip('this file system has no Direct I/O')
-  assert.ok(direct.memoryAlign !== null && direct.offsetAlign !== null)
-  assert.equal(Number.isInteger(Math.log2(direct.memoryAlign)), true)
-  assert.equal(Number.isInteger(Math.log2(direct.offsetAlign)), true)
-  return undefined
-})
-
 test('a path that is not there, or no path, is an error', () => {
   assert.throws(() => probe(join(folder, 'missing')), { code: 'ENOENT' })
   assert.throws(() => probe(3 as unknown as string), { code: 'ERR_INVALID_ARG_TYPE' })
