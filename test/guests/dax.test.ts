@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Guest, guestRequirements, PMEM_BYTES } from './guest.js'
+import { Guest, guestRequirements, PMEM_BYTES, persistentMemory } from './guest.js'
 
 const PROGRAM = fileURLToPath(new URL('./fixtures/dax-program.js', import.meta.url))
 const PAGE = 4096
@@ -27,7 +27,7 @@ test('on persistent memory flush() makes no system call, and what it flushed out
   writeFileSync(at('image'), '')
   truncateSync(at('image'), PMEM_BYTES)
   execFileSync('mke2fs', ['-q', '-t', 'ext4', '-b', `${PAGE}`, at('image')])
-  const guest = new Guest(t, kernel, folder, PROGRAM, at('image'))
+  const guest = new Guest(t, kernel, folder, PROGRAM, persistentMemory(at('image')))
   const seen = JSON.parse(await guest.line())
   assert.equal(await guest.line(), 'written')
   await guest.cutPower()

@@ -10,10 +10,8 @@ import { type GuestKernel, guestKernel, modulesOf } from './kernel.js'
 
 const MIB = 2 ** 20
 const PACKAGES = ['qemu-system-x86', 'busybox-static', 'xz-utils', 'e2fsprogs']
-const MODULES = [
-  ...['virtio_pci', '9pnet_virtio', '9p'],
-  ...['crc32c_generic', 'ext4', 'libnvdimm', 'nd_e820', 'nd_pmem'],
-]
+/** What sharing this system's files needs. */
+const MODULES = ['virtio_pci', '9pnet_virtio', '9p']
 /** Memory of the guest, and where in it the persistent memory lies. */
 const MEMORY_MIB = 768
 const PMEM = { at: 640, size: 64 } as const
@@ -24,19 +22,47 @@ export const PMEM_FOLDER = '/dev/persistent'
 /** Before what the program says, among what else the console shows. */
 const MARK = 'guest> '
 
+/** What a machine has beside a processor, memory and this system's files. */
+export interface Equipment {
+  /** Modules that the kernel loads, in this order, after those that they need. */
+  modules: readonly string[]
+  /** Parameters of modules: `{ nvme: 'poll_queues=1' }`. */
+  parameters?: Readonly<Record<string, string>>
+  /** Further arguments of QEMU's. */
+  options?: readonly string[]
+  /** Further arguments of the kernel's. */
+  kernel?: string
+  /** Commands that run before the program, with this system's root at `/host`. */
+  commands?: readonly string[]
+  /** What lies in memory where persistent memory is, of {@link PMEM_BYTES}. */
+  image?: string
+}
+
+/** Persistent memory with a file system on it. @param image the file system, of {@link PMEM_BYTES} */
+export function persistentMemory(image: string): Equipment {
+  return {
+    modules: ['crc32c_generic', 'ext4', 'libnvdimm', 'nd_e820', 'nd_pmem'],
+    kernel: `memmap=${PMEM.size}M!${PMEM.at}M`,
+    commands: [
+      `mkdir /host${PMEM_FOLDER}`,
+      `mount -t ext4 -o dax=always,commit=600 /host/dev/pmem0 /host${PMEM_FOLDER}`,
+    ],
+    image,
+  }
+}
+
 /** What the machine boots: it shares this system's files, to read, and runs a program there as if it stood here. */
-function init(modules: readonly string[], program: string): string {
+function init(loads: readonly string[], commands: readonly string[], program: string): string {
   return `#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox --install -s /bin
-for module in ${modules.join(' ')}; do insmod /modules/$module.ko; done
+${loads.join('\n')}
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro host /host
 mount -t proc proc /host/proc
 mount -t sysfs sysfs /host/sys
 mount -t tracefs tracefs /host/sys/kernel/tracing
 mount -t devtmpfs devtmpfs /host/dev
-mkdir /host${PMEM_FOLDER}
-mount -t ext4 -o dax=always,commit=600 /host/dev/pmem0 /host${PMEM_FOLDER}
+${commands.join('\n')}
 chroot /host '${process.execPath}' '${program}' 2>&1 | while read -r line; do echo "${MARK}$line"; done
 poweroff -f
 `
@@ -50,9 +76,9 @@ export async function guestRequirements(): Promise<GuestKernel | string> {
 }
 
 /**
- * A machine that runs a program, with persistent memory that outlives it.
+ * A machine that runs a program.
  *
- * The memory of the guest is a file. A piece of it, which the guest takes for persistent memory, is a file system that has been
+ * The memory of the guest is a file. A piece of it, which the guest may take for persistent memory, is a file system that has been
  * made before, and that can be looked at when the machine is no more.
  */
 export class Guest {
@@ -67,24 +93,24 @@ export class Guest {
    *
    * @param folder for the guest's files
    * @param program the file that Node is given
-   * @param image a file system of 64 MiB
    */
-  constructor(t: TestContext, kernel: GuestKernel, folder: string, program: string, image: string) {
+  constructor(t: TestContext, kernel: GuestKernel, folder: string, program: string, equipment: Equipment) {
+    const { parameters = {}, commands = [], image } = equipment
     this.#memory = join(folder, 'memory')
-    const disk = openSync(this.#memory, 'w')
-    ftruncateSync(disk, MEMORY_MIB * MIB)
-    writeSync(disk, readFileSync(image), 0, PMEM_BYTES, PMEM.at * MIB)
-    closeSync(disk)
-    const modules = modulesOf(kernel, MODULES)
-    const names = modules.map(({ name }) => name)
+    const memory = openSync(this.#memory, 'w')
+    ftruncateSync(memory, MEMORY_MIB * MIB)
+    if (image !== undefined) writeSync(memory, readFileSync(image), 0, PMEM_BYTES, PMEM.at * MIB)
+    closeSync(memory)
+    const modules = modulesOf(kernel, [...MODULES, ...equipment.modules])
+    const loads = modules.map(({ name }) => `insmod /modules/${name}.ko ${parameters[name] ?? ''}`)
     const archive = initramfs([
       ...['bin', 'dev', 'host', 'modules'].map(path => ({ path })),
       { path: 'bin/busybox', contents: readFileSync('/bin/busybox') },
       ...modules.map(({ name, contents }) => ({ path: `modules/${name}.ko`, contents })),
-      { path: 'init', contents: Buffer.from(init(names, program)) },
+      { path: 'init', contents: Buffer.from(init(loads, commands, program)) },
     ])
     writeFileSync(join(folder, 'initramfs'), archive)
-    this.#process = spawn('qemu-system-x86_64', this.#options(kernel, join(folder, 'initramfs')), {
+    this.#process = spawn('qemu-system-x86_64', this.#options(kernel, join(folder, 'initramfs'), equipment), {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#exited = once(this.#process, 'exit')
@@ -96,14 +122,15 @@ export class Guest {
     this.#lines = lines[Symbol.asyncIterator]()
   }
 
-  #options({ image }: GuestKernel, archive: string): string[] {
+  #options({ image }: GuestKernel, archive: string, { kernel = '', options = [] }: Equipment): string[] {
     const memory = `memory-backend-file,id=memory,size=${MEMORY_MIB}M,mem-path=${this.#memory},share=on`
     const host = 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'
     return [
       ...['-accel', 'tcg', '-cpu', 'max', '-m', `${MEMORY_MIB}M`, '-nodefaults', '-no-reboot'],
       ...['-object', memory, '-machine', 'pc,memory-backend=memory', '-virtfs', host],
       ...['-display', 'none', '-serial', 'stdio', '-kernel', image, '-initrd', archive],
-      ...['-append', `console=ttyS0 quiet panic=-1 memmap=${PMEM.size}M!${PMEM.at}M`],
+      ...['-append', `console=ttyS0 quiet panic=-1 ${kernel}`],
+      ...options,
     ]
   }
 
