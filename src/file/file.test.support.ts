@@ -13,6 +13,14 @@ export function scratchFolder(): string {
   return folder
 }
 
+/** Comparisons with Node in which the oldest release that we support is at fault, and how. */
+export const NODE_FAULTS: Readonly<Record<string, string>> = process.version.startsWith('v20.19.')
+  ? {
+      'no vectors': 'this Node lets the failure of reading nothing go unhandled',
+      'readFile in an unknown encoding': 'this Node takes the encoding for its argument’s name',
+    }
+  : {}
+
 /** Bytes that differ from place to place, so that a shift shows. */
 export function patternBytes(length: number, seed = 1): Buffer {
   const bytes = Buffer.alloc(length)
