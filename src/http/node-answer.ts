@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
-import type { Writable } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
+import { SluiceError } from '../kernel/index.js'
 import { sendFile as sendDescriptor, transfer } from '../transfer/index.js'
 import type { Answer } from './answer.js'
 import type { SiteRequest } from './site.js'
@@ -82,11 +83,12 @@ async function sendParts(
   body: Extract<Answer['body'], { kind: 'parts' }>,
 ): Promise<number> {
   const sink = 'stream' in response ? response.stream : response
+  const connection = 'stream' in response ? response.stream : response.req.socket
   if ('stream' in response && !response.headersSent) response.writeHead(response.statusCode)
   let bytes = body.closing.length
   try {
     for (const { head, range } of body.parts) {
-      await write(sink, head)
+      await write(sink, head, connection)
       const length = range.end - range.start + 1
       bytes += head.length + length
       await transfer(body.file.fd, sink, { offset: range.start, length })
@@ -96,13 +98,24 @@ async function sendParts(
     sink.destroy('stream' in response ? (error as Error) : undefined)
     throw error
   }
-  await write(sink, body.closing)
+  await write(sink, body.closing, connection)
   response.end()
   return bytes
 }
 
-function write(sink: Writable, bytes: Uint8Array): Promise<void> {
+/** @param connection which is watched itself: a pipelined response whose turn has not come is told nothing of its end */
+function write(sink: Writable, bytes: Uint8Array, connection: Duplex): Promise<void> {
   return new Promise((resolve, reject) => {
-    sink.write(bytes, error => (error ? reject(error) : resolve()))
+    const gone = () => reject(new SluiceError('ERR_SLUICE_CLOSED', 'The connection was closed'))
+    if (connection.destroyed) {
+      gone()
+      return
+    }
+    connection.once('close', gone)
+    sink.write(bytes, error => {
+      connection.off('close', gone)
+      if (error) reject(error)
+      else resolve()
+    })
   })
 }

@@ -15,7 +15,7 @@ import { type Endpoint, goneError } from './endpoint.js'
 import { type HasDescriptor, openSource } from './ends.js'
 import { Job } from './job.js'
 import { readPiece } from './memory-step.js'
-import { hasNoBody } from './server-response.js'
+import { assigned, hasNoBody } from './server-response.js'
 import { type TransferOptions, type TransferResult, transfer } from './transfer.js'
 
 /** What of a file is sent, and how. */
@@ -67,6 +67,7 @@ export async function sendFile(
     const { offset, length } = rangeOf(source, options)
     if (response.writableEnded || response.destroyed) throw goneError(response, 'response')
     announce(response, length)
+    if (response instanceof ServerResponse) await assigned(response, signal)
     if (hasNoBody(response)) return await withoutBody(response)
     const small = length <= Math.max(LEAST_LENT, measuredCosts().copiedBytes)
     if (via === undefined && small) return await atOnce(response, source, offset, length, signal)
@@ -108,6 +109,8 @@ function announce(response: ServerResponse | Http2ServerResponse, length: number
 
 function ended(response: ServerResponse | Http2ServerResponse, body?: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
+    // It may have gone while the file was read, and then tells nothing any more.
+    if (response.destroyed) throw goneError(response, 'response')
     const onClose = () => reject(goneError(response, 'response'))
     response.once('close', onClose)
     const done = () => {

@@ -29,8 +29,13 @@ function isPlain(response: ServerResponse): boolean {
   return !response.chunkedEncoding && !response.strictContentLength && !hasNoBody(response)
 }
 
-/** Waits for a pipelined response's turn on its connection. */
-async function assigned(response: ServerResponse, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * Waits for a pipelined response's turn on its connection.
+ *
+ * @returns rejects where the connection goes first, of which the response itself would tell nothing: no `close`, and no
+ *   callback of what was written to it
+ */
+export async function assigned(response: ServerResponse, signal: AbortSignal | undefined): Promise<void> {
   if (response.socket !== null || response.destroyed) return
   const turn = new AbortController()
   const end = () => turn.abort()
