@@ -22,6 +22,8 @@ export class RememberedTargets {
   readonly #resources = new Map<string, Resource>()
   /** Those whose target is not their name: a new file may come between. */
   readonly #indirect = new Map<string, Resource>()
+  /** What leads to each. */
+  readonly #keys = new Map<Resource, Set<string>>()
   #bytes = 0
 
   constructor(most: number) {
@@ -45,9 +47,17 @@ export class RememberedTargets {
 
   #fresh(key: string, resource: Resource): Resource | undefined {
     if (performance.now() < resource.freshUntil) return resource
-    this.#resources.delete(key)
-    this.#bytes -= key.length
+    this.#remove(key, resource)
     return undefined
+  }
+
+  #remove(key: string, resource: Resource): void {
+    this.#resources.delete(key)
+    this.#indirect.delete(key)
+    this.#bytes -= key.length
+    const keys = this.#keys.get(resource)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#keys.delete(resource)
   }
 
   /** Has a resource found by a target. */
@@ -56,10 +66,20 @@ export class RememberedTargets {
     if (key === undefined) return
     const most = Math.max(this.#resources.size, this.#indirect.size)
     if (most >= this.#most || this.#bytes + key.length > ALL_BYTES) this.clear()
-    if (!this.#resources.has(key)) this.#bytes += key.length
+    const before = this.#resources.get(key)
+    if (before !== undefined) this.#remove(key, before)
+    this.#bytes += key.length
     this.#resources.set(key, resource)
+    const keys = this.#keys.get(resource)
+    if (keys === undefined) this.#keys.set(resource, new Set([key]))
+    else keys.add(key)
     if (key.length !== resource.path.length + 1 || !key.endsWith(resource.path))
       this.#indirect.set(key, resource)
+  }
+
+  /** Lets go of a resource that is kept no more. */
+  forget(resource: Resource): void {
+    for (const key of this.#keys.get(resource) ?? []) this.#remove(key, resource)
   }
 
   /** Has those looked at again whose target is not their name. Connections remember them, too: so by their freshness. */
@@ -71,6 +91,7 @@ export class RememberedTargets {
   /** Forgets all of them. */
   clear(): void {
     this.#resources.clear()
+    this.#keys.clear()
     this.doubtIndirect()
     this.#bytes = 0
   }

@@ -51,6 +51,15 @@ export class Representation<R extends Described = Described> {
     return (content?.length ?? 0) + heads + (this.known?.length ?? 0)
   }
 
+  /** Lets go of them; what is under way has its own hold. */
+  forget(): void {
+    this.file.content = undefined
+    this.known = undefined
+    this.#ready = undefined
+    this.#head = undefined
+    this.#notModified = undefined
+  }
+
   /** The whole response over a connection that stays, head and body in one; undefined where the content is not in memory. */
   ready(date: string): DatedBytes | undefined {
     const { content } = this.file

@@ -5,6 +5,9 @@ import path from 'node:path'
 import { test } from 'node:test'
 import type { Answer } from './answer.js'
 import { fileOf } from './answer.js'
+import { ANSWER, KnownHead } from './known-head.js'
+import { RememberedTargets } from './remembered-targets.js'
+import type { Resource } from './resource.js'
 import { Site } from './site.js'
 import type { SiteOptions } from './site-options.js'
 
@@ -246,6 +249,41 @@ test('what is kept in memory is bounded in bytes, and the least recently used go
     assert.equal(site.cacheStats().bytes, 900)
     assert.equal(site.cacheStats().evictions, 7)
   })
+})
+
+test('what had to make room is held by nothing: neither its bytes nor the targets that led to it', async () => {
+  const bound = 4000
+  await withSite({ cacheBytes: bound }, async ({ root, site }) => {
+    const seen = new Set<Resource>()
+    for (let index = 0; index < 40; index++) fs.writeFileSync(`${root}/${index}`, 'x'.repeat(300))
+    for (let index = 0; index < 40; index++) {
+      const { stored, ...answer } = await site.answer({ ...REQUEST, target: `/${index}` })
+      fileOf(answer)?.release()
+      assert.ok(stored !== undefined && (await stored.file.load()))
+      site.remember(`/${index}`, stored.resource)
+      site.remember(`/./${index}`, stored.resource)
+      const date = new Date(0).toUTCString()
+      for (const ready of [stored.ready(date), stored.head(date), stored.notModified(date)]) assert.ok(ready)
+      stored.known = new KnownHead(ANSWER.WHOLE, Buffer.from(`GET /${index}`))
+      site.grown(stored.resource)
+      seen.add(stored.resource)
+      const held = [...seen].reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
+      assert.ok(held <= bound, `${held} bytes are held`)
+      assert.equal(site.cacheStats().bytes, held)
+      assert.equal(site.cacheStats().targets, 2 * site.cacheStats().files)
+    }
+    assert.ok(site.cacheStats().evictions > 30)
+  })
+})
+
+test('a target is forgotten whole: as one that is not the name of its file, too', () => {
+  const targets = new RememberedTargets(10)
+  const index = { path: 'index.html', freshUntil: 0 } as Resource
+  targets.add('/', index)
+  assert.equal(targets.find('/'), undefined, 'it is to be looked at again')
+  index.freshUntil = Infinity
+  targets.doubtIndirect()
+  assert.equal(index.freshUntil, Infinity, 'it was held all the same')
 })
 
 test('without inotify wanted, and where every look counts, nothing is watched', async () => {

@@ -168,6 +168,9 @@ export class ResourceCache implements DescriptorKeeper {
     this.#count(-resource.descriptors)
     this.#bytes -= resource.keptBytes
     resource.freshUntil = Number.NEGATIVE_INFINITY
+    this.#targets.forget(resource)
+    // Connections hold it until they are asked for something else: its bytes are counted no more.
+    resource.forget()
     const directory = this.#covers.get(resource)
     this.#covers.delete(resource)
     if (directory !== undefined) this.#watch?.release(directory)

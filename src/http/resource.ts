@@ -114,6 +114,12 @@ export class Resource {
     return bytes
   }
 
+  /** Lets go of the bytes of it that are in memory; responses under way keep theirs. */
+  forget(): void {
+    this.identity.forget()
+    for (const coded of this.#representations.values()) coded.forget()
+  }
+
   /** The fields that describe a representation. */
   fields(file: StaticFile, encoding: Encoding | undefined): [string, string][] {
     const fields = this.#description(encoding)

@@ -75,7 +75,8 @@ export class StaticFile {
     try {
       const content = await this.read(0, this.size)
       if (content.length < this.size) return false
-      this.content = content
+      // Who read it at the same time may have put it behind a head already: it is held once.
+      this.content ??= content
       return true
     } finally {
       this.release()
