@@ -204,13 +204,12 @@ export class Resource {
     return [...this.#coded.values()].every(file => file.watchable)
   }
 
-  /** Whether another one is of the same file, with the same codings beside it. */
-  isSame(other: Resource): boolean {
-    const codings = [...this.#coded]
+  /** Whether it is of just these files: the same content, and the same codings beside it. */
+  isOf(plain: StaticFile, coded: ReadonlyMap<Encoding, StaticFile>): boolean {
     return (
-      other.plain.isSame(this.plain) &&
-      codings.length === other.#coded.size &&
-      codings.every(([encoding, file]) => other.#coded.get(encoding)?.isSame(file) === true)
+      this.plain.isSame(plain) &&
+      this.#coded.size === coded.size &&
+      [...coded].every(([encoding, file]) => this.#coded.get(encoding)?.isSame(file) === true)
     )
   }
 

@@ -159,6 +159,29 @@ test('a large one is lent to the socket, and none outlives its replacement', asy
   })
 })
 
+test('where nothing is watched they are looked at as often as the file itself', async () => {
+  put('looked.js', 'plain')
+  await withServer({ watch: false, cacheMs: 0 }, async server => {
+    const { ask, end } = asker(server)
+    const text = async () => String((await ask(kept('/looked.js', BROWSER))).body)
+    assert.equal(await text(), 'plain')
+    put('looked.js.gz', 'gzipped')
+    assert.equal(await text(), 'gzipped')
+    put('looked.js.br', 'brotli')
+    assert.equal(await text(), 'brotli')
+    const descriptors = () => fs.readdirSync('/proc/self/fd').length
+    const before = descriptors()
+    const counted = server.site.cacheStats().descriptors
+    for (let time = 0; time < 5; time++) assert.equal(await text(), 'brotli')
+    assert.deepEqual([descriptors(), server.site.cacheStats().descriptors], [before, counted])
+    put('looked.js.br', 'another one')
+    assert.equal(await text(), 'another one')
+    fs.rmSync(path.join(root, 'looked.js.br'))
+    assert.equal(await text(), 'gzipped')
+    end()
+  })
+})
+
 test('codings are looked for beside files of every kind, but beside those that are codings themselves', async () => {
   for (const name of ['map.geojson', 'scene.gltf', 'a.toml', 'game.data', 'noending', 'a.tar.gz']) {
     put(name, 'plain')

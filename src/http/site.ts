@@ -207,12 +207,6 @@ export class Site {
     const { portable } = this.settings
     const file = new StaticFile(opened, undefined, portable)
     const watchable = opened.links === 1 && root.holds(opened.fd, name)
-    const known = cache.known(name)
-    if (known?.plain.isSame(opened)) {
-      file.release()
-      cache.trust(known, cover, watchable && known.watchable)
-      return known.retain()
-    }
     const coded = this.settings.sidecars
       ? await openSidecars(root, name, file, portable)
       : new Map<Encoding, StaticFile>()
@@ -221,17 +215,17 @@ export class Site {
       cache.uncover(cover)
       return coded
     }
+    const known = cache.known(name)
+    if (known?.isOf(file, coded)) {
+      // Nothing has changed, or whoever asked for it at the same time was quicker.
+      for (const same of [file, ...coded.values()]) same.release()
+      cache.trust(known, cover, watchable && known.watchable)
+      return known.retain()
+    }
     const resource = new Resource(name, file, coded, this.settings)
     if (this.#closed || cache !== this.#cache) {
       cache.uncover(cover)
       return resource
-    }
-    const other = cache.known(name)
-    if (other !== known && other?.isSame(resource)) {
-      // Whoever asked for it at the same time was quicker.
-      resource.release()
-      cache.uncover(cover)
-      return other.retain()
     }
     return cache.keep(resource.retain(), cover, watchable && resource.watchable)
   }
