@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -174,4 +174,25 @@ test('a FIFO that nobody reads holds up neither the start, nor responses, nor th
       assert.equal(bodyOf(await exchange(server.port, last('/a.txt'))), 'hello')
   })
   assert.match(String(await warned), /The access log cannot be written, and is tried again: ENXIO/)
+})
+
+test('whoever waits to read a FIFO before the server starts reads the first line', {
+  timeout: 30_000,
+}, async t => {
+  const accessLog = fifo()
+  const reader = spawn('head', ['-n', '1', accessLog], { stdio: ['ignore', 'pipe', 'ignore'] })
+  t.after(() => reader.kill())
+  const ended = once(reader.stdout.setEncoding('latin1'), 'end')
+  let text = ''
+  reader.stdout.on('data', piece => {
+    text += piece
+  })
+  // It sleeps where it opens what nobody writes yet.
+  const stat = () => fs.readFileSync(`/proc/${reader.pid}/stat`, 'latin1')
+  await until(() => stat().includes('(head) S '))
+  await withServer({ accessLog }, async server => {
+    assert.equal(bodyOf(await exchange(server.port, last('/a.txt'))), 'hello')
+    await ended
+  })
+  assert.match(text, /"GET \/a\.txt HTTP\/1\.1" 200 5/)
 })

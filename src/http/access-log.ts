@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { appendStream, STDOUT } from './append-stream.js'
@@ -68,12 +68,13 @@ function gapLine(count: number, format: AccessLogFormat): string {
 /** Sees that a file can be appended to. A FIFO that nobody reads yet is waited for later. @throws the system error */
 export function checkAppendable(path: string): void {
   if (path === STDOUT) return
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
-  try {
-    closeSync(openSync(path, flags, 0o666))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error
+  // Opened and closed, a FIFO would tell whoever waits to read it that this was all.
+  if (statSync(path, { throwIfNoEntry: false })?.isFIFO()) {
+    accessSync(path, constants.W_OK)
+    return
   }
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
+  closeSync(openSync(path, flags, 0o666))
 }
 
 /** Whether a file ends within a line: the disk was full in the middle of it. */
