@@ -77,6 +77,7 @@ enum {
   ENTER_SQ_WAKEUP = 1 << 1,
   ENTER_EXT_ARG = 1 << 3,
   ENTER_REGISTERED_RING = 1 << 4,
+  ENTER_EXT_ARG_REG = 1 << 6,
   ENTRY_DRAIN = 1 << 1,
   COMPLETION_MORE = 1 << 1,
   COMPLETION_SKIP = 1 << 5,
@@ -85,7 +86,8 @@ enum {
   REGISTER_SYNC_CANCEL = 24,
   CANCEL_ALL = 1 << 0,
   CANCEL_ANY = 1 << 2,
-  GUARD_SECONDS = 10
+  GUARD_SECONDS = 10,
+  WAIT_BYTES = 64 /* struct io_uring_reg_wait */
 };
 
 /* User data that TypeScript gives to nothing. */
@@ -104,9 +106,11 @@ struct ring {
 };
 
 static long enter_kernel(const struct control *control, uint32_t submit, uint32_t wait, uint32_t flags) {
-  bool extended = (flags & ENTER_EXT_ARG) != 0;
-  long result = syscall(SYS_io_uring_enter, control->enter_fd, submit, wait, flags,
-                        extended ? (const void *)&control->argument : NULL, extended ? sizeof control->argument : 0);
+  bool registered = (flags & ENTER_EXT_ARG_REG) != 0;
+  bool extended = !registered && (flags & ENTER_EXT_ARG) != 0;
+  const void *argument = extended ? &control->argument : NULL; /* of what is registered: its offset, 0 */
+  size_t size = registered ? WAIT_BYTES : extended ? sizeof control->argument : 0;
+  long result = syscall(SYS_io_uring_enter, control->enter_fd, submit, wait, flags, argument, size);
   return result == -1 ? -errno : result;
 }
 

@@ -4,12 +4,15 @@ import {
   checkObject,
   IO_URING_CLONE_BUFFERS,
   IO_URING_FILE_INDEX_RANGE,
+  IO_URING_MEM_REGION_REG,
   IO_URING_OP_SUPPORTED,
   IO_URING_PARAMS,
   IO_URING_PROBE,
   IO_URING_PROBE_OP,
+  IO_URING_REGION_DESC,
   IO_URING_RSRC_REGISTER,
   IO_URING_RSRC_UPDATE2,
+  IORING_MEM_REGION,
   IORING_REGISTER,
   IORING_REGISTER_CLONE,
   IORING_RSRC_REGISTER,
@@ -353,6 +356,20 @@ export class Registrar {
     update[2] = this.fd
     const result = syscall('io_uring_register', this.fd, IORING_REGISTER.RING_FDS, update, 1)
     return result === 1 ? update[0] : -1
+  }
+
+  /** Has the kernel keep memory for the arguments of waits. @param memory a page of its own, zeroed */
+  protected registerWaitRegion(memory: Uint8Array): void {
+    const region = struct(IO_URING_REGION_DESC.SIZE)
+    setU64(region, IO_URING_REGION_DESC.USER_ADDR, addressOf(memory))
+    setU64(region, IO_URING_REGION_DESC.SIZE_BYTES, memory.length)
+    region.setUint32(IO_URING_REGION_DESC.FLAGS, IORING_MEM_REGION.TYPE_USER, true)
+    const view = struct(IO_URING_MEM_REGION_REG.SIZE)
+    setU64(view, IO_URING_MEM_REGION_REG.REGION_UPTR, addressOf(region))
+    setU64(view, IO_URING_MEM_REGION_REG.FLAGS, IORING_MEM_REGION.REG_WAIT_ARG)
+    // Nothing else holds what is known by its address alone.
+    this.kept.add(memory).add(region)
+    this.register(IORING_REGISTER.MEM_REGION, view, 1)
   }
 
   /** Asks the kernel for queues of another size. @returns the new parameters */

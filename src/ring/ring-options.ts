@@ -1,4 +1,4 @@
-import { checkInteger, checkObject, IORING_SETUP, invalidArgValue } from '../kernel/index.js'
+import { checkBoolean, checkInteger, checkObject, IORING_SETUP, invalidArgValue } from '../kernel/index.js'
 import { Registrar } from './registrar.js'
 import type { SetupRequest } from './setup.js'
 
@@ -31,6 +31,11 @@ export interface RingOptions {
   workers?: { bounded: number; unbounded: number }
   /** Other rings post messages here, so a wait may wait although nothing of this ring's own is in flight. */
   messages?: boolean
+  /**
+   * Limited waits tell the kernel their limits through a page that it has pinned, instead of having it fetch them each time.
+   * Kernel 6.13.
+   */
+  registerWaits?: boolean
 }
 
 /** Submission entries at most. */
@@ -79,6 +84,7 @@ export function setupRequest(options: RingOptions): SetupRequest {
   checkInteger(sqThreadIdle, 'options.sqThreadIdle', 0, 2 ** 31 - 1)
   checkInteger(sqThreadCpu, 'options.sqThreadCpu', -1, 65535)
   checkInteger(flags, 'options.flags', 0, 2 ** 31 - 1)
+  if (options.registerWaits !== undefined) checkBoolean(options.registerWaits, 'options.registerWaits')
   if ((flags & FOREIGN) !== 0) {
     throw invalidArgValue('options.flags', flags, 'has NO_MMAP, REGISTERED_FD_ONLY or SQ_REWIND')
   }
@@ -86,10 +92,12 @@ export function setupRequest(options: RingOptions): SetupRequest {
     throw invalidArgValue('options.mode', mode, 'is not hosted, dedicated or sqpoll')
   const attach = share === undefined ? 0 : IORING_SETUP.ATTACH_WQ
   const bind = sqThreadCpu < 0 ? 0 : IORING_SETUP.SQ_AFF
+  // Where waits are registered, the kernel must not have begun with any.
+  const start = options.registerWaits ? IORING_SETUP.R_DISABLED : 0
   return {
     entries,
     completionEntries,
-    required: MODES[mode].required | IORING_SETUP.CQSIZE | flags | attach | bind,
+    required: MODES[mode].required | IORING_SETUP.CQSIZE | flags | attach | bind | start,
     optional: MODES[mode].optional,
     sqThreadIdleMs: sqThreadIdle,
     sqThreadCpu,

@@ -12,10 +12,12 @@ import {
   type NativeRing,
   native,
   outOfRange,
+  PAGE_SIZE,
   SluiceError,
   syscall,
   systemError,
 } from '../kernel/index.js'
+import { alignedBuffer } from '../memory/index.js'
 import { type CompletionCallback, CompletionQueue } from './completion-queue.js'
 import { CONTROL, Control, KIND } from './control.js'
 import { Registrar } from './registrar.js'
@@ -32,7 +34,7 @@ import { SubmissionQueue } from './submission-queue.js'
 // V8 folds a constant of this module; what is imported it loads and checks at every use.
 const { TO_SUBMIT, MIN_COMPLETE, FLAGS, RESULT } = CONTROL
 const { max, min } = Math
-const { GETEVENTS, EXT_ARG, SQ_WAIT, SQ_WAKEUP } = IORING_ENTER
+const { GETEVENTS, SQ_WAIT, SQ_WAKEUP } = IORING_ENTER
 /** The kernel has more completions than the queue shows. */
 const MORE_COMPLETIONS = IORING_SQ.CQ_OVERFLOW | IORING_SQ.TASKRUN
 
@@ -90,7 +92,10 @@ export class Ring extends Registrar {
   #memory: RingMemory
   #open = true
 
-  /** @throws the system error of io_uring_setup(2): `EPERM`, `ENOSYS`, `EACCES`, `ENOMEM`, … */
+  /**
+   * @throws the system error of io_uring_setup(2): `EPERM`, `ENOSYS`, `EACCES`, `ENOMEM`, …; with `registerWaits` that of
+   *   io_uring_register(2): `EINVAL` before kernel 6.13
+   */
   constructor(options: RingOptions = {}) {
     const { fd, flags, features, memory } = setupRing(setupRequest(options))
     super(fd)
@@ -129,6 +134,7 @@ export class Ring extends Registrar {
   /** What a new ring is told before its first operation. */
   #settle(options: RingOptions): void {
     if ((this.features & IORING_FEAT.NO_IOWAIT) !== 0) this.words[FLAGS] |= IORING_ENTER.NO_IOWAIT
+    if (options.registerWaits) this.#registerWaits(options.flags ?? 0)
     const index = this.registerRingDescriptor()
     if (index >= 0) {
       this.words[CONTROL.ENTER_FD] = index
@@ -137,6 +143,14 @@ export class Ring extends Registrar {
     // Without a limit, the kernel makes workers up to RLIMIT_NPROC.
     const { bounded, unbounded } = options.workers ?? { bounded: 4 * availableParallelism(), unbounded: 64 }
     if (options.share === undefined) this.limitWorkers(bounded, unbounded)
+  }
+
+  /** @param flags those that were asked for: a ring that was to start disabled stays so */
+  #registerWaits(flags: number): void {
+    const page = alignedBuffer(PAGE_SIZE)
+    this.registerWaitRegion(page)
+    this.#control.useRegistered(page)
+    if ((flags & IORING_SETUP.R_DISABLED) === 0) this.enable()
   }
 
   /** Whether `close()` has not been called. */
@@ -236,7 +250,7 @@ export class Ring extends Registrar {
       // The kernel waits for the least wait first, also where the limit is shorter.
       const minWait = Math.min(Math.max(0, minWaitUs - spentMs * 1000), slice * 1000)
       this.#control.setTimeout(slice, minWait)
-      const taken = this.#submitOnce(waitFor, EXT_ARG)
+      const taken = this.#submitOnce(waitFor, this.#control.limited)
       // A kernel thread takes entries while this one waits, so that some may be left at a signal: the same ones again.
       consumed = this.#polled ? max(consumed, taken) : consumed + taken
       const { ready } = this.completions

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeSync } from 'node:fs'
-import { IORING_FEAT, timespec } from '../kernel/index.js'
-import { prepareNop, prepareRead, prepareTimeout } from './index.js'
+import { IORING_FEAT, IORING_REGISTER, IORING_SETUP, timespec } from '../kernel/index.js'
+import { prepareNop, prepareRead, prepareTimeout, type Ring } from './index.js'
 import { room } from './operation.test.support.js'
 import { completions, MODES, reapAll, ringTest, runModule } from './ring.test.support.js'
 
@@ -67,6 +67,57 @@ ringTest('a wait that holds out for a batch takes less when its time is up', sta
     reapAll(ring).map(({ userData }) => userData),
     [1],
   )
+})
+
+for (const mode of MODES) {
+  ringTest(`limits can be told through memory that the kernel has registered (${mode})`, stage => {
+    let ring: Ring
+    try {
+      ring = stage.ring({ mode, registerWaits: true })
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'EINVAL')
+      return stage.skip('registered waits need kernel 6.13')
+    }
+    // A ring has one region, and this is taken.
+    assert.throws(() => ring.register(IORING_REGISTER.MEM_REGION, new Uint8Array(new ArrayBuffer(32)), 1), {
+      code: 'EBUSY',
+    })
+    const [reading, writing] = stage.pipe()
+    prepareRead(ring.submissions, reading, room(1), -1, 1)
+    prepareRead(ring.submissions, stage.pipe()[0], room(1), -1, 2)
+    ring.submit(1, 5)
+    ring.submit(1, 0)
+    assert.deepEqual(reapAll(ring), [])
+    assert.equal(ring.inFlight, 2)
+    writeSync(writing, 'x')
+    // The least wait, and then what there is; else it would be a minute.
+    ring.submit(2, 60_000, 1000)
+    assert.deepEqual(
+      reapAll(ring).map(({ userData }) => userData),
+      [1],
+    )
+    prepareTimeout(ring.submissions, timespec(2), 0, 0, 3)
+    ring.submit(1, 60_000)
+    assert.deepEqual(
+      reapAll(ring).map(({ userData }) => userData),
+      [3],
+    )
+  })
+}
+
+ringTest('a ring with registered waits that is to start disabled does so', stage => {
+  let ring: Ring
+  try {
+    ring = stage.ring({ registerWaits: true, flags: IORING_SETUP.R_DISABLED })
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'EINVAL')
+    return stage.skip('registered waits need kernel 6.13')
+  }
+  prepareNop(ring.submissions, 1)
+  assert.throws(() => ring.submit(), { code: 'EBADFD' })
+  ring.enable()
+  ring.submit(1, 60_000)
+  assert.equal(reapAll(ring).length, 1)
 })
 
 ringTest('waiting costs one system call, and finding nothing to do none', stage => {
