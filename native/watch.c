@@ -1,8 +1,8 @@
 /*
  * A descriptor on libuv's loop: the callback runs when it is ready, as any callback of Node does, with its
- * microtasks and nextTick queue afterwards.
+ * microtasks and nextTick queue afterwards. Where it returns true, it is called again behind those, with no events.
  *
- *   watch(fd, callback(events)) -> handle, or -errno; starts stopped and without keeping the process alive
+ *   watch(fd, callback(events) -> again) -> handle, or -errno; starts stopped and without keeping the process alive
  *   watchStart(handle, events), watchStop(handle), watchRef(handle), watchUnref(handle), watchClose(handle)
  */
 #include "sluice.h"
@@ -11,6 +11,9 @@
 #include <stdlib.h>
 
 #include "libuv.h"
+
+/* In a row: a thread that is being ended fails each. */
+enum { MOST_CALLS = 16 };
 
 struct watch {
   napi_env env;
@@ -42,20 +45,32 @@ static void thread_ends(napi_async_cleanup_hook_handle handle, void *data) {
   close_watch(data);
 }
 
-static void ready(uv_handle *poll, int status, int events) {
-  struct watch *watch = poll->data;
+/* Calls back. Returns whether that is to be done again, now that the callback's microtasks have run. */
+static bool call(struct watch *watch, int events) {
   napi_env env = watch->env;
   napi_handle_scope scope;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (watch->callback == NULL || napi_open_handle_scope(env, &scope) != napi_ok) return false;
   napi_value callback, receiver, argument, result;
+  bool again = false;
   if (napi_get_reference_value(env, watch->callback, &callback) == napi_ok &&
-      napi_get_global(env, &receiver) == napi_ok &&
-      napi_create_int32(env, status < 0 ? status : events, &argument) == napi_ok &&
-      napi_make_callback(env, watch->context, receiver, callback, 1, &argument, &result) == napi_pending_exception) {
+      napi_get_global(env, &receiver) == napi_ok && napi_create_int32(env, events, &argument) == napi_ok) {
+    napi_status status = napi_make_callback(env, watch->context, receiver, callback, 1, &argument, &result);
     napi_value error;
-    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+    if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+      napi_fatal_exception(env, error);
+    }
+    /* Anything but a boolean leaves it false. Where a tick behind it has thrown, what it returned is lost: it may have been true. */
+    if (status == napi_ok) napi_get_value_bool(env, result, &again);
+    else again = true;
   }
   napi_close_handle_scope(env, scope);
+  return again;
+}
+
+static void ready(uv_handle *poll, int status, int events) {
+  struct watch *watch = poll->data;
+  bool again = call(watch, status < 0 ? status : events);
+  for (int calls = 1; again && calls < MOST_CALLS; calls++) again = call(watch, 0);
 }
 
 static void handle_gone(napi_env env, void *data, void *hint) {

@@ -73,13 +73,13 @@ export class Engine {
     this.reason = reason
     this.#queue = driver.submissions
     this.#slots = new SlotTable(maxInFlight)
-    this.#outbox = new Outbox(driver, maxInFlight * 2, () => this.#reap(false))
+    this.#outbox = new Outbox(driver, maxInFlight * 2, look => this.#reap(look))
     this.handles = new Handles(driver, this.#outbox)
     this.#settlement = new Settlement(this.#slots, this.handles)
     this.#waiting = new WaitingLine(maxWaiting)
     this.#intake = new Intake(this.#queue, this.#outbox, this.#settlement)
     try {
-      this.#watcher = FdWatcher.started(driver.fd, () => this.#reap(true))
+      this.#watcher = FdWatcher.started(driver.fd, events => this.#outbox.watched(events !== 0))
     } catch (error) {
       driver.close()
       throw error
@@ -345,7 +345,7 @@ export class Engine {
     const seen = this.#driver.reap(this.#settlement.complete, look)
     this.#completions += seen
     if ((this.#queue.flags & IORING_SQ.CQ_OVERFLOW) === 0) this.handles.round++
-    if (seen > 0) this.#outbox.follow(look)
+    if (seen > 0) this.#outbox.follow()
     this.#outbox.retry()
     if (this.#waiting.length > 0) this.#waiting.admit(() => this.#slots.free)
     const waits = this.#waiting.length > 0

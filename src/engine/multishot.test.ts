@@ -185,3 +185,28 @@ driverTest('what a callback throws is an uncaught exception, and the engine goes
   )
   assert.equal(printed, 'callback 1, callback 2, callback 3, callback 4\n')
 })
+
+driverTest('ticks that throw behind what a completion leads to do not hold up what that leads to', kit => {
+  const printed = succeedChild(
+    kit.driver,
+    `
+    const engine = new Engine({ driver })
+    const [reader, writer] = makePipe()
+    const errors = []
+    process.on('uncaughtException', error => errors.push(error.message))
+    const byte = Buffer.alloc(1)
+    const came = engine.read(reader, byte, 0, 1, -1)
+    setTimeout(() => fs.writeSync(writer, 'x'), 10)
+    await came
+    for (let tick = 1; tick <= 6; tick++) {
+      process.nextTick(() => {
+        throw new Error('tick ' + tick)
+      })
+      await engine.run(ring.prepareNop, { syscall: 'nop' })
+    }
+    await engine.close()
+    console.log(errors.join(', '))
+    `,
+  )
+  assert.equal(printed, 'tick 1, tick 2, tick 3, tick 4, tick 5, tick 6\n')
+})

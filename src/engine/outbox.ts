@@ -10,7 +10,8 @@ const SETTLED = Promise.resolve()
  * What has been prepared and not yet handed over: one submission a turn of the event loop, in the order of asking.
  *
  * What completions lead to goes out as soon as their promises have run, which saves the way round the event loop; but
- * only a few times in a row, so that everything else on the thread has its turn as well.
+ * only a few times in a row, so that everything else on the thread has its turn as well. Where a watcher has brought the
+ * completions, it calls back for that; elsewhere a tick does.
  *
  * Entries that find the queue full are written later, once completions have made room; how many may wait so is
  * bounded by the operations that can be in flight.
@@ -26,11 +27,14 @@ export class Outbox {
   beforeSubmit: (() => void) | undefined
   readonly #driver: Driver
   readonly #backlog: Fifo<() => boolean>
-  readonly #afterSubmit: () => void
+  readonly #reap: (look: boolean) => void
   #scheduled = false
   /** Whether the event loop comes to `#turn`: once is enough, however often somebody asks. */
   #turning = false
+  /** Whether somebody comes once promises have run. */
   #following = false
+  /** Whether a watcher's callback is running, which says itself how it goes on. */
+  #watched = false
   #rounds = 0
   #closed = false
   readonly #turn = () => {
@@ -45,15 +49,44 @@ export class Outbox {
   readonly #settled = () => process.nextTick(this.#round)
   readonly #round = () => {
     this.#following = false
-    this.#rounds++
-    if (this.#scheduled) this.#handOver()
+    this.#next()
   }
 
-  /** @param afterSubmit runs after each turn's submission, to reap what completed at once */
-  constructor(driver: Driver, limit: number, afterSubmit: () => void) {
+  /** @param reap hands out what has completed; `look` where it may have done so other than at once */
+  constructor(driver: Driver, limit: number, reap: (look: boolean) => void) {
     this.#driver = driver
     this.#backlog = new Fifo(limit)
-    this.#afterSubmit = afterSubmit
+    this.#reap = reap
+  }
+
+  /**
+   * Runs in a watcher's callback.
+   *
+   * @param ready something has completed; else promises that the last call settled have run
+   * @returns whether to be called again once those have that were settled now
+   */
+  watched(ready: boolean): boolean {
+    this.#watched = true
+    // Until the end: what throws leaves nobody to come back.
+    this.#following = false
+    let follows = false
+    try {
+      if (ready) {
+        this.#rounds = 0
+        this.#reap(true)
+      } else this.#next()
+      follows = this.#following
+    } finally {
+      this.#watched = false
+      this.#following = follows
+      if (this.#scheduled && !follows) this.#ask()
+    }
+    return follows
+  }
+
+  #next(): void {
+    this.#rounds++
+    if (this.#scheduled) this.#handOver()
   }
 
   #handOver(): void {
@@ -64,9 +97,9 @@ export class Outbox {
       this.beforeSubmit?.()
     } finally {
       this.submit()
-      this.#afterSubmit()
+      this.#reap(false)
       // What waits for what was just handed over need not wait for the event loop; what the kernel had no memory for must.
-      if (this.#scheduled && this.#driver.submissions.unconsumed === 0) this.follow(false)
+      if (this.#scheduled && this.#driver.submissions.unconsumed === 0) this.follow()
     }
   }
 
@@ -96,17 +129,20 @@ export class Outbox {
   schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    if (this.#following || this.#turning) return
+    if (!this.#watched && !this.#following) this.#ask()
+  }
+
+  #ask(): void {
+    if (this.#turning) return
     this.#turning = true
     setImmediate(this.#turn)
   }
 
-  /** Completions have been handed out. @param fresh the event loop has turned since the last time */
-  follow(fresh: boolean): void {
-    if (fresh) this.#rounds = 0
+  /** Completions have been handed out. */
+  follow(): void {
     if (this.#following || this.#rounds >= ROUNDS) return
     this.#following = true
-    SETTLED.then(this.#settled)
+    if (!this.#watched) SETTLED.then(this.#settled)
   }
 
   /** Nothing is handed over any more, also in a turn that was asked for before. */

@@ -6,7 +6,9 @@ export const WATCH = { READABLE: 1, WRITABLE: 2, DISCONNECT: 4, PRIORITIZED: 8 }
 
 /**
  * A descriptor on this thread's event loop. The callback runs while the descriptor is ready (level-triggered),
- * followed by its microtasks, as any callback of Node's.
+ * followed by its microtasks, as any callback of Node's. Where it returns `true`, it is called again behind those, with no
+ * events, up to 15 times: that is much cheaper than a tick, or a turn of the loop. Where a tick has thrown it is called
+ * again whatever it returned.
  *
  * It neither keeps the process alive, until `ref()`, nor owns the descriptor.
  */
@@ -16,14 +18,14 @@ export class FdWatcher {
   #closed = false
 
   /** @throws the system error where the descriptor cannot be polled (a regular file: `EPERM`) */
-  constructor(fd: number, callback: (events: number) => void) {
+  constructor(fd: number, callback: (events: number) => unknown) {
     const handle = native().watch(fd, callback)
     if (typeof handle === 'number') throw systemError(handle, 'epoll_ctl')
     this.#handle = handle
   }
 
   /** One that watches already. @throws as the constructor and `start()` do, and leaves nothing behind */
-  static started(fd: number, callback: (events: number) => void): FdWatcher {
+  static started(fd: number, callback: (events: number) => unknown): FdWatcher {
     const watcher = new FdWatcher(fd, callback)
     try {
       watcher.start()

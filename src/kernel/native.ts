@@ -46,7 +46,7 @@ export interface Native {
   readonly chosen: ArrayBuffer
   /** @param kept lives until the ring is closed, also where the ring is forgotten */
   ring(control: ArrayBufferView, queues: Float64Array, kept: object): NativeRing | number
-  watch(fd: number, callback: (events: number) => void): NativeHandle | number
+  watch(fd: number, callback: (events: number) => unknown): NativeHandle | number
   watchStart(handle: NativeHandle, events: number): number
   watchStop(handle: NativeHandle): void
   watchRef(handle: NativeHandle): void
