@@ -174,6 +174,11 @@ const HOW_MUCH = {
     argument: 'ADDRESS',
     description: 'show it to these too: an address, 10.0.0.0/8 or all; repeatable',
   },
+  'status.hosts': {
+    kind: 'strings',
+    argument: 'NAME',
+    description: 'show it under this name too, besides addresses and localhost; repeatable',
+  },
 } as const
 
 /** Every option, in the order of the help. */

@@ -43,7 +43,8 @@ export class HttpService {
     this.stats = new ServerStats(shared?.stats, shared?.thread)
     this.stats.set('connections', 0)
     const report = () => (this.#status as ServerStatus).report()
-    const routes = options.status === undefined ? undefined : new StatusRoutes(options.status, report)
+    const routes =
+      options.status === undefined ? undefined : new StatusRoutes(options.status, report, options.host)
     this.site = new Site(options)
     if (routes !== undefined) this.#status = new ServerStatus(this.site, this.stats, routes)
     if (options.accessLog !== undefined) {

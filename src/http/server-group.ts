@@ -43,7 +43,7 @@ export class ServerGroup implements AsyncDisposable {
     checkInteger(workers, 'options.workers', 1, MAX_WORKERS)
     // What cannot be is better told from here than from every thread.
     siteSettings(options)
-    if (options.status !== undefined) checkStatusOptions(options.status)
+    if (options.status !== undefined) checkStatusOptions(options.status, options.host)
     if (options.tls !== undefined) new Certificates(options.tls)
     const memory = { stats: statsMemory(workers), addresses: addressMemory(workers) }
     const { reusePort: _, ...target } = listenTarget(options, settings)

@@ -9,14 +9,14 @@ const client = (address: string) => ({
   port: 1,
 })
 const allows = (allowed: readonly string[], address: string, host = '127.0.0.1:80') =>
-  new AddressFilter(allowed, 'allow').refusal(client(address), host) === undefined
+  new AddressFilter(allowed, ['web.example.org'], 'status').refusal(client(address), host) === undefined
 
 test('only clients of this machine are let in by themselves', () => {
   for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])
     assert.ok(allows([], address), address)
   for (const address of ['10.0.0.1', '::2', '::ffff:10.0.0.1', 'fe80::1%eth0', '0.0.0.0'])
     assert.ok(!allows([], address), address)
-  const filter = new AddressFilter([], 'allow')
+  const filter = new AddressFilter([], [], 'status')
   const unix = { family: 'Unix', path: '/run/socket' } as const
   assert.equal(filter.refusal(unix, 'x'), undefined, 'a Unix socket is of this machine')
   assert.equal(filter.refusal(undefined, 'x'), undefined)
@@ -42,13 +42,39 @@ test('a browser of this machine that was led here by the name of another site is
     '',
   ])
     assert.ok(!allows([], '127.0.0.1', host), host)
-  assert.ok(allows(['10.0.0.0/8'], '10.0.0.1', 'server.example.org'), 'whom one names may use any name')
   assert.ok(allows(['all'], '127.0.0.1', 'example.org'))
+})
+
+test('nor is one of a network that is named; the names that the operator knows are for both', () => {
+  const network = ['10.0.0.0/8']
+  for (const host of [
+    '10.0.0.9:8080',
+    '[2001:db8::1]',
+    'localhost',
+    hostname(),
+    'WEB.example.org:8080',
+    'web.example.org.',
+  ]) {
+    assert.ok(allows(network, '10.0.0.1', host), host)
+    assert.ok(allows(network, '127.0.0.1', host), host)
+  }
+  for (const host of [
+    'example.org',
+    'rebound.example.org:8080',
+    'web.example.org.evil.org',
+    'a.web.example.org',
+  ])
+    assert.ok(!allows(network, '10.0.0.1', host), host)
+  for (const name of ['', 'a b', 'web.example.org:80', 'http://web', '[::1]'])
+    assert.throws(() => new AddressFilter([], [name], 'options.status'), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /options\.status\.hosts/,
+    })
 })
 
 test('what is neither is refused by its name', () => {
   for (const entry of ['', 'here', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', '::/129', '*'])
-    assert.throws(() => new AddressFilter([entry], 'options.status.allow'), {
+    assert.throws(() => new AddressFilter([entry], [], 'options.status'), {
       code: 'ERR_INVALID_ARG_VALUE',
       message: /options\.status\.allow/,
     })

@@ -11,26 +11,36 @@ function family(address: string): 'ipv4' | 'ipv6' {
 }
 
 /**
- * Whether a `Host` is one by which this machine calls itself. A page of another site can have its own name lead here, and
- * would then be taken by a browser for a page of this server (DNS rebinding); an address or `localhost` it cannot have.
+ * Whether a `Host` is one by which this server goes. A page of another site can have its own name lead here, and would
+ * then be taken by a browser for a page of this server (DNS rebinding); an address, `localhost`, and the names that the
+ * operator knows it cannot have.
  */
-function isOwnName(host: string): boolean {
+function isOwnName(host: string, names: ReadonlySet<string>): boolean {
   const name = host.replace(/:\d*$/, '').toLowerCase()
   if (isIPv4(name) || /^\[[0-9a-f:.]+\]$/.test(name)) return true
-  return name === 'localhost' || name.endsWith('.localhost') || name === hostname().toLowerCase()
+  return name === 'localhost' || name.endsWith('.localhost') || names.has(name.replace(/\.$/, ''))
 }
+
+/** A name as it can stand in `Host`, without a port. */
+const NAME = /^[^\s:/@[\]]+$/
 
 /** Which clients may see something: those of this machine, and whom else one names. */
 export class AddressFilter {
   readonly #own = new BlockList()
   readonly #list = new BlockList()
   readonly #everybody: boolean
+  readonly #names: ReadonlySet<string>
 
   /**
-   * @param allowed addresses, and networks such as `10.0.0.0/8`; `all` for every address
-   * @throws `ERR_INVALID_ARG_VALUE` for what is neither
+   * @param allowed addresses, and networks such as `10.0.0.0/8`; `all` for every address, by every name
+   * @param names by which it may be asked for, besides the machine's own
+   * @param option what both are called
+   * @throws `ERR_INVALID_ARG_VALUE` for what is none of that
    */
-  constructor(allowed: readonly string[], option: string) {
+  constructor(allowed: readonly string[], names: readonly string[], option: string) {
+    for (const name of names)
+      if (!NAME.test(name)) throw invalidArgValue(`${option}.hosts`, name, 'is no name of a host')
+    this.#names = new Set([hostname(), ...names].map(name => name.toLowerCase()))
     this.#own.addSubnet('127.0.0.0', 8, 'ipv4')
     this.#own.addAddress('::1', 'ipv6')
     this.#everybody = allowed.includes(ALL)
@@ -40,7 +50,7 @@ export class AddressFilter {
       const bits = isIPv4(address) ? 32 : 128
       const known = isIP(address) !== 0 && more.length === 0
       if (!known || (prefix !== undefined && !(/^\d+$/.test(prefix) && Number(prefix) <= bits)))
-        throw invalidArgValue(option, entry, 'is no address and no network such as 10.0.0.0/8')
+        throw invalidArgValue(`${option}.allow`, entry, 'is no address and no network such as 10.0.0.0/8')
       this.#list.addSubnet(address, prefix === undefined ? bits : Number(prefix), family(address))
     }
   }
@@ -48,13 +58,14 @@ export class AddressFilter {
   /**
    * Why a client may not; undefined where it may. One of a Unix socket has no address, and is of this machine.
    *
-   * @param host that it asked for; a browser on this machine may have been led here by the name of another site
+   * @param host that it asked for; its browser may have been led here by the name of another site
    */
   refusal(client: SocketAddress | undefined, host: string | undefined): string | undefined {
     if (this.#everybody || client === undefined || !('address' in client)) return undefined
     const address = client.address.replace(MAPPED, '').replace(/%.*$/, '')
-    if (this.#list.check(address, family(address))) return undefined
-    if (!this.#own.check(address, family(address))) return 'Only for clients of this machine'
-    return host === undefined || isOwnName(host) ? undefined : 'Only by a name or an address of this machine'
+    if (![this.#list, this.#own].some(list => list.check(address, family(address))))
+      return 'Only for clients of this machine'
+    const known = host === undefined || isOwnName(host, this.#names)
+    return known ? undefined : 'Only by a name or an address of this machine'
   }
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { invalidArgType, invalidArgValue, type SocketAddress } from '../../kernel/index.js'
 import { type Answer, plainAnswer } from '../answer.js'
 import { parseTarget, type RequestPath } from '../request-path.js'
@@ -12,6 +13,11 @@ export interface StatusOptions {
   path: string
   /** Clients that may see it besides those of this machine: addresses, networks such as `10.0.0.0/8`, or `all`. */
   allow?: readonly string[]
+  /**
+   * Names by which it may be asked for besides an address, `localhost`, the machine's name and the server's own `host`: a
+   * browser can be led here by the name of another site. With `all` every name will do.
+   */
+  hosts?: readonly string[]
 }
 
 const encoder = new TextEncoder()
@@ -32,17 +38,20 @@ function answer(type: string, bytes: Uint8Array, more: readonly [string, string]
   return { status: 200, fields, body: { kind: 'bytes', bytes }, isLocal: true }
 }
 
-/** Checks options. @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
-export function checkStatusOptions(options: StatusOptions): { segments: string[]; filter: AddressFilter } {
+/** Checks options. @param host of the server itself @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
+export function checkStatusOptions(
+  options: StatusOptions,
+  host?: string,
+): { segments: string[]; filter: AddressFilter } {
   if (typeof options?.path !== 'string')
     throw invalidArgType('options.status.path', 'of type string', options?.path)
   const path = options.path.startsWith('/') ? parseTarget(options.path) : undefined
   if (path === undefined || path.query !== '' || path.segments.length === 0)
     throw invalidArgValue('options.status.path', options.path, 'is no path such as /.sluice/status')
-  return {
-    segments: path.segments,
-    filter: new AddressFilter(options.allow ?? [], 'options.status.allow'),
-  }
+  const { allow = [], hosts = [] } = options
+  if (!Array.isArray(hosts)) throw invalidArgType('options.status.hosts', 'an array of names', hosts)
+  const names = host === undefined || isIP(host) !== 0 ? hosts : [host.replace(/\.$/, ''), ...hosts]
+  return { segments: path.segments, filter: new AddressFilter(allow, names, 'options.status') }
 }
 
 /** The requests for a server's state among all others. They come before files: one of that name is not served. */
@@ -52,8 +61,8 @@ export class StatusRoutes {
   readonly #report: () => StatusReport
 
   /** @throws as {@link checkStatusOptions} */
-  constructor(options: StatusOptions, report: () => StatusReport) {
-    const { segments, filter } = checkStatusOptions(options)
+  constructor(options: StatusOptions, report: () => StatusReport, host?: string) {
+    const { segments, filter } = checkStatusOptions(options, host)
     this.#path = segments.join('/')
     this.#filter = filter
     this.#report = report

@@ -207,8 +207,10 @@ test('it is only there where it was asked for, and is no file', async () => {
 })
 
 test('a client of another machine is refused, and told why', () => {
-  const routes = new StatusRoutes({ path: STATUS, allow: ['10.0.0.0/8'] }, () =>
-    assert.fail('nothing is told'),
+  const routes = new StatusRoutes(
+    { path: STATUS, allow: ['10.0.0.0/8'] },
+    () => assert.fail('nothing is told'),
+    'server',
   )
   const path = { segments: ['.sluice', 'status', 'json'], directory: false, raw: `${STATUS}/json`, query: '' }
   const answer = routes.answer(path, { family: 'IPv4', address: '192.0.2.1', port: 1 }, '192.0.2.9')
@@ -246,6 +248,9 @@ test('a path that cannot be one is refused before anything is opened', async () 
   }
   await assert.rejects(serve({ root, port: 0, status: { path: STATUS, allow: ['x'] } }), {
     code: 'ERR_INVALID_ARG_VALUE',
+  })
+  await assert.rejects(serve({ root, port: 0, status: { path: STATUS, hosts: 'x' as never } }), {
+    code: 'ERR_INVALID_ARG_TYPE',
   })
 })
 
