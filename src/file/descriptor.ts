@@ -80,7 +80,7 @@ export class Descriptor implements Usage {
   readonly cursor: Cursor
   /** How its bytes move, where not straight. */
   readonly detour: Detour | undefined
-  /** Writes go to the end, wherever they are told to. */
+  /** Writes go to the end, wherever they are told to. Not so on a block device: there the kernel heeds no O_APPEND. */
   readonly appends: boolean
   /** It cannot be read. */
   readonly writesOnly: boolean
@@ -93,7 +93,7 @@ export class Descriptor implements Usage {
   /** @param flags it was opened with, as far as they are known */
   constructor(fd: number, flags: number, ending: Ending, detour?: Detour) {
     this.fd = fd
-    this.appends = (flags & O.APPEND) !== 0
+    this.appends = (flags & O.APPEND) !== 0 && this.#type !== S.IFBLK
     this.writesOnly = (flags & O.ACCMODE) === O.WRONLY
     this.detour = detour
     this.isOwn = ending.isOwn ?? false
@@ -103,8 +103,13 @@ export class Descriptor implements Usage {
 
   /** Whether the file has bytes at positions, and a position of its own: a regular file or a block device. */
   get seekable(): boolean {
+    return this.#type === S.IFREG || this.#type === S.IFBLK
+  }
+
+  /** What kind of file it is, of `S.IFMT`; looked at once. */
+  get #type(): number {
     if (this.#mode < 0) this.#mode = (glance(this.fd)?.mode ?? 0) & S.IFMT
-    return this.#mode === S.IFREG || this.#mode === S.IFBLK
+    return this.#mode
   }
 
   /** Bytes of the file, as far as the kernel has them at hand; unknown for a device. */

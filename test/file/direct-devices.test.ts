@@ -64,6 +64,34 @@ test('an unaligned write to a device leaves the rest of its blocks as it is', {
   assert.ok(readFileSync(device).equals(expected))
 })
 
+test('on a device opened for appending writes go where they are told to, as in the kernel', {
+  skip: cannotMount,
+}, async t => {
+  const at = scratch(t)
+  const expected = Buffer.alloc(SIZE, '.')
+  writeFileSync(at('image'), expected)
+  const device = loopDevice(t, at('image'))
+  if (device === undefined) return
+  const memory = new Uint8Array(new ArrayBuffer(8193)).subarray(1)
+  for (const [unaligned, position, length] of [
+    ['refuse', 16384, 4096],
+    ['modify', 65536, 4096],
+    ['modify', 131_072 + 100, 1000],
+  ] as const) {
+    const file = await open(device, 'a+', { direct: true, unaligned })
+    memory.fill(position % 251)
+    assert.equal((await file.write(memory, 0, length, position)).bytesWritten, length)
+    expected.fill(position % 251, position, position + length)
+    await file.close()
+  }
+  const file = await open(device, 'a', { direct: true })
+  const message = /position 100 or length 4096 is no multiple/
+  await assert.rejects(file.write(memory, 0, 4096, 100), { code: 'ERR_SLUICE_ALIGNMENT', message })
+  await file.close()
+  execFileSync('blockdev', ['--flushbufs', device])
+  assert.ok(readFileSync(device).equals(expected))
+})
+
 test('a file opened with O_DIRECT whose file system goes through the page cache is taken over as a plain one', {
   skip: cannotMount,
 }, async t => {
