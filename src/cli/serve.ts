@@ -6,7 +6,7 @@ import { formatBytes, formatCount } from './layout.js'
 import { type ConfiguredOptions, readServeConfig } from './serve-config.js'
 import { flagOf, SERVE_OPTIONS } from './serve-options.js'
 import { serveSchema } from './serve-schema.js'
-import type { Terminal } from './terminal.js'
+import { isOnTerminal, type Terminal } from './terminal.js'
 
 /** A flag for every option that one line of text can hold. */
 const FLAGS: Record<string, CommandOption> = {}
@@ -50,9 +50,10 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
     }
     const options = await readServeConfig(flags, positionals[0], config, process.env)
     const server = await start(options)
-    // Without certificate and log a terminal that goes away ends the command, as any other.
+    // Without certificate and log SIGHUP ends the command on a terminal, as any other.
     const isService = options.tls !== undefined || options.accessLog !== undefined
-    if (isService || !terminal.isTerminal) onHangup(server, terminal)
+    const onTerminal = isOnTerminal()
+    if (isService || !onTerminal) onHangup(server, terminal, onTerminal)
     const ended = untilSignalled(
       () => finish(server, terminal),
       () => process.exit(1),
@@ -68,6 +69,8 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
   },
 })
 
+/** The status of a command that its terminal's end has ended: 128 and the signal's number. */
+const HUNG_UP = 129
 /** How often somebody who watches is told what the end waits for, in milliseconds. */
 const PROGRESS_MS = 1000
 
@@ -99,8 +102,14 @@ async function finish(server: FileServer | ServerGroup, terminal: Terminal): Pro
   }
 }
 
-function onHangup(server: { reload(): void | Promise<void> }, terminal: Terminal): void {
+/** @param onTerminal whether the command was started on a terminal, with which it ends */
+function onHangup(server: FileServer | ServerGroup, terminal: Terminal, onTerminal: boolean): void {
   process.on('SIGHUP', async () => {
+    if (onTerminal && !isOnTerminal()) {
+      // There is nobody to be told anything.
+      await server.close().catch(() => {})
+      process.exit(HUNG_UP)
+    }
     try {
       await server.reload()
       terminal.note('folder, certificate and log are opened anew\n')

@@ -1,4 +1,5 @@
 import { fstatSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import { styleText } from 'node:util'
 
 /** Where a verb writes to, and how wide and colourful that may be. */
@@ -82,6 +83,11 @@ export class StandardTerminal implements Terminal {
 /** Whether somebody sees what goes to standard error as it comes. */
 export function showsNotes(): boolean {
   return mayBeTerminal(2) && process.stderr.isTTY === true
+}
+
+/** Whether any of the standard streams is a terminal. One that has gone away (a hangup) is none any more. */
+export function isOnTerminal(): boolean {
+  return [0, 1, 2].some(fd => isatty(fd))
 }
 
 /** A terminal is a character device; to ask that of the descriptor costs next to nothing. */
