@@ -28,8 +28,8 @@ export interface CopyPathsOptions extends CopyOptions {
 /**
  * Copies files and trees, many at once. What fails is in the report; everything else is copied.
  *
- * Nothing stands under its final name before it is complete, and nothing is left of what failed. A file that is there
- * is replaced, a folder that is there is added to.
+ * Nothing stands under its final name before it is complete, and nothing is left of what failed; where that cannot be removed, it is
+ * a failure of its own, with the path of what is left. A file that is there is replaced, a folder that is there is added to.
  *
  * @returns rejects with `AbortError` after the signal, when what was begun has been removed. Where that failed, the error's cause is
  *   an `AggregateError` of what the system said
@@ -47,7 +47,9 @@ export async function copyPaths(
     for (const pair of pairs) await work.begin(textsOf(pair))
     await work.run()
     copying.checkCallbacks()
-    return copying.report
+    const { report, leftovers } = copying
+    for (const { path, error } of leftovers) report.failures.push({ path, dest: path, error })
+    return report
   } catch (error) {
     const failures = await removeRemains(copying)
     copying.checkCallbacks()
@@ -174,7 +176,7 @@ async function removeRemains(copying: Copying): Promise<unknown[]> {
   const folders = [...copying.folders]
   const remains = folders.map(folder => folder.remains).filter(path => path !== undefined)
   for (const folder of folders) folder.close()
-  const failures: unknown[] = []
+  const failures: unknown[] = copying.leftovers.filter(({ isAlone }) => isAlone).map(({ error }) => error)
   for (const path of remains) await removeTree(path).catch(error => failures.push(error))
   return failures
 }
@@ -196,7 +198,8 @@ export function copyTree(from: PathLike, to: PathLike, options: CopyOptions = {}
  * @param from a FIFO or a device is read until it ends
  * @param to its new name; what is no regular file (a device, a FIFO) is written to instead
  * @returns bytes of the copy, and how it was made, if it was: see `overwrite`; rejects with the system error, or `AbortError`. Where it is that an
- *   attribute could not be kept, the copy is there
+ *   attribute could not be kept, the copy is there. What has failed beside that, such as to remove what was begun, is in the `errors` of
+ *   the error's cause
  */
 export async function copyFile(
   from: PathLike,
@@ -205,8 +208,12 @@ export async function copyFile(
 ): Promise<{ bytes: number; via?: CopyMethod }> {
   checkCopyOptions(options)
   const report = await copyPaths([{ from, to }], { ...options, follow: true, filesOnly: true })
-  const [failure] = report.failures
-  if (failure !== undefined) throw failure.error
+  const [failure, ...others] = report.failures
+  if (failure !== undefined) {
+    const errors = others.map(({ error }) => error)
+    if (errors.length > 0) failure.error.cause = new AggregateError(errors, 'More has failed')
+    throw failure.error
+  }
   const [via] = Object.keys(report.methods) as CopyMethod[]
   return via === undefined ? { bytes: 0 } : { bytes: report.bytes, via }
 }

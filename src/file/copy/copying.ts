@@ -1,4 +1,4 @@
-import { AbortError, type StatxView, systemError } from '../../kernel/index.js'
+import { AbortError, errnoOf, type StatxView, syscall, systemError } from '../../kernel/index.js'
 import { type Name, nameOf, showPath } from './name.js'
 import type { CopyMethod, CopyOptions, CopyReport } from './options.js'
 
@@ -12,6 +12,23 @@ export interface OpenFolder {
   targetPath(name: Name, finally_?: boolean): Uint8Array
   close(): void
 }
+
+/** A folder in which what is not complete stands, and which others may see. */
+export interface TargetFolder extends OpenFolder {
+  readonly target: number
+  readonly isPublic: boolean
+}
+
+/** Something not complete that could not be removed. */
+export interface Leftover {
+  /** Where it is. */
+  path: string
+  error: NodeJS.ErrnoException
+  /** Whether it is not in a folder that is removed as a whole where the copy ends early. */
+  isAlone: boolean
+}
+
+const ENOENT = -errnoOf('ENOENT')
 
 /** Where something has been copied to. */
 export interface Place {
@@ -41,6 +58,8 @@ export class Copying {
   }
   /** Of files with several names: where the first of them has gone, once it has; undefined where that failed. */
   readonly links = new Map<string, Promise<Place | undefined>>()
+  /** What could not be removed again. */
+  readonly leftovers: Leftover[] = []
   /** Folders that are open. */
   readonly folders = new Set<OpenFolder>()
   /** Device and inode of the folders that the copy goes into: none of them is copied itself. */
@@ -146,18 +165,30 @@ export class Copying {
   /**
    * Notes what could not be copied.
    *
-   * @param error -errno of `syscall`, or what was thrown, whose errno and system call count
+   * @param error -errno of `call`, or what was thrown, whose errno and system call count
    * @throws what is no system error of the copy: an abort, above all
    */
-  fail(path: string, dest: string, error: unknown, syscall = ''): void {
+  fail(path: string, dest: string, error: unknown, call = ''): void {
     // It may well be a system error of the caller's own.
     if (this.#thrown?.error === error) throw error
     const thrown = error as NodeJS.ErrnoException
     const isSystem = typeof thrown === 'object' && thrown.errno !== undefined
     if (typeof error !== 'number' && !isSystem) throw error
     const errno = isSystem ? (thrown.errno ?? 0) : (error as number)
-    const named = systemError(errno, isSystem ? (thrown.syscall ?? syscall) : syscall, { path, dest })
+    const named = systemError(errno, isSystem ? (thrown.syscall ?? call) : call, { path, dest })
     this.report.failures.push({ path, dest, error: named })
+  }
+
+  /** Removes a file that is not complete. */
+  discard(folder: TargetFolder, name: Name): void {
+    this.discarded(folder, name, syscall('unlinkat', folder.target, name.address, 0))
+  }
+
+  /** A file that is not complete was to be removed. @param result of unlinkat(2) */
+  discarded(folder: TargetFolder, name: Name, result: number): void {
+    if (result >= 0 || result === ENOENT) return
+    const path = showPath(folder.targetPath(name))
+    this.leftovers.push({ path, error: systemError(result, 'unlink', { path }), isAlone: folder.isPublic })
   }
 
   /** Whether extents can be shared between two devices; undefined until it has been tried. */

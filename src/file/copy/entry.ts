@@ -41,7 +41,7 @@ async function put<T>(
     if (!folder.isPublic) return
     await renameTo(folder.target, name, targetName, copying.overwrite !== 'never')
   } catch (error) {
-    await call('unlinkat', name, folder.target, name.address, 0)
+    copying.discarded(folder, name, await call('unlinkat', name, folder.target, name.address, 0))
     throw error
   }
 }

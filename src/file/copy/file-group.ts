@@ -174,7 +174,7 @@ export class FileGroup {
     const isWhole = opened >= 0 && jobs.result(close) >= 0 && copied === (isClone ? 0 : file.bytes)
     if (!isWhole) {
       // By itself it fails again, with the error that tells why, or succeeds in another way.
-      if (opened >= 0) syscall('unlinkat', folder.target, placed.address, 0)
+      if (opened >= 0) this.#copying.discard(folder, placed)
       others.push(file)
       return false
     }
@@ -199,7 +199,7 @@ export class FileGroup {
         this.#count(folder, file, isClone)
         continue
       }
-      syscall('unlinkat', folder.target, placed.address, 0)
+      this.#copying.discard(folder, placed)
       folder.fail(file.name, result, 'rename')
     }
   }

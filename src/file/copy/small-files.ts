@@ -120,14 +120,14 @@ export class SmallFiles {
       read === words[at + JOB.WRITE * JOB_WORDS] &&
       words[at + JOB.CLOSE * JOB_WORDS] === 0
     if (!isWhole || (stats.mode & S.IFMT) !== S.IFREG || stats.blocks * 512 < read) {
-      if (words[at + JOB.MAKE * JOB_WORDS] >= 0) syscall('unlinkat', folder.target, name.address, 0)
+      if (words[at + JOB.MAKE * JOB_WORDS] >= 0) this.#copying.discard(folder, name)
       return -1
     }
     const mode = stats.mode & 0o777
     if (mode === words[at + JOB.MAKE * JOB_WORDS + ARGUMENT[3]]) return read
     this.#mode = mode
     if (syscall('fchmodat', folder.target, name.address, mode & ~this.#copying.umask) === 0) return read
-    syscall('unlinkat', folder.target, name.address, 0)
+    this.#copying.discard(folder, name)
     return -1
   }
 }
