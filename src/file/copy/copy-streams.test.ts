@@ -196,3 +196,15 @@ test('two operands of one name do not become one in silence; folders are merged'
   assert.equal(readFileSync(at('to/f'), 'utf8'), 'a/f')
   assert.deepEqual(readdirSync(at('to/x')).sort(), ['one', 'two'])
 })
+
+test('of a file that is in two merged folders the later stays, as with cp', async t => {
+  const folder = scratch(t)
+  const at = (name: string) => join(folder, name)
+  for (const name of ['a/x', 'b/x', 'ours', 'theirs']) mkdirSync(at(name), { recursive: true })
+  for (const name of ['a/x/f', 'b/x/f', 'a/x/one', 'b/x/two']) writeFileSync(at(name), name)
+  const report = await copyPaths(['a/x', 'b/x'].map(from => ({ from: at(from), to: at('ours/x') })))
+  assert.deepEqual(report.failures, [])
+  execFileSync('cp', ['-r', at('a/x'), at('b/x'), at('theirs')])
+  execFileSync('diff', ['--recursive', at('ours'), at('theirs')])
+  assert.equal(readFileSync(at('ours/x/f'), 'utf8'), 'b/x/f')
+})
