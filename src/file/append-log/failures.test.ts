@@ -117,10 +117,12 @@ test('after a failed sync no append ever succeeds, and what was durable can be r
   const hit = appendAll(log, 5, 8)
   await new Promise(setImmediate)
   const gathered = appendAll(log, 8, 10)
-  const following = log.read({ from: log.end, follow: true }).next()
+  const following = assert.rejects(log.read({ from: log.end, follow: true }).next(), {
+    code: 'ERR_SLUICE_LOG_FAILED',
+  })
   assert.deepEqual(await hit, ['EIO', 'EIO', 'EIO'])
   assert.deepEqual(await gathered, ['ERR_SLUICE_LOG_FAILED', 'ERR_SLUICE_LOG_FAILED'])
-  await assert.rejects(following, { code: 'ERR_SLUICE_LOG_FAILED' })
+  await following
   await assert.rejects(log.append(sample(1)), error => {
     const { code, cause } = error as { code: string; cause: NodeJS.ErrnoException }
     return code === 'ERR_SLUICE_LOG_FAILED' && cause.code === 'EIO' && cause.syscall === 'fdatasync'
