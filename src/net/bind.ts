@@ -16,10 +16,10 @@ import {
 } from '../kernel/index.js'
 import { own } from './adopt.js'
 import { type DatagramSettings, DatagramSocket } from './datagram-socket.js'
-import { removeSocketName } from './open-listening.js'
 import { resolveHost } from './resolve.js'
 import { socketAddress } from './socket-address.js'
 import { getOption, setOption } from './socket-options.js'
+import { removeSocketName } from './stale-name.js'
 
 /** The largest datagram. */
 const MAX_SIZE = 65535

@@ -9,15 +9,11 @@ import {
 } from '../kernel/index.js'
 import { own } from './adopt.js'
 import { Listener } from './listener.js'
-import {
-  type AddressOptions,
-  checkAddressOptions,
-  openListening,
-  removeSocketName,
-} from './open-listening.js'
+import { type AddressOptions, checkAddressOptions, openListening } from './open-listening.js'
 import { type ConnectionHandler, checkServingOptions, type ServingOptions } from './serving-options.js'
 import { numericOf, socketAddress } from './socket-address.js'
 import { getOption, setTcpOptions, type TcpOptions } from './socket-options.js'
+import { removeSocketName } from './stale-name.js'
 import { WorkerListener, type WorkerListenOptions } from './workers.js'
 
 /** Where to listen, and how. */

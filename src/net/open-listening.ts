@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, rmSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import {
   AF,
   checkBoolean,
@@ -13,9 +13,9 @@ import {
   syscall,
   systemError,
 } from '../kernel/index.js'
-import { connect } from './connect.js'
 import { resolveHost } from './resolve.js'
 import { checkTcpOptions, setOption, setTcpOptions, type TcpOptions } from './socket-options.js'
+import { hasName, lockNames, removeStaleName } from './stale-name.js'
 
 /** Where to listen. */
 export interface AddressOptions {
@@ -62,11 +62,17 @@ export function checkAddressOptions(options: Options): void {
 
 /** Makes a socket and has it listen. @returns its descriptor */
 export async function openListening(options: Options): Promise<number> {
-  const fd = await bindAddress(options)
-  const result = syscall('listen', fd, options.backlog ?? BACKLOG)
-  if (result === 0) return fd
-  syscall('close', fd)
-  throw systemError(result, 'listen', { path: options.path, port: options.port, address: options.host })
+  const { path, port, host: address, replaceStale } = options
+  const unlock = replaceStale && path !== undefined ? await lockNames(path) : undefined
+  try {
+    const fd = await bindAddress(options)
+    const result = syscall('listen', fd, options.backlog ?? BACKLOG)
+    if (result === 0) return fd
+    syscall('close', fd)
+    throw systemError(result, 'listen', { path, port, address })
+  } finally {
+    unlock?.()
+  }
 }
 
 /** Makes a socket that has an address and does not listen yet. @returns its descriptor */
@@ -120,28 +126,5 @@ function bound(
   } catch (error) {
     syscall('close', fd)
     throw error
-  }
-}
-
-/** Whether a Unix socket's path is one in the file system. */
-function hasName(path: string): boolean {
-  return path !== '' && !path.startsWith('\0')
-}
-
-/** Removes the name of a Unix socket that is no more. */
-export function removeSocketName(path: string | undefined): void {
-  if (path !== undefined && hasName(path)) rmSync(path, { force: true })
-}
-
-/**
- * Removes the name of a Unix socket that nobody listens on any more. One that is in use, and anything else of that name,
- * is left for bind(2) to refuse.
- */
-async function removeStaleName(path: string): Promise<void> {
-  if (!hasName(path) || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
-  try {
-    await (await connect({ path })).close()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') removeSocketName(path)
   }
 }

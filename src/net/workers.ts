@@ -10,7 +10,7 @@ import {
   syscall,
   systemError,
 } from '../kernel/index.js'
-import { type AddressOptions, bindAddress, openListening, removeSocketName } from './open-listening.js'
+import { type AddressOptions, bindAddress, openListening } from './open-listening.js'
 import {
   type ConnectionHandler,
   checkCloseOptions,
@@ -20,6 +20,7 @@ import {
 } from './serving-options.js'
 import { socketAddress } from './socket-address.js'
 import type { TcpOptions } from './socket-options.js'
+import { removeSocketName } from './stale-name.js'
 
 const MAX_WORKERS = 1024
 /** How long after its end a worker is replaced. */
