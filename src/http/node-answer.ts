@@ -1,7 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
-import type { Duplex, Writable } from 'node:stream'
-import { SluiceError } from '../kernel/index.js'
 import { sendFile as sendDescriptor, transfer } from '../transfer/index.js'
 import type { Answer } from './answer.js'
 import type { SiteRequest } from './site.js'
@@ -83,12 +81,12 @@ async function sendParts(
   body: Extract<Answer['body'], { kind: 'parts' }>,
 ): Promise<number> {
   const sink = 'stream' in response ? response.stream : response
-  const connection = 'stream' in response ? response.stream : response.req.socket
   if ('stream' in response && !response.headersSent) response.writeHead(response.statusCode)
   let bytes = body.closing.length
   try {
     for (const { head, range } of body.parts) {
-      await write(sink, head, connection)
+      // Not awaited: a pipelined response whose turn has not come would tell nothing of its connection's end. The transfer does.
+      sink.write(head)
       const length = range.end - range.start + 1
       bytes += head.length + length
       await transfer(body.file.fd, sink, { offset: range.start, length })
@@ -98,24 +96,7 @@ async function sendParts(
     sink.destroy('stream' in response ? (error as Error) : undefined)
     throw error
   }
-  await write(sink, body.closing, connection)
+  sink.write(body.closing)
   response.end()
   return bytes
-}
-
-/** @param connection which is watched itself: a pipelined response whose turn has not come is told nothing of its end */
-function write(sink: Writable, bytes: Uint8Array, connection: Duplex): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const gone = () => reject(new SluiceError('ERR_SLUICE_CLOSED', 'The connection was closed'))
-    if (connection.destroyed) {
-      gone()
-      return
-    }
-    connection.once('close', gone)
-    sink.write(bytes, error => {
-      connection.off('close', gone)
-      if (error) reject(error)
-      else resolve()
-    })
-  })
 }

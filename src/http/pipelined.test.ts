@@ -29,8 +29,13 @@ async function abandoned(
   const taken = new Promise<void>(resolve => {
     all = resolve
   })
+  let listeners = () => 0
   const server = http.createServer((request, response) => {
-    if (request.url === '/first') return
+    if (request.url === '/first') {
+      const before = request.socket.listenerCount('close')
+      listeners = () => request.socket.listenerCount('close') - before
+      return
+    }
     assert.equal(response.socket, null, 'it is not its turn')
     sent.push(
       send(response, root + request.url).then(
@@ -46,10 +51,12 @@ async function abandoned(
   socket.on('error', () => {})
   socket.write(kept('/first') + requests.join(''))
   await taken
-  // By then files have been opened, and what is small is written.
+  await until(() => listeners() > 0)
   for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate)
+  const waiting = listeners()
   socket.destroy()
   try {
+    assert.equal(waiting, 1, 'one listener waits for the connection’s end, for all of them')
     return await Promise.all(sent)
   } finally {
     server.close()

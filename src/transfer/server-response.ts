@@ -29,6 +29,27 @@ function isPlain(response: ServerResponse): boolean {
   return !response.chunkedEncoding && !response.strictContentLength && !hasNoBody(response)
 }
 
+/** Who waits for the end of a connection. */
+const waiting = new WeakMap<Duplex, Set<() => void>>()
+
+/**
+ * Calls back at a connection's end. Any number of responses may wait for it behind one another, as many as its client has sent
+ * requests; it has one listener for all of them.
+ *
+ * @returns calls it off
+ */
+function atEnd(connection: Duplex, callback: () => void): () => void {
+  const callbacks = waiting.get(connection) ?? new Set()
+  if (!waiting.has(connection)) {
+    waiting.set(connection, callbacks)
+    connection.once('close', () => {
+      for (const each of callbacks) each()
+    })
+  }
+  callbacks.add(callback)
+  return () => callbacks.delete(callback)
+}
+
 /**
  * Waits for a pipelined response's turn on its connection.
  *
@@ -41,7 +62,7 @@ export async function assigned(response: ServerResponse, signal: AbortSignal | u
   const end = () => turn.abort()
   // Node tells a response whose turn has not come nothing of the connection's end.
   const { socket } = response.req
-  socket.once('close', end)
+  const callOff = atEnd(socket, end)
   signal?.addEventListener('abort', end, { once: true })
   if (socket.destroyed) end()
   try {
@@ -50,7 +71,7 @@ export async function assigned(response: ServerResponse, signal: AbortSignal | u
     if (signal?.aborted) throw new AbortError(signal)
     throw socket.destroyed ? goneError(socket, 'connection') : error
   } finally {
-    socket.off('close', end)
+    callOff()
     signal?.removeEventListener('abort', end)
   }
 }
