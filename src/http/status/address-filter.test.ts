@@ -65,11 +65,36 @@ test('nor is one of a network that is named; the names that the operator knows a
     'a.web.example.org',
   ])
     assert.ok(!allows(network, '10.0.0.1', host), host)
-  for (const name of ['', 'a b', 'web.example.org:80', 'http://web', '[::1]'])
+  for (const name of ['', 'a b', 'web.example.org:80', 'http://web', '[::1]', 'bücher.example.org'])
     assert.throws(() => new AddressFilter([], [name], 'options.status'), {
       code: 'ERR_INVALID_ARG_VALUE',
       message: /options\.status\.hosts/,
     })
+})
+
+test('a name is the same with the dot of the root behind it', () => {
+  for (const [name, listening] of [
+    ['web.example.org.', undefined],
+    ['other.example.org', 'Web.Example.org.'],
+  ] as const) {
+    const filter = new AddressFilter([], [name], 'status', listening)
+    for (const host of ['web.example.org', 'web.example.org.:80'])
+      assert.equal(filter.refusal(client('127.0.0.1'), host), undefined, `${name}: ${host}`)
+  }
+})
+
+test('what is no text, or no list of them, is refused by its name', () => {
+  for (const wrong of ['10.0.0.1', [5], undefined]) {
+    const [allowed, names] = [wrong, wrong] as unknown as string[][]
+    assert.throws(() => new AddressFilter(allowed, [], 'options.status'), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /options\.status\.allow/,
+    })
+    assert.throws(() => new AddressFilter([], names, 'options.status'), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /options\.status\.hosts/,
+    })
+  }
 })
 
 test('what is neither is refused by its name', () => {

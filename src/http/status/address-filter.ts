@@ -1,6 +1,6 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import { hostname } from 'node:os'
-import { invalidArgValue, type SocketAddress } from '../../kernel/index.js'
+import { invalidArgType, invalidArgValue, type SocketAddress } from '../../kernel/index.js'
 
 const MAPPED = /^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i
 /** Stands for every address. */
@@ -21,8 +21,16 @@ function isOwnName(host: string, names: ReadonlySet<string>): boolean {
   return name === 'localhost' || name.endsWith('.localhost') || names.has(name.replace(/\.$/, ''))
 }
 
-/** A name as it can stand in `Host`, without a port. */
-const NAME = /^[^\s:/@[\]]+$/
+/** Whether it is a name as it can stand in `Host`, without a port: one with other letters than these is encoded there (xn--). */
+function isHostName(name: string): boolean {
+  return /^[\w.-]+$/.test(name)
+}
+
+function checkTexts(texts: readonly string[], option: string): void {
+  if (!Array.isArray(texts)) throw invalidArgType(option, 'an instance of Array', texts)
+  for (const [index, text] of texts.entries())
+    if (typeof text !== 'string') throw invalidArgType(`${option}[${index}]`, 'of type string', text)
+}
 
 /** Which clients may see something: those of this machine, and whom else one names. */
 export class AddressFilter {
@@ -35,12 +43,19 @@ export class AddressFilter {
    * @param allowed addresses, and networks such as `10.0.0.0/8`; `all` for every address, by every name
    * @param names by which it may be asked for, besides the machine's own
    * @param option what both are called
-   * @throws `ERR_INVALID_ARG_VALUE` for what is none of that
+   * @param own where the server listens, by a name or an address
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for what is none of that
    */
-  constructor(allowed: readonly string[], names: readonly string[], option: string) {
+  constructor(allowed: readonly string[], names: readonly string[], option: string, own?: string) {
+    checkTexts(names, `${option}.hosts`)
+    checkTexts(allowed, `${option}.allow`)
     for (const name of names)
-      if (!NAME.test(name)) throw invalidArgValue(`${option}.hosts`, name, 'is no name of a host')
-    this.#names = new Set([hostname(), ...names].map(name => name.toLowerCase()))
+      if (!isHostName(name)) throw invalidArgValue(`${option}.hosts`, name, 'is no name of a host')
+    // Whether it is one at all is for whoever listens to say.
+    const listening = typeof own === 'string' && isHostName(own) ? [own] : []
+    this.#names = new Set(
+      [hostname(), ...listening, ...names].map(name => name.toLowerCase().replace(/\.$/, '')),
+    )
     this.#own.addSubnet('127.0.0.0', 8, 'ipv4')
     this.#own.addAddress('::1', 'ipv6')
     this.#everybody = allowed.includes(ALL)

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { invalidArgType, invalidArgValue, type SocketAddress } from '../../kernel/index.js'
 import { type Answer, plainAnswer } from '../answer.js'
 import { parseTarget, type RequestPath } from '../request-path.js'
@@ -49,9 +48,7 @@ export function checkStatusOptions(
   if (path === undefined || path.query !== '' || path.segments.length === 0)
     throw invalidArgValue('options.status.path', options.path, 'is no path such as /.sluice/status')
   const { allow = [], hosts = [] } = options
-  if (!Array.isArray(hosts)) throw invalidArgType('options.status.hosts', 'an array of names', hosts)
-  const names = host === undefined || isIP(host) !== 0 ? hosts : [host.replace(/\.$/, ''), ...hosts]
-  return { segments: path.segments, filter: new AddressFilter(allow, names, 'options.status') }
+  return { segments: path.segments, filter: new AddressFilter(allow, hosts, 'options.status', host) }
 }
 
 /** The requests for a server's state among all others. They come before files: one of that name is not served. */

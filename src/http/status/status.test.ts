@@ -252,6 +252,13 @@ test('a path that cannot be one is refused before anything is opened', async () 
   await assert.rejects(serve({ root, port: 0, status: { path: STATUS, hosts: 'x' as never } }), {
     code: 'ERR_INVALID_ARG_TYPE',
   })
+  for (const [host, code] of [
+    ['', 'ERR_INVALID_ARG_VALUE'],
+    [5 as never, 'ERR_INVALID_ARG_TYPE'],
+  ] as const) {
+    const wrong = serve({ root, port: 0, host, status: { path: STATUS } })
+    await assert.rejects(wrong, { code, message: /options\.host\b/ })
+  }
 })
 
 test('over a Unix socket everybody is of this machine', async () => {
