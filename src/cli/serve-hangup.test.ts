@@ -58,10 +58,11 @@ test('a server ends with the terminal that it was started on, wherever its outpu
   skip: noScript,
 }, async () => {
   for (const flags of ['', `--access-log "${folder}/log"`]) {
-    await onTerminal(flags, async (pid, terminal) => {
+    await onTerminal(flags, async (pid, terminal, notes) => {
       terminal.kill('SIGKILL')
       await once(terminal, 'exit')
       await until(() => !runs(pid))
+      assert.doesNotMatch(notes(), /Assertion failed/)
     })
   }
 })

@@ -69,8 +69,6 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
   },
 })
 
-/** The status of a command that its terminal's end has ended: 128 and the signal's number. */
-const HUNG_UP = 129
 /** How often somebody who watches is told what the end waits for, in milliseconds. */
 const PROGRESS_MS = 1000
 
@@ -108,7 +106,10 @@ function onHangup(server: FileServer | ServerGroup, terminal: Terminal, onTermin
     if (onTerminal && !isOnTerminal()) {
       // There is nobody to be told anything.
       await server.close().catch(() => {})
-      process.exit(HUNG_UP)
+      // By the signal: at an exit Node sets the terminal back, and its older releases abort where that is gone.
+      process.removeAllListeners('SIGHUP')
+      process.kill(process.pid, 'SIGHUP')
+      return
     }
     try {
       await server.reload()
