@@ -58,8 +58,7 @@ export class Copying {
   }
   /** Of files with several names: where the first of them has gone, once it has; undefined where that failed. */
   readonly links = new Map<string, Promise<Place | undefined>>()
-  /** What could not be removed again. */
-  readonly leftovers: Leftover[] = []
+  readonly #leftovers: { folder: TargetFolder; name: Name; result: number }[] = []
   /** Folders that are open. */
   readonly folders = new Set<OpenFolder>()
   /** Device and inode of the folders that the copy goes into: none of them is copied itself. */
@@ -186,9 +185,15 @@ export class Copying {
 
   /** A file that is not complete was to be removed. @param result of unlinkat(2) */
   discarded(folder: TargetFolder, name: Name, result: number): void {
-    if (result >= 0 || result === ENOENT) return
-    const path = showPath(folder.targetPath(name))
-    this.leftovers.push({ path, error: systemError(result, 'unlink', { path }), isAlone: folder.isPublic })
+    if (result < 0 && result !== ENOENT) this.#leftovers.push({ folder, name, result })
+  }
+
+  /** What could not be removed again, where it is by now: its folder may have got its name since. */
+  get leftovers(): Leftover[] {
+    return this.#leftovers.map(({ folder, name, result }) => {
+      const path = showPath(folder.targetPath(name))
+      return { path, error: systemError(result, 'unlink', { path }), isAlone: folder.isPublic }
+    })
   }
 
   /** Whether extents can be shared between two devices; undefined until it has been tried. */
