@@ -80,5 +80,6 @@ function startRing() {
     ring.close()
     closeSync(fd)
   }
-  return { step, ...heapFigures(), stop }
+  // The kernel knows the address alone: without this the slab would be collected, and read into all the same.
+  return { step, ...heapFigures(), stop, held: slab }
 }
