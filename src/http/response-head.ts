@@ -2,15 +2,16 @@ import { STATUS_CODES } from 'node:http'
 import type { Fields } from './fields.js'
 import { formatHttpDate } from './http-date.js'
 
-let second = 0
 let date = ''
+/** When that is over, in milliseconds of `performance.now()`. */
+let dateUntil = 0
 
-/** The `Date` of now, made once a second. @param now milliseconds since 1970 */
-export function currentDate(now = Date.now()): string {
-  const current = Math.floor(now / 1000)
-  if (current !== second) {
-    second = current
-    date = formatHttpDate(current * 1000)
+/** The `Date` of now, made once a second. @param now of `performance.now()`: of two clocks whoever is in a hurry looks at one */
+export function currentDate(now = performance.now()): string {
+  if (now >= dateUntil) {
+    const wall = Date.now()
+    date = formatHttpDate(wall)
+    dateUntil = now + 1000 - (wall % 1000)
   }
   return date
 }

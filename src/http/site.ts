@@ -146,9 +146,9 @@ export class Site {
     return this.#cache.hot(target)
   }
 
-  /** Whether a resource was looked at lately, and is still the one that its path leads to. */
-  isFresh(resource: Resource): boolean {
-    return performance.now() < resource.freshUntil
+  /** Whether a resource was looked at lately, and is still the one that its path leads to. @param now of `performance.now()` */
+  isFresh(resource: Resource, now: number): boolean {
+    return now < resource.freshUntil
   }
 
   /** Lets `hot()` find a resource by its target. */
