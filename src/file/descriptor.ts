@@ -5,12 +5,14 @@ import {
   checkInteger,
   F,
   invalidArgType,
+  markDescriptor,
   O,
   S,
   STATX,
   StatxView,
   syscall,
   systemError,
+  unmarkDescriptor,
 } from '../kernel/index.js'
 import { prepareClose } from '../ring/index.js'
 import { Cursor } from './cursor.js'
@@ -64,7 +66,7 @@ export type CloseDescriptor = (fd: number) => Promise<void>
 /** How a descriptor ends. */
 export interface Ending {
   readonly close: CloseDescriptor
-  /** Nobody else will close it; false by default. */
+  /** Nobody else will close it: it ends with its thread at the latest. False by default. */
   readonly isOwn?: boolean
 }
 
@@ -97,6 +99,7 @@ export class Descriptor implements Usage {
     this.writesOnly = (flags & O.ACCMODE) === O.WRONLY
     this.detour = detour
     this.isOwn = ending.isOwn ?? false
+    if (this.isOwn) markDescriptor(fd)
     this.#close = ending.close
     this.cursor = new Cursor(() => this.#settle())
   }
@@ -155,7 +158,7 @@ export class Descriptor implements Usage {
 
   /** Closes it as soon as nothing is in flight on it any more. */
   close(): Promise<void> {
-    this.#closing ??= this.#busy ? this.#closeLater() : this.#close(this.fd)
+    this.#closing ??= this.#busy ? this.#closeLater() : this.#end()
     return this.#closing
   }
 
@@ -166,7 +169,12 @@ export class Descriptor implements Usage {
       }
     })
     this.idle = undefined
-    await this.#close(this.fd)
+    await this.#end()
+  }
+
+  #end(): Promise<void> {
+    if (this.isOwn) unmarkDescriptor(this.fd)
+    return this.#close(this.fd)
   }
 }
 

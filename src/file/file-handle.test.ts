@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { open as openNode } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { Worker } from 'node:worker_threads'
 import { syscall } from '../kernel/index.js'
 import { type EitherHandle, outcome, patternBytes, scratchFolder } from './file.test.support.js'
 import { FileHandle, open } from './index.js'
@@ -301,3 +313,46 @@ test('flush makes writeFile durable before it resolves', async () => {
   await file.appendFile('def', { flush: true })
   assert.equal(readFileSync(target, 'utf8'), 'abcdef')
 })
+
+/** How many descriptors of this process a file has. */
+function descriptorsOf(file: string): number {
+  const links = readdirSync('/proc/self/fd').map(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return undefined
+    }
+  })
+  return links.filter(link => link === file).length
+}
+
+for (const ending of ['is terminated', 'leaves']) {
+  test(`files that a thread has open are closed when it ${ending}, and those of others are not`, async () => {
+    const file = join(folder, `thread ${ending}`)
+    writeFileSync(file, 'x')
+    const fd = openSync(file, 'r')
+    try {
+      const program = `
+        const { parentPort, workerData } = require('node:worker_threads')
+        import(workerData.module).then(async ({ FileHandle, open }) => {
+          const files = [await open(workerData.file), await open(workerData.file), FileHandle.from(workerData.fd)]
+          await (await open(workerData.file)).close()
+          globalThis.files = files
+          parentPort.postMessage('open')
+          parentPort.once('message', () => process.exit())
+        })`
+      const module = import.meta.resolve('./index.js')
+      const workerData = { module, file, fd }
+      const worker = new Worker(program, { eval: true, workerData })
+      await once(worker, 'message')
+      assert.equal(descriptorsOf(file), 3)
+      const ended = once(worker, 'exit')
+      if (ending === 'leaves') worker.postMessage('leave')
+      else await worker.terminate()
+      await ended
+      assert.equal(descriptorsOf(file), 1)
+    } finally {
+      closeSync(fd)
+    }
+  })
+}
