@@ -39,6 +39,27 @@ function limited(program: string): unknown {
   return JSON.parse(execFileSync('sh', args, { encoding: 'utf8', timeout: 30_000 }))
 }
 
+test('of files that do not all fit, one that is asked for again and again stays', async () => {
+  await withServer({ cacheEntries: 10 }, async server => {
+    const socket = client(server.port)
+    const ask = async (name: string) => {
+      socket.write(kept(`/${name}`, ''))
+      await once(socket, 'data')
+    }
+    await ask('a.txt')
+    await ask('a.txt')
+    for (let index = 0; index < FILES; index++) {
+      await ask(`${index}.txt`)
+      await ask('a.txt')
+    }
+    const { evictions, files } = server.site.cacheStats()
+    assert.ok(evictions > FILES / 2, `${evictions} evictions`)
+    // Each was kept once, then: it has never been in others' way.
+    assert.equal(evictions + files, FILES + 1)
+    socket.destroy()
+  })
+})
+
 test('files with codings beside them leave descriptors to connections, and make room where there is none', {
   timeout: 60_000,
 }, () => {

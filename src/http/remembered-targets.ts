@@ -46,7 +46,10 @@ export class RememberedTargets {
   }
 
   #fresh(key: string, resource: Resource): Resource | undefined {
-    if (performance.now() < resource.freshUntil) return resource
+    if (performance.now() < resource.freshUntil) {
+      resource.wasUsed = true
+      return resource
+    }
     this.#remove(key, resource)
     return undefined
   }

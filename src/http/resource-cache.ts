@@ -35,7 +35,8 @@ export interface Cover {
 }
 
 /**
- * Open files by their path below the root, bounded in number and bytes, the least recently used going first. A change
+ * Open files by their path below the root, bounded in number and bytes. Those go first that have not been used for a while: a
+ * use is no more than a mark, and who is marked has a second chance ("clock"). A change
  * is seen by inotify at once where that can see it; elsewhere a file is looked at again after a time.
  */
 export class ResourceCache implements DescriptorKeeper {
@@ -44,6 +45,8 @@ export class ResourceCache implements DescriptorKeeper {
   readonly #resources = new Map<string, Resource>()
   readonly #covers = new Map<Resource, WatchedDirectory>()
   readonly #targets: RememberedTargets
+  /** The one that was kept last: whoever opened it has not sent it yet. */
+  #newest: Resource | undefined
   #bytes = 0
   descriptors = 0
   #evictions: number
@@ -86,8 +89,7 @@ export class ResourceCache implements DescriptorKeeper {
   fresh(name: string): Resource | undefined {
     const resource = this.#resources.get(name)
     if (resource === undefined || performance.now() >= resource.freshUntil) return undefined
-    this.#resources.delete(name)
-    this.#resources.set(name, resource)
+    resource.wasUsed = true
     return resource
   }
 
@@ -111,6 +113,7 @@ export class ResourceCache implements DescriptorKeeper {
   keep(resource: Resource, cover: Cover, watchable: boolean): Resource {
     this.drop(resource.path)
     this.#resources.set(resource.path, resource)
+    this.#newest = resource
     this.#count(resource.descriptors)
     this.trust(resource, cover, watchable)
     while (this.descriptors > this.#settings.cacheEntries && this.dropOldest(false)) {}
@@ -151,13 +154,25 @@ export class ResourceCache implements DescriptorKeeper {
     while (this.#bytes > this.#settings.cacheBytes && this.dropOldest(false)) {}
   }
 
-  /** @param last whether the one that is left may go too */
+  /**
+   * The oldest goes that was not used since its turn came last; those that were go behind the others. What came last stays.
+   *
+   * @param last whether the one that is left may go too
+   */
   dropOldest(last: boolean): boolean {
     if (this.#resources.size <= (last ? 0 : 1)) return false
-    const [oldest] = this.#resources.keys()
-    this.#evictions++
-    this.drop(oldest)
-    return true
+    // Who is passed over comes again, and then is one that was not used.
+    for (const [name, resource] of this.#resources) {
+      if (!resource.wasUsed && (last || resource !== this.#newest)) {
+        this.#evictions++
+        this.drop(name)
+        return true
+      }
+      resource.wasUsed = false
+      this.#resources.delete(name)
+      this.#resources.set(name, resource)
+    }
+    return false
   }
 
   /** Keeps a path no more; responses under way keep its files. */
@@ -165,6 +180,7 @@ export class ResourceCache implements DescriptorKeeper {
     const resource = this.#resources.get(name)
     if (resource === undefined) return
     this.#resources.delete(name)
+    if (this.#newest === resource) this.#newest = undefined
     this.#count(-resource.descriptors)
     this.#bytes -= resource.keptBytes
     resource.freshUntil = Number.NEGATIVE_INFINITY

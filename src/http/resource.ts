@@ -42,6 +42,8 @@ export class Resource {
   readonly encodings: readonly Encoding[]
   /** Until when it is taken to be current, in milliseconds of `performance.now()`. */
   freshUntil = 0
+  /** Whether it was asked for again since the cache last looked for one to drop. */
+  wasUsed = false
   /** Bytes of it that the cache has counted. */
   keptBytes = 0
   readonly #settings: SiteSettings
