@@ -85,8 +85,8 @@ test('what is kept open is told: how many files, their bytes, what was compresse
       await (await fetch(`${url}/${name}`, { headers: { 'accept-encoding': 'gzip' } })).arrayBuffer()
     const { cache } = await report(url)
     assert.deepEqual([cache.files, cache.evictions, cache.compressed.files], [2, 2, 1])
-    // That which is left and small stands in memory; the other one was compressed.
-    assert.equal(cache.bytes, 'a file'.length)
+    // That which was asked for twice is left, and its answer stands ready; the other one was compressed.
+    assert.ok(cache.bytes > 'a file'.length && cache.bytes < 1000, `${cache.bytes} bytes`)
     assert.ok(cache.compressed.bytes > 0 && cache.compressed.bytes < 1000)
     assert.ok(cache.watched <= cache.files)
     const found = families(await (await fetch(`${url}${STATUS}/metrics`)).text())
