@@ -17,10 +17,11 @@ const WARM_UP_SECONDS = 2
 /** With so many files it takes longer until what a request leads to has been compiled. */
 const MANY_WARM_UP_SECONDS = 6
 /**
- * A tail is that of a server that has been running: until then V8 compiles, on threads that take their share of the one core, and
- * anew when the first connections end.
+ * A tail is that of a server that has been running: until then V8 compiles, on threads that take their share of the one core, also what
+ * only a connection's beginning and end need. So there are many of those.
  */
-const OPEN_WARM_UPS = 6
+const OPEN_WARM_UPS = 30
+const OPEN_WARM_UP_SECONDS = 0.3
 const START_MS = 10_000
 const SERVER_CORE = '0'
 const MIB = 2 ** 20
@@ -56,11 +57,12 @@ async function sample() {
 }
 
 async function warmUp() {
-  if (many) return void (await load(MANY_WARM_UP_SECONDS))
-  if (!cold) {
-    for (let time = 0; time < (open ? OPEN_WARM_UPS : 1); time++) await load(WARM_UP_SECONDS)
-    return
-  }
+  if (cold) return warmUpCold()
+  if (!open) return void (await load(many ? MANY_WARM_UP_SECONDS : WARM_UP_SECONDS))
+  for (let time = 0; time < OPEN_WARM_UPS; time++) await load(OPEN_WARM_UP_SECONDS)
+}
+
+async function warmUpCold() {
   const end = performance.now() + MANY_WARM_UP_SECONDS * 1000
   do {
     await evict(join(folder, 'many'))
