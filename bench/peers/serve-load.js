@@ -22,6 +22,7 @@ const MANY_WARM_UP_SECONDS = 6
  */
 const OPEN_WARM_UPS = 30
 const OPEN_WARM_UP_SECONDS = 0.3
+const OPEN_STEADY_SECONDS = 4
 const START_MS = 10_000
 const SERVER_CORE = '0'
 const MIB = 2 ** 20
@@ -60,6 +61,7 @@ async function warmUp() {
   if (cold) return warmUpCold()
   if (!open) return void (await load(many ? MANY_WARM_UP_SECONDS : WARM_UP_SECONDS))
   for (let time = 0; time < OPEN_WARM_UPS; time++) await load(OPEN_WARM_UP_SECONDS)
+  await load(OPEN_STEADY_SECONDS)
 }
 
 async function warmUpCold() {
