@@ -129,21 +129,21 @@ export function operationTest(
   })
 }
 
-/** Bytes outside V8's heap, with a text in them. */
-export function bytesOf(text: string): Uint8Array {
-  const source = Buffer.from(text)
-  const bytes = new Uint8Array(new ArrayBuffer(source.length))
-  bytes.set(source)
-  return bytes
-}
-
-/** The kernel may write here until the process ends: a test may leave its operations in flight. */
+/** The kernel may read and write here until the process ends: a test may leave its operations in flight, and a ring holds nothing. */
 const rooms: Uint8Array[] = []
 
 /** Zeroed bytes outside V8's heap, never collected. */
 export function room(size: number): Uint8Array {
   const bytes = new Uint8Array(new ArrayBuffer(size))
   rooms.push(bytes)
+  return bytes
+}
+
+/** The same, with a text in them. */
+export function bytesOf(text: string): Uint8Array {
+  const source = Buffer.from(text)
+  const bytes = room(source.length)
+  bytes.set(source)
   return bytes
 }
 
