@@ -67,6 +67,13 @@ for (const [kind, flags] of [
   })
 }
 
+/** Begins a program that goes on after what nobody has caught. */
+const SURVIVING = `
+    const engine = new Engine({ driver })
+    const [reader, writer] = makePipe()
+    const errors = []
+    process.on('uncaughtException', error => errors.push(error.message))`
+
 driverTest('a multishot poll tells of each new readiness', async kit => {
   const engine = kit.engine()
   const [reader, writer] = kit.pipe()
@@ -161,11 +168,7 @@ driverTest('a callback runs in the async context of its asking', async kit => {
 driverTest('what a callback throws is an uncaught exception, and the engine goes on', kit => {
   const printed = succeedChild(
     kit.driver,
-    `
-    const engine = new Engine({ driver })
-    const [reader, writer] = makePipe()
-    const errors = []
-    process.on('uncaughtException', error => errors.push(error.message))
+    `${SURVIVING}
     let calls = 0
     const poll = engine.multishot((queue, id) => ring.preparePollMultishot(queue, reader, kernel.POLL.IN, 0, id), () => {
       throw new Error('callback ' + ++calls)
@@ -189,11 +192,7 @@ driverTest('what a callback throws is an uncaught exception, and the engine goes
 driverTest('ticks that throw behind what a completion leads to do not hold up what that leads to', kit => {
   const printed = succeedChild(
     kit.driver,
-    `
-    const engine = new Engine({ driver })
-    const [reader, writer] = makePipe()
-    const errors = []
-    process.on('uncaughtException', error => errors.push(error.message))
+    `${SURVIVING}
     const byte = Buffer.alloc(1)
     const came = engine.read(reader, byte, 0, 1, -1)
     setTimeout(() => fs.writeSync(writer, 'x'), 10)

@@ -69,6 +69,7 @@ export class HotPath implements Tap {
     this.#stats.arrive()
     const resource = this.#resource as Resource
     const stored = this.#stored as StoredResource
+    resource.wasUsed = true
     // A look at a clock is a number on the heap: one for all of them.
     const now = performance.now()
     let at = start

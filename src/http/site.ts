@@ -146,9 +146,8 @@ export class Site {
     return this.#cache.hot(target)
   }
 
-  /** Whether a resource that is asked for again was looked at lately, and is still the one that its path leads to. @param now of `performance.now()` */
+  /** Whether a resource was looked at lately, and is still the one that its path leads to. @param now of `performance.now()` */
   isFresh(resource: Resource, now: number): boolean {
-    resource.wasUsed = true
     return now < resource.freshUntil
   }
 

@@ -20,15 +20,9 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { copyFile, copyTree } from 'sluice/file'
 import { SEEK, syscall } from '#dist/kernel/index.js'
-import { type FileSystem, mounted } from '../helpers/mounts.js'
+import { mounted, SMALL_BYTES } from '../helpers/mounts.js'
 
 const MIB = 2 ** 20
-const SIZES: Record<FileSystem, number> = {
-  ext4: 64 * MIB,
-  xfs: 300 * MIB,
-  btrfs: 128 * MIB,
-  tmpfs: 64 * MIB,
-}
 
 function sparse(path: string, size: number, data: [number, number][]): void {
   const fd = openSync(path, 'w')
@@ -76,7 +70,7 @@ function makeTree(root: string): void {
 
 for (const type of ['ext4', 'xfs', 'btrfs', 'tmpfs'] as const) {
   test(`on ${type} a tree is copied byte for byte, and holes stay holes`, async t => {
-    const mount = await mounted(t, type, SIZES[type])
+    const mount = await mounted(t, type, SMALL_BYTES[type])
     if (mount === undefined) return
     const from = join(mount, 'from')
     makeTree(from)
@@ -107,7 +101,7 @@ for (const type of ['ext4', 'xfs', 'btrfs', 'tmpfs'] as const) {
 
 for (const type of ['xfs', 'btrfs'] as const) {
   test(`on ${type} extents are shared, small files too`, async t => {
-    const mount = await mounted(t, type, SIZES[type])
+    const mount = await mounted(t, type, SMALL_BYTES[type])
     if (mount === undefined) return
     const from = join(mount, 'from')
     mkdirSync(from)
@@ -129,7 +123,7 @@ for (const type of ['xfs', 'btrfs'] as const) {
 }
 
 test('where extents cannot be shared, demanding it fails and leaves nothing', async t => {
-  const mount = await mounted(t, 'ext4', SIZES.ext4)
+  const mount = await mounted(t, 'ext4', SMALL_BYTES.ext4)
   if (mount === undefined) return
   writeFileSync(join(mount, 'from'), 'contents')
   const copied = copyFile(join(mount, 'from'), join(mount, 'to'), { reflink: 'always' })
@@ -140,7 +134,7 @@ test('where extents cannot be shared, demanding it fails and leaves nothing', as
 test('trees go from file system to file system', async t => {
   const mounts: string[] = []
   for (const type of ['ext4', 'xfs', 'tmpfs', 'btrfs'] as const) {
-    const mount = await mounted(t, type, SIZES[type])
+    const mount = await mounted(t, type, SMALL_BYTES[type])
     if (mount === undefined) return
     mounts.push(mount)
   }

@@ -36,13 +36,18 @@ function loopDevice(t: TestContext, image: string): string | undefined {
   return device
 }
 
+/** A device with that on it; undefined after the test has been skipped. */
+function deviceWith(t: TestContext, content: Uint8Array): string | undefined {
+  const image = scratch(t)('image')
+  writeFileSync(image, content)
+  return loopDevice(t, image)
+}
+
 test('an unaligned write to a device leaves the rest of its blocks as it is', {
   skip: cannotMount,
 }, async t => {
-  const at = scratch(t)
   const expected = Buffer.alloc(SIZE, 'block')
-  writeFileSync(at('image'), expected)
-  const device = loopDevice(t, at('image'))
+  const device = deviceWith(t, expected)
   if (device === undefined) return
   const file = await open(device, 'r+', { direct: true, unaligned: 'modify' })
   for (const [position, length] of [
@@ -67,10 +72,8 @@ test('an unaligned write to a device leaves the rest of its blocks as it is', {
 test('on a device opened for appending writes go where they are told to, as in the kernel', {
   skip: cannotMount,
 }, async t => {
-  const at = scratch(t)
   const expected = Buffer.alloc(SIZE, '.')
-  writeFileSync(at('image'), expected)
-  const device = loopDevice(t, at('image'))
+  const device = deviceWith(t, expected)
   if (device === undefined) return
   const memory = new Uint8Array(new ArrayBuffer(8193)).subarray(1)
   for (const [unaligned, position, length] of [

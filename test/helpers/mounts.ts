@@ -15,6 +15,14 @@ const MAKE = {
 } as const
 const PACKAGES = { ext4: 'e2fsprogs', xfs: 'xfsprogs', btrfs: 'btrfs-progs' } as const
 
+/** What is enough for each of them where a test needs little room. */
+export const SMALL_BYTES: Record<FileSystem, number> = {
+  ext4: 64 * 2 ** 20,
+  xfs: 300 * 2 ** 20,
+  btrfs: 128 * 2 ** 20,
+  tmpfs: 64 * 2 ** 20,
+}
+
 /** Why this user and machine mount nothing; undefined where they do. */
 export const cannotMount: string | undefined =
   process.getuid?.() === 0 ? undefined : 'only root can mount a file system'

@@ -17,15 +17,9 @@ import {
   syscall,
   unmapMemory,
 } from '#dist/kernel/index.js'
-import { cannotMount, type FileSystem, mounted } from '../helpers/mounts.js'
+import { cannotMount, mounted, SMALL_BYTES } from '../helpers/mounts.js'
 
 const MIB = 2 ** 20
-const SIZES: Record<FileSystem, number> = {
-  ext4: 64 * MIB,
-  xfs: 300 * MIB,
-  btrfs: 128 * MIB,
-  tmpfs: 16 * MIB,
-}
 const EINVAL = -errnoOf('EINVAL')
 
 /** What pread(2) past the page cache says, from memory that is aligned to just so many bytes and no more. */
@@ -65,7 +59,7 @@ test('what is said of Direct I/O in the temporary folder is what it does', t => 
 
 for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
   test(`what is said of Direct I/O and shared extents on ${type} is what it does`, async t => {
-    const mount = await mounted(t, type, SIZES[type])
+    const mount = await mounted(t, type, SMALL_BYTES[type])
     if (mount === undefined) return
     const { path } = probe(mount)
     assert.equal(path.mount?.type, type)
@@ -82,7 +76,7 @@ test('on a device of larger sectors the alignment is theirs', { skip: cannotMoun
   t.after(() => rmSync(folder, { recursive: true }))
   const image = join(folder, 'image')
   writeFileSync(image, '')
-  truncateSync(image, SIZES.ext4)
+  truncateSync(image, SMALL_BYTES.ext4)
   const device = sectors(t, image, 4096)
   if (device === undefined) return
   const made = spawnSync('mkfs.ext4', ['-q', device], { encoding: 'utf8' })
@@ -137,7 +131,7 @@ test('where the page cache is said to tell, it tells what is in it', t => {
 })
 
 test('no file is mapped as the device’s own memory where there is no such device', async t => {
-  const mount = await mounted(t, 'ext4', SIZES.ext4)
+  const mount = await mounted(t, 'ext4', SMALL_BYTES.ext4)
   if (mount === undefined) return
   // A loop device is none. What persistent memory is told to be, a machine of its own shows: test/guests.
   assert.deepEqual(probe(mount).path.dax, { active: false, mapSync: 'ENOTSUP' })
