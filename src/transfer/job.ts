@@ -117,18 +117,24 @@ export class Job {
     return this.#loop.run(step)
   }
 
-  /** Gets leave to move bytes on this thread: at most `most`, now or in a later turn of the event loop. */
+  /**
+   * Gets leave to move bytes on this thread: at most `most`, now or in a later turn of the event loop.
+   *
+   * @returns some while any remain, since a call of none would look like the source's end
+   */
   async grant(most: number): Promise<number> {
-    await this.turn()
-    return Math.min(allowance(), most, this.remaining)
+    return Math.min(await this.turn(), most, this.remaining)
   }
 
-  /** Waits until bytes may be moved on this thread. */
-  async turn(): Promise<void> {
-    while (allowance() === 0) {
+  /** Waits until bytes may be moved on this thread. @returns how many then; who else waited may have moved some of them since */
+  async turn(): Promise<number> {
+    let allowed = allowance()
+    while (allowed === 0) {
       await nextTurn()
       this.check()
+      allowed = allowance()
     }
+    return allowed
   }
 
   /** A system call on both ends, none of which waits. @returns its result, or -errno */
