@@ -14,6 +14,10 @@ import { createInterface } from 'node:readline'
 import { root } from '#scripts/run.js'
 
 const WARM_UP_SECONDS = 1
+/** What the tail is measured after: many short loads, and a long one. */
+const WAVES = 20
+const WAVE_SECONDS = 0.2
+const SETTLING_SECONDS = 3
 const SERVER_CORE = '0'
 const LOAD_CORE = String(Math.min(1, availableParallelism() - 1))
 const PAGE_BYTES = 4096
@@ -42,9 +46,7 @@ function command() {
 async function measure(port) {
   const peak = await load(port, WARM_UP_SECONDS, 0)
   const rate = open ? Math.round((await peakOfC(peak)) / 2) : 0
-  // A compiler that optimizes as it goes has only seen large batches so far, and begins anew with small ones: the
-  // slowest per cent would be its, not the sockets'.
-  if (open) await load(port, WARM_UP_SECONDS, rate)
+  if (open) await settle(port, rate)
   if (counted) await ask('begin')
   const before = cpuSeconds()
   const result = await load(port, seconds, rate)
@@ -54,6 +56,15 @@ async function measure(port) {
   if (counted) figures['system calls an echo'] = (await ask('end')).systemCalls / echoes
   if (!open) return { operations: echoes, seconds: elapsed, figures }
   return { operations: 1, seconds: p99Us / 1e6, figures: { ...figures, 'echoes a second': echoes / elapsed } }
+}
+
+/**
+ * A compiler that optimizes as it goes has only seen large batches so far, and compiles anew for small ones and for
+ * connections that come and go: the slowest per cent would be its, not the sockets'.
+ */
+async function settle(port, rate) {
+  for (let wave = 0; wave < WAVES; wave++) await load(port, WAVE_SECONDS, rate)
+  await load(port, SETTLING_SECONDS, rate)
 }
 
 /** Everybody is loaded alike: by half of what the program in C reaches. */
