@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { bind } from './bind.js'
+import type { Connection } from './connection.js'
 import { dial, pattern, readAll, readExactly, serve, settled, testOn } from './net.test.support.js'
-import { LACKS, refuseMultishotAccept } from './older-kernels.test.support.js'
+import { LACKS, refuseMultishotAccept, refuseReceiveLimit } from './older-kernels.test.support.js'
 
 testOn(
   ['ring'],
@@ -24,6 +25,37 @@ testOn(
     }
     await Promise.all(Array.from({ length: 20 }, visit))
     assert.deepEqual([refused(), errors, server.stats().accepted], [1, [], 20])
+  },
+)
+
+testOn(
+  ['ring'],
+  'that no receive has a limit (before 6.17) is found out on many connections at once, and costs none of them a byte',
+  async t => {
+    const refused = refuseReceiveLimit(t)
+    const errors: Error[] = []
+    const accepted: Connection[] = []
+    await using server = await serve(
+      async connection => {
+        accepted.push(connection)
+        await settled(() => accepted.length === 8)
+        for await (const bytes of connection) await connection.write(bytes)
+      },
+      { onError: error => void errors.push(error) },
+    )
+    const clients = await Promise.all(Array.from({ length: 8 }, () => dial(server)))
+    const visit = async (client: Connection) => {
+      for (let turn = 0; turn < 3; turn++) {
+        await client.write('ping')
+        assert.equal((await readExactly(client, 4)).toString(), 'ping')
+      }
+      await client.end()
+      assert.equal(await client.read(), null)
+    }
+    await Promise.all(clients.map(visit))
+    assert.ok(refused() > 1, 'several were under way when the first was refused')
+    assert.ok(refused() <= 16, 'none was tried again after that')
+    assert.deepEqual(errors, [])
   },
 )
 

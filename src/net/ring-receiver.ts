@@ -27,6 +27,8 @@ const SMALL_STREAK = 4
 export class RingReceiver extends Receiver {
   readonly #blocks: BlockRing
   #armed = false
+  /** Whether what is armed was given a limit, which this kernel may refuse; several may be on their way when the first is. */
+  #limited = false
   /** The multishot receive is the way of the moment: it is armed again as soon as there is room. */
   #shared = false
   /** Small messages in a row that were received directly. */
@@ -68,7 +70,8 @@ export class RingReceiver extends Receiver {
     handles.place(() => {
       const each = Math.min(credit, BLOCK_BYTES)
       if (!prepareRecvMultishot(handles.submissions, this.fd, RECEIVE_GROUP, each, 0, data)) return false
-      if (this.resources.limits) limitReceived(handles.submissions, credit)
+      this.#limited = this.resources.limits
+      if (this.#limited) limitReceived(handles.submissions, credit)
       return true
     })
   }
@@ -88,7 +91,7 @@ export class RingReceiver extends Receiver {
     blocks.pass(flags, result)
     this.deliverFrom(blocks.block, blocks.start, result)
     if (!this.#armed) this.want()
-    else if (!this.resources.limits && this.queued >= this.bound) this.cancel()
+    else if (!this.#limited && this.queued >= this.bound) this.cancel()
   }
 
   #preferDirect(): void {
@@ -99,7 +102,7 @@ export class RingReceiver extends Receiver {
 
   #ended(result: number): void {
     const { resources } = this
-    if (result === EINVAL && resources.limits) resources.limits = false
+    if (result === EINVAL && this.#limited) resources.limits = false
     else if (result === ENOBUFS) this.#blocks.grow()
     else if (result !== ECANCELED) this.over(result)
     this.want()
