@@ -63,7 +63,7 @@ export class DirectoryWatch {
   readonly #idle = new Set<WatchedDirectory>()
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
   readonly #fd: number
-  readonly #watcher: FdWatcher | undefined
+  #watcher: FdWatcher | undefined
 
   constructor(root: RootDirectory, changed: (change: Change) => void) {
     this.#root = root
@@ -98,6 +98,8 @@ export class DirectoryWatch {
     const opened = await this.#root.open(path)
     if (typeof opened === 'number') return undefined
     try {
+      // It was closed meanwhile, and its descriptor may be another's by now.
+      if (this.#watcher === undefined) return undefined
       // Somebody else may have come first, meanwhile.
       const known = this.#byPath.get(path)
       if (known !== undefined) {
@@ -198,6 +200,7 @@ export class DirectoryWatch {
   close(): void {
     if (this.#watcher === undefined) return
     this.#watcher.close()
+    this.#watcher = undefined
     syscall('close', this.#fd)
     this.#byPath.clear()
     this.#byWatch.clear()

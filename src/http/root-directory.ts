@@ -76,10 +76,11 @@ export function describe(fd: number): OpenedFile {
  */
 export class RootDirectory {
   readonly path: string
-  readonly #fd: number
+  /** -1 once it is closed. */
+  #fd: number
   readonly #how: Uint32Array
-  /** Opens under way, for which the directory stays. */
-  #opening = 0
+  /** Those who still open something, for whom the directory stays. */
+  #users = 0
   #closed = false
 
   constructor(path: string, symlinks: SymlinkPolicy) {
@@ -108,14 +109,24 @@ export class RootDirectory {
 
   /** Opens what lies at `path` below the root, without a leading slash. @returns what it is, or -errno */
   async open(path: string): Promise<OpenedFile | number> {
-    if (this.#closed) return EBADF
-    this.#opening++
+    if (this.#fd < 0) return EBADF
+    this.retain()
     try {
       return await this.#openBelow(pathBytes(path === '' ? '.' : path))
     } finally {
-      this.#opening--
-      this.#closeUnused()
+      this.release()
     }
+  }
+
+  /** Has the directory stay, also where it is closed meanwhile, for whoever opens several things below it in turn. */
+  retain(): void {
+    this.#users++
+  }
+
+  /** One user less. */
+  release(): void {
+    this.#users--
+    this.#closeUnused()
   }
 
   async #openBelow(bytes: Uint8Array): Promise<OpenedFile | number> {
@@ -151,7 +162,7 @@ export class RootDirectory {
     }
   }
 
-  /** Lets the directory go, once what is being opened has been. Idempotent. */
+  /** Lets the directory go, once nobody uses it any more. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -159,6 +170,8 @@ export class RootDirectory {
   }
 
   #closeUnused(): void {
-    if (this.#closed && this.#opening === 0) syscall('close', this.#fd)
+    if (!this.#closed || this.#users > 0 || this.#fd < 0) return
+    syscall('close', this.#fd)
+    this.#fd = -1
   }
 }

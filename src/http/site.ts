@@ -190,11 +190,24 @@ export class Site {
 
   /** Opens a file, or sees that what is open is still it. A resource comes retained. */
   async #load(name: string): Promise<Resource | 'directory' | number> {
-    // Of the same time: others may take their place meanwhile.
-    const root = this.#root
-    const cache = this.#cache
-    const fresh = cache.fresh(name)
+    const fresh = this.#cache.fresh(name)
     if (fresh !== undefined) return fresh.retain()
+    // Others may take their place meanwhile, and this one is closed then.
+    const root = this.#root
+    root.retain()
+    try {
+      return await this.#loadFrom(root, this.#cache, name)
+    } finally {
+      root.release()
+    }
+  }
+
+  /** @param cache of that root */
+  async #loadFrom(
+    root: RootDirectory,
+    cache: ResourceCache,
+    name: string,
+  ): Promise<Resource | 'directory' | number> {
     const cover = await cache.cover(name)
     const opened = await root.open(name)
     if (typeof opened === 'number' || opened.kind !== 'file') {
