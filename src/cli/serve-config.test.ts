@@ -13,16 +13,16 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-config-'))
 const file = path.join(folder, 'sluice.json')
 after(() => fs.rmSync(folder, { recursive: true }))
 
-function read(sources: {
+async function read(sources: {
   flags?: object
   environment?: object
   file?: string
   root?: string
 }): Promise<object> {
   if (sources.file !== undefined) fs.writeFileSync(file, sources.file)
-  return readServeConfig({ ...sources.flags }, sources.root, sources.file === undefined ? undefined : file, {
-    ...sources.environment,
-  })
+  const from = sources.file === undefined ? undefined : file
+  const environment = { ...sources.environment }
+  return (await readServeConfig({ ...sources.flags }, sources.root, from, environment)).options
 }
 
 test('flags win over the environment, and that over the file', async () => {
@@ -129,11 +129,69 @@ test('what is wrong with a flag or a variable is told by its name', async () => 
 
 test('a socket that was passed is used in place of an address', async () => {
   const environment = { LISTEN_PID: String(process.pid), LISTEN_FDS: '1' }
-  assert.deepEqual(await read({ environment }), { root: '.', host: '127.0.0.1', fd: 3 })
+  assert.deepEqual(await read({ environment }), { root: '.', fd: 3 })
   assert.deepEqual(await read({ environment: { ...environment, LISTEN_PID: '1' } }), {
     root: '.',
     host: '127.0.0.1',
   })
+  const addresses: Parameters<typeof read>[0][] = [
+    { flags: { path: 's' } },
+    { flags: { port: '1', host: 'a', 'reuse-port': true } },
+    { flags: { fd: '7' } },
+    { environment: { SLUICE_SERVE_PATH: 's' } },
+    { environment: { SLUICE_SERVE_PORT: '1' } },
+    { file: '{"path":"s"}' },
+    { file: '{"port":1,"host":"a"}' },
+  ]
+  for (const sources of addresses) {
+    const passed = { ...sources, environment: { ...sources.environment, ...environment } }
+    assert.deepEqual(await read(passed), { root: '.', fd: 3 }, JSON.stringify(sources))
+  }
+})
+
+test('where to listen is said in one way, and by whatever wins over the rest', async () => {
+  const refused: [Parameters<typeof read>[0], RegExp][] = [
+    [{ flags: { path: 's', port: '1' } }, /^--path cannot stand beside --port$/],
+    [{ flags: { path: 's', host: 'a' } }, /^--path cannot stand beside --host$/],
+    [{ flags: { path: 's', 'reuse-port': true } }, /^--path cannot stand beside --reuse-port$/],
+    [{ flags: { path: 's', fd: '3' } }, /^--fd cannot stand beside --path$/],
+    [
+      { environment: { SLUICE_SERVE_PATH: 's', SLUICE_SERVE_HOST: 'a' } },
+      /^SLUICE_SERVE_PATH cannot stand beside SLUICE_SERVE_HOST$/,
+    ],
+    [{ file: '{"port":1,\n "path":"s"}' }, /sluice\.json:2:2: 'path' cannot stand beside 'port'$/],
+  ]
+  for (const [sources, message] of refused)
+    await assert.rejects(read(sources), { name: 'UsageError', message })
+  const file = '{"path":"s"}'
+  const environment = { SLUICE_SERVE_HOST: 'a' }
+  assert.deepEqual(await read({ file }), { root: '.', path: 's' })
+  assert.deepEqual(await read({ file, environment }), { root: '.', host: 'a' })
+  const found = await read({ file, environment, flags: { port: '1' } })
+  assert.deepEqual(found, { root: '.', host: 'a', port: 1 })
+  assert.deepEqual(await read({ file, environment, flags: { fd: '7' } }), { root: '.', fd: 7 })
+})
+
+test('what says nothing without another option is told where it was given', async () => {
+  const refused: [Parameters<typeof read>[0], RegExp][] = [
+    [{ flags: { 'status-allow': ['all'] } }, /^--status-allow needs --status$/],
+    [{ flags: { 'access-log-format': 'json' } }, /^--access-log-format needs --access-log$/],
+    [{ environment: { SLUICE_SERVE_TLS_KEY: 'k' } }, /^SLUICE_SERVE_TLS_KEY needs SLUICE_SERVE_TLS_CERT$/],
+    [{ file: '{"status":\n {"hosts":["a"]}}' }, /sluice\.json:2:3: 'status\.hosts' needs 'status\.path'$/],
+  ]
+  for (const [sources, message] of refused)
+    await assert.rejects(read(sources), { name: 'UsageError', message })
+  const found = await read({ file: '{"accessLogFormat":"json"}', flags: { 'access-log': '-' } })
+  assert.deepEqual(found, { root: '.', host: '127.0.0.1', accessLogFormat: 'json', accessLog: '-' })
+})
+
+test('what may be false is so as a flag, too', async () => {
+  const expected = { root: '.', host: '127.0.0.1', index: false, cacheControl: false }
+  assert.deepEqual(await read({ flags: { index: ['false'], 'cache-control': 'false' } }), expected)
+  const environment = { SLUICE_SERVE_INDEX: 'false', SLUICE_SERVE_CACHE_CONTROL: 'false' }
+  assert.deepEqual(await read({ environment }), expected)
+  const { index } = (await read({ flags: { index: ['a', 'b'] } })) as { index: unknown }
+  assert.deepEqual(index, ['a', 'b'])
 })
 
 test('a name is near to another by few letters put in, left out, replaced or swapped', () => {

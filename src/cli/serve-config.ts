@@ -13,6 +13,7 @@ import {
   variableOf,
   wanted,
 } from './serve-options.js'
+import { type Found, MergedOptions, type Source } from './serve-sources.js'
 
 const NAMES: readonly string[] = Object.keys(SERVE_OPTIONS)
 const GROUPS = new Set(NAMES.filter(name => name.includes('.')).map(name => name.slice(0, name.indexOf('.'))))
@@ -21,8 +22,12 @@ const PREFIX = 'SLUICE_SERVE_'
 /** What `serve()` is given. */
 export type ConfiguredOptions = ServeOptions | WorkerServeOptions
 
-/** Options by their names, those of an object with a dot. */
-type Found = Record<string, unknown>
+/** The options of `sluice serve`, and what each is called where it was given. */
+export interface ServeConfig {
+  options: ConfiguredOptions
+  /** Undefined for an option that was not given. */
+  told: (name: string) => string | undefined
+}
 
 const optionOf = (name: string): ServeOption | undefined =>
   Object.hasOwn(SERVE_OPTIONS, name) ? SERVE_OPTIONS[name as keyof typeof SERVE_OPTIONS] : undefined
@@ -33,11 +38,13 @@ function refuse(where: string, option: ServeOption, value: unknown): UsageError 
 
 /** A value that came as text: a flag's or a variable's. */
 function fromText(text: unknown, option: ServeOption, where: string): unknown {
+  const only = Array.isArray(text) && text.length === 1 ? text[0] : text
+  const word = only === 'false' ? false : only
+  if (option.also?.includes(word)) return word
   let value: unknown = text
   if (option.kind === 'pairs') value = pairsOf(typeof text === 'string' ? text.split(',') : [text].flat())
   else if (typeof text === 'string') {
-    if (option.also?.includes(text === 'false' ? false : text)) value = text === 'false' ? false : text
-    else if (option.kind === 'integer' && /^\d+$/.test(text)) value = Number(text)
+    if (option.kind === 'integer' && /^\d+$/.test(text)) value = Number(text)
     else if (option.kind === 'boolean' && /^(?:true|false)$/.test(text)) value = text === 'true'
     else if (option.kind === 'strings') value = text.split(',')
   }
@@ -52,17 +59,19 @@ function pairsOf(texts: readonly unknown[]): Record<string, string> | undefined 
   return Object.fromEntries(pairs.map(pair => [pair?.[1], pair?.[2]]))
 }
 
-function fromFlags(flags: Readonly<Record<string, unknown>>): Found {
+const spellFlag = (name: string) => `--${flagOf(name)}`
+
+function fromFlags(flags: Readonly<Record<string, unknown>>): Source {
   const found: Found = {}
   for (const name of NAMES) {
     const flag = flagOf(name)
     if (flags[flag] === undefined) continue
-    found[name] = fromText(flags[flag], optionOf(name) as ServeOption, `--${flag}`)
+    found[name] = fromText(flags[flag], optionOf(name) as ServeOption, spellFlag(name))
   }
-  return found
+  return { found, spell: spellFlag }
 }
 
-function fromEnvironment(environment: NodeJS.ProcessEnv): Found {
+function fromEnvironment(environment: NodeJS.ProcessEnv): Source {
   const found: Found = {}
   const byVariable = new Map(NAMES.map(name => [variableOf(name), name]))
   for (const [variable, text] of Object.entries(environment)) {
@@ -76,7 +85,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Found {
     if (option.kind === 'headers') throw new UsageError(`${variable}: '${name}' can only stand in a file`)
     found[name] = fromText(text, option, variable)
   }
-  return found
+  return { found, spell: variableOf }
 }
 
 /** Where in a text JSON.parse() stopped, as an editor counts. */
@@ -125,7 +134,7 @@ function collect(
   }
 }
 
-async function fromFile(file: string): Promise<Found> {
+async function fromFile(file: string): Promise<Source> {
   const { text, config } = await parseFile(file)
   if (!isRecord(config)) throw new UsageError(`${file} is to hold a JSON object`)
   const { $schema: _, ...options } = config
@@ -135,7 +144,7 @@ async function fromFile(file: string): Promise<Found> {
     return offset < 0 ? file : `${file}:${placeAt(text, offset)}`
   }
   collect(where, options, '', found)
-  return found
+  return { found, spell: name => `'${name}'`, place: name => `${where(name)}: ` }
 }
 
 /** `tls.cert` as `cert` of an object `tls`. */
@@ -149,41 +158,35 @@ function nested(found: Found): ConfiguredOptions {
   return options as unknown as ConfiguredOptions
 }
 
-/** Options that make sense only together, or not at all together. */
-function checkTogether(found: Found): void {
-  const { 'tls.cert': cert, 'tls.key': key } = found
-  if (cert === undefined && key !== undefined) throw new UsageError('--tls-key needs --tls-cert')
-  if (cert !== undefined && key === undefined) throw new UsageError('--tls-cert needs --tls-key')
-  const stray = cert === undefined && Object.keys(found).find(name => name.startsWith('tls.'))
-  if (stray) throw new UsageError(`--${flagOf(stray)} needs --tls-cert`)
+/** A socket that systemd has passed: it is used in place of every address. */
+function fromPassed(environment: NodeJS.ProcessEnv): Source {
+  const [passed, ...others] = inheritedSockets(environment)
+  if (others.length > 0)
+    throw new UsageError(`${others.length + 1} sockets were passed (LISTEN_FDS), and one is served: pass one`)
+  return { found: passed === undefined ? {} : { fd: passed.fd }, spell: () => 'LISTEN_FDS' }
 }
 
 /**
- * The options of `sluice serve`: from its flags, else the environment, else the configuration file.
+ * Reads the options of `sluice serve`: from its flags, else the environment, else the configuration file.
  *
  * @param flags as parsed, by their names on the command line
- * @throws {@link UsageError} for a value of the wrong kind or an option that is not known
+ * @throws {@link UsageError} for a value of the wrong kind, an option that is not known, and options that exclude or
+ *   lack one another
  */
 export async function readServeConfig(
   flags: Readonly<Record<string, unknown>>,
   root: string | undefined,
   file: string | undefined,
   environment: NodeJS.ProcessEnv,
-): Promise<ConfiguredOptions> {
+): Promise<ServeConfig> {
   const given = fromFlags(flags)
-  const config = file === undefined ? {} : await fromFile(file)
-  const [inherited, ...others] = inheritedSockets(environment)
-  if (others.length > 0)
-    throw new UsageError(`${others.length + 1} sockets were passed (LISTEN_FDS), and one is served: pass one`)
-  const found = {
-    root: '.',
-    host: '127.0.0.1',
-    ...(inherited === undefined ? {} : { fd: inherited.fd }),
-    ...config,
-    ...fromEnvironment(environment),
-    ...given,
-    ...(root === undefined ? {} : { root }),
-  }
-  checkTogether(found)
-  return nested(found)
+  if (root !== undefined) Object.assign(given.found, { root })
+  const merged = new MergedOptions([
+    { found: { root: '.', host: '127.0.0.1' }, spell: spellFlag },
+    ...(file === undefined ? [] : [await fromFile(file)]),
+    fromEnvironment(environment),
+    given,
+    fromPassed(environment),
+  ])
+  return { options: nested(merged.found), told: name => merged.told(name) }
 }

@@ -98,9 +98,7 @@ test('who watches its end is told what it waits for', { timeout: 30_000 }, async
   assert.match(terminal.notes.at(-1) as string, /^1 request, 64\.0 MiB\n$/)
 })
 
-test('a socket that was passed is served, and a killed server leaves nothing in the way of the next', {
-  timeout: 60_000,
-}, async () => {
+test('a killed server leaves nothing in the way of the next', { timeout: 60_000 }, async () => {
   const socket = path.join(folder, 'socket')
   for (let round = 0; round < 3; round++) {
     const child = spawn(process.execPath, [MAIN, 'serve', '--path', socket, '--json', folder])
@@ -108,20 +106,29 @@ test('a socket that was passed is served, and a killed server leaves nothing in 
     child.kill('SIGKILL')
     await once(child, 'exit')
   }
-  const listener = net.createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address() as net.AddressInfo
-  const { fd } = (listener as unknown as { _handle: { fd: number } })._handle
-  // The shell's number is that of the process that it becomes.
-  const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'
-  const args = ['-c', script, process.execPath, MAIN, 'serve', '--json', folder]
-  const child = spawn('sh', args, { stdio: ['ignore', 'pipe', 'inherit', fd] })
-  listener.close()
-  const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data')
-  assert.equal(JSON.parse(String(line)).port, port)
-  assert.equal(await (await fetch(`http://127.0.0.1:${port}/hello.txt`)).text(), 'hello')
-  child.kill('SIGTERM')
-  assert.deepEqual(await once(child, 'exit'), [0, null])
+})
+
+test('a socket that was passed is served, also where an address is given', { timeout: 60_000 }, async () => {
+  const socket = path.join(folder, 'unused')
+  const config = path.join(folder, 'address.json')
+  fs.writeFileSync(config, JSON.stringify({ path: socket }))
+  for (const address of [[], ['--path', socket], ['--port', '0', '--host', '::1'], ['--config', config]]) {
+    const listener = net.createServer().listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const { port } = listener.address() as net.AddressInfo
+    const { fd } = (listener as unknown as { _handle: { fd: number } })._handle
+    // The shell's number is that of the process that it becomes.
+    const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'
+    const args = ['-c', script, process.execPath, MAIN, 'serve', '--json', ...address, folder]
+    const child = spawn('sh', args, { stdio: ['ignore', 'pipe', 'inherit', fd] })
+    listener.close()
+    const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data')
+    assert.equal(JSON.parse(String(line)).port, port, address.join(' '))
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/hello.txt`)).text(), 'hello')
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'exit'), [0, null])
+    assert.ok(!fs.existsSync(socket))
+  }
 })
 
 test('of several sockets that were passed none is served in silence', { timeout: 30_000 }, async () => {

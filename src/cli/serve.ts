@@ -3,7 +3,7 @@ import { resolve as resolvePath } from 'node:path'
 import { type FileServer, type ServeOptions, type ServerGroup, serve } from '../http/index.js'
 import { type CommandOption, defineCommand, UsageError } from './command.js'
 import { formatBytes, formatCount } from './layout.js'
-import { type ConfiguredOptions, readServeConfig } from './serve-config.js'
+import { readServeConfig, type ServeConfig } from './serve-config.js'
 import { flagOf, SERVE_OPTIONS } from './serve-options.js'
 import { serveSchema } from './serve-schema.js'
 import { isOnTerminal, type Terminal } from './terminal.js'
@@ -48,8 +48,9 @@ responses under way are finished; a second one ends it at once. docs/guide/serve
       terminal.write(`${JSON.stringify(serveSchema(), null, 2)}\n`)
       return 0
     }
-    const options = await readServeConfig(flags, positionals[0], config, process.env)
-    const server = await start(options)
+    const given = await readServeConfig(flags, positionals[0], config, process.env)
+    const { options } = given
+    const server = await start(given)
     // Without certificate and log SIGHUP ends the command on a terminal, as any other.
     const isService = options.tls !== undefined || options.accessLog !== undefined
     const onTerminal = isOnTerminal()
@@ -75,7 +76,7 @@ const PROGRESS_MS = 1000
 const counted = (count: number, what: string) => `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`
 
 /** @throws {@link UsageError} by its flag's name for an option that only the server can see is none */
-async function start(options: ConfiguredOptions): Promise<FileServer | ServerGroup> {
+async function start({ options }: ServeConfig): Promise<FileServer | ServerGroup> {
   try {
     return await ('workers' in options ? serve(options) : serve(options))
   } catch (error) {
