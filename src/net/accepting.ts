@@ -31,8 +31,10 @@ const EINVAL = -errnoOf('EINVAL')
 const ECANCELED = -errnoOf('ECANCELED')
 /** How long to leave it when descriptors are exhausted and none of ours is closed. */
 const RETRY_MS = 100
+/** Free places from which on connections are taken one at a time; a full backlog of the default length brings as many. */
+const NEAR = 512
 
-/** What a listener is inside: one multishot accept, suspended while there is no place for a connection. */
+/** What a listener is inside: one accept that stays armed, suspended while there is no place for a connection. */
 export class Accepting implements Handle, ConnectionKeeper {
   readonly connections = new Set<Connection>()
   readonly #fd: number
@@ -45,7 +47,7 @@ export class Accepting implements Handle, ConnectionKeeper {
   readonly #handler: ConnectionHandler
   readonly #context = new AsyncResource('SluiceListener')
   readonly #ended: (() => void) | undefined
-  /** Accepted past `maxConnections`, before the kernel heard of it. */
+  /** Accepted past `maxConnections`, before the kernel heard of it. They are marked as this thread's. */
   #parked: number[] = []
   #armed = false
   #multishot = false
@@ -84,14 +86,19 @@ export class Accepting implements Handle, ConnectionKeeper {
     if (this.#closing === undefined) this.#resources.handles.setBackground(this.#number, background)
   }
 
+  /** Connections that it may still have. */
+  get #places(): number {
+    return this.#maxConnections - this.connections.size
+  }
+
   #arm(): void {
     if (this.#armed || this.#closing !== undefined || this.#exhausted !== undefined) return
-    if (this.connections.size >= this.#maxConnections) return
+    if (this.#places <= 0) return
     this.#armed = true
     const { handles } = this.#resources
     const data = Handles.userData(this.#number, KIND.ACCEPT)
     // An exclusive wait that stays armed is always the first to be woken; one that is armed anew goes to the end.
-    this.#multishot = this.#resources.acceptsMany && !this.#shared
+    this.#multishot = this.#resources.acceptsMany && !this.#shared && this.#places > NEAR
     const prepare = this.#multishot ? prepareAcceptMultishot : prepareAccept
     handles.place(() => prepare(handles.submissions, this.#fd, SOCK.CLOEXEC | SOCK.NONBLOCK, data))
   }
@@ -127,18 +134,18 @@ export class Accepting implements Handle, ConnectionKeeper {
   #take(fd: number): void {
     if (this.#closing !== undefined) {
       syscall('close', fd)
-    } else if (this.connections.size >= this.#maxConnections) {
+    } else if (this.#places <= 0) {
+      markDescriptor(fd)
       this.#parked.push(fd)
-      this.#pause()
     } else {
       this.#serve(fd)
-      if (this.connections.size >= this.#maxConnections) this.#pause()
+      if (this.#places <= 0) this.#pauses++
+      if (this.#places <= 0 || (this.#multishot && this.#places <= NEAR)) this.#disarm()
     }
   }
 
-  #pause(): void {
-    if (this.#armed && !this.#cancelling) this.#pauses++
-    this.#disarm()
+  #serveParked(): void {
+    while (this.#parked.length > 0 && this.#places > 0) this.#serve(this.#parked.shift() as number)
   }
 
   #failed(result: number): void {
@@ -162,7 +169,7 @@ export class Accepting implements Handle, ConnectionKeeper {
     try {
       connection = new Connection(fd, this.#settings, this)
     } catch (error) {
-      syscall('close', fd)
+      closeMarked(fd)
       this.#report(error as Error)
       return
     }
@@ -204,9 +211,8 @@ export class Accepting implements Handle, ConnectionKeeper {
 
   closed(connection: Connection): void {
     this.connections.delete(connection)
-    const parked = this.#closing === undefined ? this.#parked.shift() : undefined
-    if (parked !== undefined) this.#take(parked)
-    else if (this.#exhausted !== undefined) this.#retry()
+    if (this.#closing === undefined) this.#serveParked()
+    if (this.#exhausted !== undefined) this.#retry()
     else this.#arm()
     if (this.connections.size === 0) this.#lastClosed?.()
   }
@@ -224,7 +230,7 @@ export class Accepting implements Handle, ConnectionKeeper {
 
   async #close(timeout: number): Promise<void> {
     clearTimeout(this.#exhausted)
-    for (const fd of this.#parked) syscall('close', fd)
+    for (const fd of this.#parked.splice(0)) closeMarked(fd)
     const closed = new Promise<void>(resolve => {
       this.#descriptorClosed = resolve
     })
@@ -257,6 +263,11 @@ export class Accepting implements Handle, ConnectionKeeper {
     await last
     clearTimeout(timer)
   }
+}
+
+function closeMarked(fd: number): void {
+  unmarkDescriptor(fd)
+  syscall('close', fd)
 }
 
 /** What writing to or reading from a connection that has ended gives. */

@@ -143,6 +143,40 @@ testOnBoth('at maxConnections further ones wait until one is closed', async () =
   for (const client of clients) await client.close()
 })
 
+/** Descriptors of this process. */
+const descriptorCount = () => readdirSync('/proc/self/fd').length
+
+testOnBoth('at maxConnections a burst of clients takes no further descriptors', async () => {
+  const server = await serve(() => {}, { maxConnections: 3 })
+  const before = descriptorCount()
+  const clients = await Promise.all(Array.from({ length: 100 }, () => dial(server)))
+  await settled(() => server.connections.size === 3)
+  await settled(() => false, 50)
+  assert.equal(descriptorCount() - before, clients.length + 3)
+  assert.deepEqual(server.stats(), { accepted: 3, connections: 3, pauses: 1 })
+  for (const client of clients) await client.destroy()
+  await server.close({ timeout: 0 })
+})
+
+testOnBoth('a limit that is far is reached as one that is near, and all are served', async () => {
+  const most = 520
+  await using server = await serve(
+    async connection => {
+      await connection.read()
+      assert.ok(server.connections.size <= most)
+    },
+    { maxConnections: most },
+  )
+  const clients = await Promise.all(Array.from({ length: most + 80 }, () => dial(server)))
+  await settled(() => server.connections.size === most)
+  assert.equal(server.stats().accepted, most)
+  assert.ok(server.stats().pauses > 0)
+  await Promise.all(clients.map(client => client.end()))
+  for (const ends of await Promise.all(clients.map(client => client.read()))) assert.equal(ends, null)
+  await Promise.all(clients.map(client => client.close()))
+  assert.equal(server.stats().accepted, clients.length)
+})
+
 testOnBoth('a handler that throws is told of, and the others go on', async () => {
   const errors: [string, boolean][] = []
   let calls = 0

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -116,6 +116,17 @@ function listening(): number {
   }).length
 }
 
+/** Descriptors of this process that lead to sockets. */
+function sockets(): number {
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
+    } catch {
+      return false
+    }
+  }).length
+}
+
 test('a thread that cannot end is terminated after the time-out', async t => {
   const stuck = moduleFile(
     t,
@@ -167,6 +178,34 @@ test('maxConnections is of all threads together', async t => {
   assert.equal((await listener.stats()).connections, 4)
   for (const client of clients) await client.destroy()
   await listener.close({ timeout: 0 })
+})
+
+test('a thread that crashes leaves no descriptor, and its clients hear of it', {
+  timeout: 60_000,
+}, async t => {
+  const crashes = moduleFile(
+    t,
+    `export default connection => {
+      connection.read().then(bytes => { if (bytes) setImmediate(() => { throw new Error('crash') }) })
+    }`,
+  )
+  const errors: Error[] = []
+  const onError = (error: Error) => errors.push(error)
+  const options = { host: '127.0.0.1', workers: 1, module: crashes, maxConnections: 1, onError }
+  await using listener = await listen(options)
+  const { port } = listener
+  const before = sockets()
+  const clients = await Promise.all(Array.from({ length: 30 }, () => connect({ host: '127.0.0.1', port })))
+  while ((await listener.stats()).connections < 1);
+  assert.equal(sockets() - before, clients.length + 1)
+  const ends = clients.map(client => client.read().catch(() => null))
+  for (const client of clients) client.write('now').catch(() => {})
+  assert.deepEqual(await Promise.all(ends), new Array(clients.length).fill(null))
+  await settled(() => errors.length > 0)
+  assert.equal(errors[0].message, 'crash')
+  for (const client of clients) await client.destroy()
+  await settled(() => sockets() === before)
+  assert.equal(sockets(), before)
 })
 
 test('unref lets the process end although threads listen', t => {
