@@ -18,6 +18,8 @@ const OURS = new Set([
   'vary',
   'x-content-type-options',
 ])
+/** What says how long a file may be kept. */
+const KEEPING = new Set(['cache-control', 'cdn-cache-control', 'expires', 'surrogate-control'])
 const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOMEM'].map(name => -errnoOf(name)))
 
 /** Of an `Accept-Encoding` that is remembered. */
@@ -139,6 +141,15 @@ export class Resource {
     // What a rule says of the file itself was done to it before.
     const codings = [this.#ruled.get('content-encoding'), encoding].filter(coding => coding !== undefined)
     if (codings.length > 0) fields.push(['Content-Encoding', codings.join(', ')])
+    return fields
+  }
+
+  /** The fields of a page that stands for something else, which may be there at any time: none by which it is kept. */
+  errorFields(): [string, string][] {
+    const fields = [...this.#description(undefined), ['Cache-Control', 'no-cache'] as [string, string]]
+    const vary = this.#ruled.get('vary')
+    if (vary !== undefined) fields.push(['Vary', vary])
+    for (const [name, value] of this.#others) if (!KEEPING.has(name.toLowerCase())) fields.push([name, value])
     return fields
   }
 

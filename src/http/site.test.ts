@@ -163,6 +163,39 @@ test('clean URLs, the fallback and the page for what is not there', async () => 
   assert.deepEqual([page.status, field(page, 'content-length')], [404, '8'])
 })
 
+test('a page for what is not there is kept by no cache by the rules of its file', async () => {
+  const headers = { '*.html': { Expires: 'Thu, 01 Jan 2099 00:00:00 GMT', 'X-A': '1', Vary: 'Cookie' } }
+  const site = open({ notFound: 'about.html', immutable: ['*.html'], headers })
+  const page = await ask(site, '/gone')
+  assert.deepEqual([page.status, field(page, 'content-type')], [404, 'text/html; charset=utf-8'])
+  assert.deepEqual(
+    page.fields.filter(([name]) => name.toLowerCase() === 'cache-control'),
+    [['Cache-Control', 'no-cache']],
+  )
+  for (const name of ['etag', 'last-modified', 'accept-ranges', 'expires'])
+    assert.equal(field(page, name), undefined, name)
+  assert.deepEqual([field(page, 'x-a'), field(page, 'vary')], ['1', 'Cookie'])
+  assert.match(field(await ask(site, '/about.html'), 'cache-control') ?? '', /immutable/)
+})
+
+test('beside a fallback each answer for what is not there varies by Accept', async () => {
+  for (const options of [{}, { notFound: 'about.html' }, { notFound: 'gone.html' }]) {
+    const site = open({ fallback: 'index.html', ...options })
+    for (const [accept, status] of [
+      ['text/html', 200],
+      ['image/png, Text/HTML ; q=0.1', 200],
+      ['image/png', 404],
+      ['text/html;q=0', 404],
+      ['text/html; q=0.00, */*', 404],
+      ['text/html-like', 404],
+      [undefined, 404],
+    ] as const) {
+      const answer = await ask(site, '/gone', { accept })
+      assert.deepEqual([answer.status, field(answer, 'vary')], [status, 'Accept'], accept)
+    }
+  }
+})
+
 test('a listing shows files and directories, escaped, and no dotfiles', async () => {
   fs.writeFileSync(path.join(root, 'www', 'docs', '<b>&.txt'), '')
   const site = open({ listing: true })

@@ -1,5 +1,6 @@
 import { errnoOf, type SocketAddress, syscall } from '../kernel/index.js'
 import type { Encoding } from './accept-encoding.js'
+import { acceptsHtml } from './accepts-html.js'
 import { type Answer, bareAnswer, plainAnswer } from './answer.js'
 import { readable, varyByAccept } from './answer-fields.js'
 import { Compressor } from './compressor.js'
@@ -15,7 +16,7 @@ import { RootDirectory } from './root-directory.js'
 import { type SiteOptions, type SiteSettings, siteSettings } from './site-options.js'
 import { StaticFile } from './static-file.js'
 import type { StatusRoutes } from './status/status-routes.js'
-import { partialAnswer, unchangedAnswer, wholeAnswer } from './stored-answer.js'
+import { notFoundAnswer, partialAnswer, unchangedAnswer, wholeAnswer } from './stored-answer.js'
 
 /** Who asks. */
 export interface Peer {
@@ -283,8 +284,9 @@ export class Site {
   }
 
   async #nowhere(request: SiteRequest): Promise<Answer> {
-    const { fallback, notFound } = this.settings
-    if (fallback !== undefined && (request.accept ?? '').includes('text/html')) {
+    const { fallback } = this.settings
+    if (fallback === undefined) return this.#notFoundPage()
+    if (acceptsHtml(request.accept)) {
       const page = await this.#load(fallback)
       if (page instanceof Resource) {
         // Another client may ask for the same and not take HTML: nothing to be kept at hand for this target.
@@ -292,11 +294,14 @@ export class Site {
         return varyByAccept(answer)
       }
     }
-    if (notFound === undefined)
-      return fallback === undefined ? plainAnswer(404) : varyByAccept(plainAnswer(404))
-    const page = await this.#load(notFound)
+    return varyByAccept(await this.#notFoundPage())
+  }
+
+  async #notFoundPage(): Promise<Answer> {
+    const { notFound } = this.settings
+    const page = notFound === undefined ? undefined : await this.#load(notFound)
     if (!(page instanceof Resource)) return plainAnswer(404)
-    const answer = wholeAnswer(page.identity, 404)
+    const answer = notFoundAnswer(page)
     page.release()
     return answer
   }

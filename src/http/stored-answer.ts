@@ -1,16 +1,24 @@
 import { type Answer, bareAnswer } from './answer.js'
 import { multipart } from './multipart.js'
 import type { ByteRange } from './ranges.js'
-import type { StoredResource } from './resource.js'
+import type { Resource, StoredResource } from './resource.js'
 
-/** An answer with all of a representation, retained. @param status 404 for a page that says so */
-export function wholeAnswer(stored: StoredResource, status = 200): Answer {
+/** An answer with all of a representation, retained. */
+export function wholeAnswer(stored: StoredResource): Answer {
   const { file, resource, encoding } = stored
   const fields = resource.fields(file, encoding)
   fields.push(['Content-Length', String(file.size)])
   const body = { kind: 'file', file: file.retain(), start: 0, length: file.size } as const
-  const answer = { status, fields, body, path: resource.path, found: file }
-  return status === 200 ? { ...answer, stored } : answer
+  return { status: 200, fields, body, path: resource.path, found: file, stored }
+}
+
+/** An answer with a page that says that there is nothing, retained. */
+export function notFoundAnswer(resource: Resource): Answer {
+  const { plain, path } = resource
+  const fields = resource.errorFields()
+  fields.push(['Content-Length', String(plain.size)])
+  const body = { kind: 'file', file: plain.retain(), start: 0, length: plain.size } as const
+  return { status: 404, fields, body, path, found: plain }
 }
 
 /** An answer to whoever has it already. */
