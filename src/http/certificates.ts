@@ -74,7 +74,7 @@ export class Certificates {
   #context: SecureContextOptions
   #listener: (() => void) | undefined
 
-  /** @throws as `reload()`; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
+  /** @throws as `read()`; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` */
   constructor(options: TlsOptions) {
     for (const name of ['cert', 'key'] as const) {
       const value = options?.[name]
@@ -96,13 +96,18 @@ export class Certificates {
   }
 
   /**
-   * Reads the files again.
+   * Reads the files again, without taking what they hold: that is for {@link take}.
    *
    * @throws the system error of a file that cannot be read; `ERR_SLUICE_CERTIFICATE` where they hold no certificate and
-   *   key that belong together. What was there before stays.
+   *   key that belong together
    */
-  reload(): void {
-    this.#context = usable(this.#options, this.#ticketKeys)
+  read(): SecureContextOptions {
+    return usable(this.#options, this.#ticketKeys)
+  }
+
+  /** Takes what was read, for connections from now on. */
+  take(context: SecureContextOptions): void {
+    this.#context = context
   }
 
   /**

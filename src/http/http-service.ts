@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from 'node:tls'
 import { SluiceError } from '../kernel/index.js'
 import type { Connection } from '../net/index.js'
 import { AccessLog, checkAppendable } from './access-log.js'
@@ -66,7 +67,7 @@ export class HttpService {
   /** Whoever renews a certificate may have written one of two files so far: what does not fit yet is told and not taken. */
   #certificateChanged(): void {
     try {
-      this.#renew()
+      this.#renew(this.#certificates?.read())
     } catch (error) {
       process.emitWarning(error as Error)
     }
@@ -89,14 +90,17 @@ export class HttpService {
 
   /** As of a file server. */
   reload(): void {
+    // A log that was moved away is left in any case: that cannot fail, and whoever moved it counts on it.
     this.#log?.reopen()
+    // What can fail is done before anything is put in the place of what was there.
+    const identity = this.#certificates?.read()
     this.site.reopen()
-    this.#renew()
+    this.#renew(identity)
   }
 
-  #renew(): void {
-    if (this.#certificates === undefined) return
-    this.#certificates.reload()
+  #renew(identity: SecureContextOptions | undefined): void {
+    if (this.#certificates === undefined || identity === undefined) return
+    this.#certificates.take(identity)
     this.#front?.renew(this.#certificates)
     this.stats.add('reloads')
   }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import fs from 'node:fs'
+import https from 'node:https'
 import os from 'node:os'
 import path from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { after, test } from 'node:test'
+import { makeIdentity } from './certificate.test.support.js'
 import { exchange, kept, last, serversOf, until } from './serve.test.support.js'
 
 /* What a server that is told to reload still owes to those who ask. */
@@ -63,3 +67,37 @@ for (const watch of [true, false]) {
     })
   })
 }
+
+test('a reload that fails leaves the root as well as the certificate as they were', async t => {
+  const base = path.join(root, 'releases')
+  const link = path.join(base, 'current')
+  for (const release of ['one', 'two']) {
+    fs.mkdirSync(path.join(base, release), { recursive: true })
+    fs.writeFileSync(path.join(base, release, 'a'), release)
+  }
+  fs.symlinkSync('one', link)
+  const identity = makeIdentity(base, 'first')
+  if (identity === undefined) return t.skip('there is no openssl to make a certificate with')
+  const tls = { cert: fs.readFileSync(identity.cert), key: identity.key }
+  const key = fs.readFileSync(identity.key)
+  await withServer({ root: link, tls }, async server => {
+    const ask = async () => {
+      const options = { port: server.port, host: '127.0.0.1', path: '/a', rejectUnauthorized: false }
+      const [response] = await once(https.get({ ...options, agent: false }), 'response')
+      return String(await buffer(response))
+    }
+    assert.equal(await ask(), 'one')
+    fs.writeFileSync(identity.key, 'none')
+    fs.symlinkSync('two', `${link}.new`)
+    fs.renameSync(`${link}.new`, link)
+    assert.throws(() => server.reload(), { code: 'ERR_SLUICE_CERTIFICATE' })
+    assert.equal(await ask(), 'one')
+    fs.writeFileSync(identity.key, key)
+    fs.renameSync(link, `${link}.away`)
+    assert.throws(() => server.reload(), { code: 'ENOENT' })
+    assert.equal(await ask(), 'one')
+    fs.renameSync(`${link}.away`, link)
+    server.reload()
+    assert.equal(await ask(), 'two')
+  })
+})

@@ -72,7 +72,8 @@ export class FileServer implements AsyncDisposable {
    * Reads the certificate and its key again, for connections from now on, and opens the root and the access log anew:
    * another one may stand in its place, and the log may have been moved away.
    *
-   * @throws the system error of a file or folder that cannot be opened; `ERR_SLUICE_CERTIFICATE`. What was there before stays.
+   * @throws the system error of a file or folder that cannot be opened; `ERR_SLUICE_CERTIFICATE`. Then root
+   *   and certificate stay as they were, both; the log is opened anew nevertheless.
    */
   reload(): void {
     this.#service.reload()
