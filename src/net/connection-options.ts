@@ -22,7 +22,10 @@ export interface ConnectionOptions {
    * another machine, since to this one the kernel copies all the same.
    */
   zeroCopy?: 'auto' | 'always' | 'never'
-  /** Milliseconds without a byte in either direction, after which the connection fails with `ETIMEDOUT`; 0 for never. */
+  /**
+   * Milliseconds without a byte in either direction, after which the connection fails with `ETIMEDOUT`; 0 for never. Bytes
+   * that the kernel holds count again when the peer takes them: a slow reader is not idle.
+   */
   idleTimeout?: number
   /** Milliseconds that a read may wait for its first byte, after which the connection fails with `ETIMEDOUT`. */
   readTimeout?: number

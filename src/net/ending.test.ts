@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { engine } from '../engine/index.js'
+import { MSG, syscall } from '../kernel/index.js'
 import { connect } from './connect.js'
 import type { Connection } from './connection.js'
 import { listen } from './listen.js'
@@ -300,6 +301,42 @@ testOnBoth('a large write that goes on slowly is not idle', async t => {
     },
   )
 })
+
+for (const lent of [false, true]) {
+  const holder = lent ? 'whoever borrows the descriptor' : 'a write'
+  testOnBoth(`a peer that takes what ${holder} left with the kernel is not idle, until it stops`, async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    await withPair(
+      async (near, far) => {
+        const loan = lent ? await near.lend('write') : undefined
+        const bytes = pattern(60_000)
+        if (loan === undefined) await near.write(bytes)
+        else loan.moved(syscall('sendto', loan.fd, bytes, bytes.length, MSG.DONTWAIT, 0, 0))
+        await near.flush()
+        t.mock.timers.tick(700)
+        try {
+          for (let piece = 0; piece < 3; piece++) {
+            const before = takenByPeer(near.fd)
+            await readExactly(far, 10_000)
+            await settled(() => takenByPeer(near.fd) !== before)
+            t.mock.timers.tick(700)
+            assert.ok(near.isOpen)
+          }
+          assert.ok(near.bytesUnacknowledged > 0)
+          t.mock.timers.tick(900)
+        } finally {
+          loan?.release()
+        }
+        await near.closed
+        assert.equal((near.error as NodeJS.ErrnoException).code, 'ETIMEDOUT')
+      },
+      {
+        near: { idleTimeout: 800, sendBufferSize: 100_000 },
+        far: { receiveBufferSize: 10_000, receiveBound: 1000 },
+      },
+    )
+  })
+}
 
 testOnBoth('a gentle close drops what the peer still sends, and the answer arrives', async () => {
   await withPair(async (near, far) => {

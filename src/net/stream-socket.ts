@@ -80,15 +80,21 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
 
   #watchIdle(milliseconds: number): void {
     const { receiver, sender } = this
-    // A large send is one operation for as long as it takes: only the kernel knows how far it has come.
-    const underWay = () => (sender.queued > 0 ? takenByPeer(this.fd) : 0)
-    this.#watch(milliseconds, () => receiver.bytes + sender.bytes + underWay())
+    this.#watch(milliseconds, () => receiver.bytes + sender.bytes + this.#sent())
   }
 
   #watchWrites(milliseconds: number): void {
     const { sender, fd } = this
     const waits = () => sender.queued > 0 || unacknowledgedBytes(fd) > 0
-    this.#watch(milliseconds, () => (waits() ? sender.bytes + takenByPeer(fd) : undefined), 'write')
+    this.#watch(milliseconds, () => (waits() ? this.#sent() : undefined), 'write')
+  }
+
+  /**
+   * Changes whenever the peer takes bytes. A large send is one operation for as long as it takes, and the kernel holds
+   * bytes for long where the peer is slow: only the kernel knows how far they have come.
+   */
+  #sent(): number {
+    return this.sender.bytes + takenByPeer(this.fd)
   }
 
   #watchReads(milliseconds: number): void {
