@@ -36,3 +36,15 @@ export function multipart(
     body: { kind: 'parts', file: file.retain(), parts, closing },
   }
 }
+
+/** The same ranges as parts of another type; an answer without parts stays as it is. */
+export function withPartType(answer: Answer, type: string): Answer {
+  const { body } = answer
+  if (body.kind !== 'parts') return answer
+  const fields = answer.fields.filter(([name]) => name !== 'Content-Length')
+  const ranges = body.parts.map(({ range }) => range)
+  const typed = multipart(fields, type, body.file, ranges)
+  // Both answers retain the file, and only one of them is released.
+  body.file.release()
+  return { ...answer, ...typed }
+}

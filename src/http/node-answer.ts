@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { sendFile as sendDescriptor, transfer } from '../transfer/index.js'
 import type { Answer } from './answer.js'
+import { withPartType } from './multipart.js'
 import type { SiteRequest } from './site.js'
 
 /** A request of one of Node's servers. */
@@ -40,27 +41,46 @@ export function siteRequest(request: NodeRequest, target: string, status: number
 }
 
 /** What describes a body, of which a 304 has none. */
-const CONTENT_FIELDS = [
-  'Content-Encoding',
-  'Content-Language',
-  'Content-Length',
-  'Content-Range',
-  'Content-Type',
-]
+const CONTENT_FIELDS = ['Content-Encoding', 'Content-Language', 'Content-Type']
+/** Where a body ends, and what of the file it is: only we know. */
+const FRAMING_FIELDS = ['Content-Length', 'Content-Range', 'Transfer-Encoding']
+
+/** What an answer varies by, added to what it varies by already; caches would mix answers up that forgot one of them. */
+function varyWith(preset: string, own: string): string {
+  const names = preset.split(',').map(name => name.trim())
+  const known = new Set(names.map(name => name.toLowerCase()))
+  const missing = own.split(', ').filter(name => !known.has(name.toLowerCase()))
+  return known.has('*') ? '*' : [...names, ...missing].filter(name => name !== '').join(', ')
+}
+
+/** Sets what is not set already, and what is only ours to say. */
+function setFields(response: NodeResponse, { status, fields, body }: Answer): void {
+  // Only what is there: Node takes a removed Transfer-Encoding for a body that is never to be sent in chunks.
+  for (const name of FRAMING_FIELDS) if (response.hasHeader(name)) response.removeHeader(name)
+  if (status === 304) for (const name of CONTENT_FIELDS) response.removeHeader(name)
+  if (body.kind === 'parts') response.removeHeader('Content-Type')
+  for (const [name, value] of fields) {
+    const preset = response.getHeader(name)
+    if (preset === undefined) response.setHeader(name, value)
+    else if (name === 'Vary') response.setHeader(name, varyWith(String(preset), value))
+  }
+}
 
 /**
- * Answers by one of Node's servers. Headers that are set already stay as they are, and so does a status in place of 200.
+ * Answers by one of Node's servers. Headers that are set already stay as they are, but for what frames the body; so does a
+ * status in place of 200. `Vary` is added to, and a type is that of the parts where there are several.
  *
  * @returns bytes of the body, once the response is handed over; rejects when the client has gone or the file got shorter
  */
 export async function sendAnswer(
   request: NodeRequest,
   response: NodeResponse,
-  answer: Answer,
+  found: Answer,
 ): Promise<number> {
+  const type = response.getHeader('Content-Type')
+  const answer = type === undefined ? found : withPartType(found, String(type))
   if (answer.status !== 200) response.statusCode = answer.status
-  if (answer.status === 304) for (const name of CONTENT_FIELDS) response.removeHeader(name)
-  for (const [name, value] of answer.fields) if (!response.hasHeader(name)) response.setHeader(name, value)
+  setFields(response, answer)
   const { body } = answer
   if (request.method === 'HEAD' || body.kind === 'none') {
     response.end()

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
-import http from 'node:http'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import type { HttpError } from './http-error.js'
+import { type Handler, withServer } from './node-server.test.support.js'
 import { sendFile } from './send-file.js'
 import { type Middleware, staticFiles } from './static-files.js'
 
@@ -22,19 +22,6 @@ before(() => {
 })
 
 after(() => fs.rmSync(root, { recursive: true }))
-
-type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void
-
-async function withServer(handler: Handler, use: (origin: string) => Promise<void>): Promise<void> {
-  const server = http.createServer(handler).listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  try {
-    await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  } finally {
-    server.closeAllConnections()
-    server.close()
-  }
-}
 
 const ending =
   (middleware: Middleware): Handler =>

@@ -28,7 +28,7 @@ export interface StaticFilesOptions extends Omit<FileOptions, 'index' | 'extensi
   extensions?: string | readonly string[] | false
   /** Headers by glob. */
   headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
-  /** Sets headers of its own once a file is found, which win over ours. */
+  /** Sets headers of its own once a file is found, which win over ours, but for what frames the body. */
   setHeaders?: (response: NodeResponse, path: string, stats: FileStats) => void
 }
 
