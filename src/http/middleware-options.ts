@@ -47,12 +47,27 @@ function cacheControl({ cacheControl: given = true, maxAge = 0, immutable }: Fil
   return given && `public, max-age=${age}${immutable === true ? ', immutable' : ''}`
 }
 
+/** What `send` takes and we do not, and what there is instead: ignored without a word, it would send another answer. */
+const NOT_OURS = {
+  start: 'is not taken; sendFile() of sluice/transfer sends a piece of a file',
+  end: 'is not taken; sendFile() of sluice/transfer sends a piece of a file',
+  maxage: 'is spelled maxAge',
+} as const
+
+function refuseForeign(options: object): void {
+  for (const [name, reason] of Object.entries(NOT_OURS)) {
+    const value = (options as Record<string, unknown>)[name]
+    if (value !== undefined) throw invalidArgValue(`options.${name}`, value, reason)
+  }
+}
+
 /**
  * A site's options of those of the middleware.
  *
  * @throws `ERR_INVALID_ARG_VALUE`
  */
 export function siteOptionsOf(root: string, options: FileOptions): SiteOptions {
+  refuseForeign(options)
   const { dotfiles = 'ignore', immutable, acceptRanges = true, maxAge: _, ...rest } = options
   if (![true, false, 'allow', 'deny', 'ignore'].includes(dotfiles)) {
     throw invalidArgValue('options.dotfiles', dotfiles, 'is not allow, deny or ignore')

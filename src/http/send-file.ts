@@ -1,66 +1,22 @@
-import { statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { checkObject, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import { type Answer, fileOf } from './answer.js'
 import { errorOf, httpError } from './http-error.js'
+import { withSite } from './kept-sites.js'
 import { type FileOptions, siteOptionsOf } from './middleware-options.js'
 import { type NodeRequest, type NodeResponse, sendAnswer, siteRequest } from './node-answer.js'
-import { Site } from './site.js'
-import type { SiteOptions } from './site-options.js'
 
 /** How `sendFile()` finds and sends a file. */
 export interface SendFileOptions
   extends Omit<FileOptions, 'index' | 'extensions' | 'cleanUrls' | 'fallback' | 'notFound' | 'listing'> {
   /** The directory below which the path lies; it cannot be left. Without it the path must be absolute. */
   root?: string
-  /** Headers that go with the file, and win over ours. */
+  /** Headers that go with the file, and win over ours, but for what frames the body. */
   headers?: Readonly<Record<string, string | readonly string[]>>
 }
 
 /** Told once the file has been sent, or why it was not. */
 export type SendFileCallback = (error?: Error & { status?: number; code?: string }) => void
-
-/** A site of `sendFile()`, and what its root was when it was opened. */
-interface Kept {
-  site: Site
-  identity: string
-  checked: number
-}
-
-/** By what they were made of, the least recently used first. */
-const sites = new Map<string, Kept>()
-const MAX_SITES = 32
-/** How long a root is taken for what it was, in milliseconds. */
-const TRUST_MS = 1000
-
-function identityOf(root: string): string {
-  const { dev, ino } = statSync(root)
-  return `${dev}:${ino}`
-}
-
-/** The site of a root. One that has been put in the place of another is seen after a second. */
-function siteFor(options: SiteOptions): Site {
-  const key = JSON.stringify(options)
-  const now = performance.now()
-  let kept = sites.get(key)
-  sites.delete(key)
-  if (kept !== undefined && now - kept.checked >= TRUST_MS) {
-    if (identityOf(options.root) === kept.identity) {
-      kept.checked = now
-    } else {
-      kept.site.close()
-      kept = undefined
-    }
-  }
-  kept ??= { site: new Site({ ...options, watch: false }), identity: identityOf(options.root), checked: now }
-  sites.set(key, kept)
-  if (sites.size > MAX_SITES) {
-    const [[oldest, { site }]] = sites
-    sites.delete(oldest)
-    site.close()
-  }
-  return kept.site
-}
 
 const CLIMBS = /(?:^|[\\/])\.\.(?:[\\/]|$)/
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'])
@@ -76,11 +32,15 @@ async function find(response: NodeResponse, path: string, options: SendFileOptio
   if (CLIMBS.test(path)) throw httpError(403)
   // A file that the program names itself may lie in any directory, behind any link.
   const own = root === undefined ? ({ dotfiles: 'allow', symlinks: 'follow' } as const) : {}
-  const site = siteFor({ ...siteOptionsOf(resolve(root ?? '/'), { ...own, ...rest }), index: false })
+  const settings = { ...siteOptionsOf(resolve(root ?? '/'), { ...own, ...rest }), index: false } as const
   const target = `/${path.split('/').filter(Boolean).map(encodeURIComponent).join('/')}`
-  const answer = await site.answer(siteRequest(request, target, status))
-  if (answer.status === 301 || (answer.status === 404 && (target === '/' || path.endsWith('/')))) {
+  const answer = await withSite(settings, site => site.answer(siteRequest(request, target, status)))
+  if (answer.status === 301 || (answer.status === 404 && target === '/')) {
     throw httpError(404, 'EISDIR', 'It is a directory')
+  }
+  if (path.endsWith('/') && answer.found !== undefined) {
+    fileOf(answer)?.release()
+    throw httpError(404, 'ENOTDIR', 'It is no directory')
   }
   if (answer.status >= 400) throw errorOf(answer)
   return answer
@@ -129,8 +89,8 @@ async function send(response: NodeResponse, path: string, options: SendFileOptio
  *
  * @param path of the file: absolute, or below `root`
  * @returns the status that was sent. Rejects, before anything is sent, with an error that has a `status` (404; 403 for a
- *   path that climbs; 412, 416); with `code: 'EISDIR'` for a directory; with `code: 'ECONNABORTED'` when the client has
- *   gone meanwhile
+ *   path that climbs; 412, 416); with `code: 'EISDIR'` for a directory, `'ENOTDIR'` for a file with a slash behind its
+ *   name; with `code: 'ECONNABORTED'` when the client has gone meanwhile
  */
 export function sendFile(response: NodeResponse, path: string, options?: SendFileOptions): Promise<number>
 export function sendFile(response: NodeResponse, path: string, callback: SendFileCallback): undefined
