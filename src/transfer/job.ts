@@ -64,6 +64,7 @@ export class Job {
     const watched = [signal, source.backing.gone, sink.backing.gone]
     this.#watched = watched.filter(each => each !== undefined)
     for (const each of this.#watched) each.addEventListener('abort', this.#onAbort, { once: true })
+    this.#aborted = this.#watched.some(each => each.aborted)
     if (!source.seekable && (sink.kind === 'socket' || sink.kind === 'pipe')) watchSink(this)
   }
 

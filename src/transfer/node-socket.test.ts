@@ -69,6 +69,36 @@ test('what was written before goes first, what is written meanwhile goes after',
   other.destroy()
 })
 
+test('what a cork holds back is sent first, and does not hold up the transfer', async () => {
+  const [one, other] = await socketPair()
+  await using file = await open(scratchFile(bytes))
+  const got = readAll(other)
+  one.cork()
+  one.cork()
+  one.write('head')
+  const signal = AbortSignal.timeout(10_000)
+  assert.equal((await transfer(file, one, { signal })).bytes, bytes.length)
+  one.uncork()
+  one.end('tail')
+  const all = await got
+  assert.equal(all.length, bytes.length + 8)
+  assert.ok(all.equals(Buffer.concat([Buffer.from('head'), bytes, Buffer.from('tail')])))
+  other.destroy()
+})
+
+test('a socket that has been ended is refused, and sends what it has yet to send', async () => {
+  const [one, other] = await socketPair()
+  await using file = await open(scratchFile(bytes))
+  const errors: Error[] = []
+  one.on('error', error => errors.push(error))
+  one.end(Buffer.alloc(20_000_000))
+  await assert.rejects(transfer(file, one), { code: 'ERR_SLUICE_CLOSED', bytes: 0 })
+  assert.equal((await readAll(other)).length, 20_000_000)
+  assert.deepEqual(errors, [])
+  one.destroy()
+  other.destroy()
+})
+
 test('a socket goes on as before once it is given back', async () => {
   const [one, other] = await socketPair()
   await using file = await open(scratchFile(bytes))

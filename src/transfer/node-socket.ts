@@ -58,11 +58,13 @@ async function awaitEvent(socket: Writable, event: string, signal: AbortSignal |
   }
 }
 
-/** Waits until everything written to a socket so far is the kernel's. */
+/** Waits until everything written to a socket so far is the kernel's, also what a cork of the caller's holds back. */
 export async function drained(socket: Writable, signal: AbortSignal | undefined): Promise<void> {
-  while (!socket.destroyed && socket.writableLength > 0) {
+  while (!socket.destroyed && !socket.writableEnded && socket.writableLength > 0) {
+    while (socket.writableCorked > 0) socket.uncork()
     await new Promise<void>((resolve, reject) => {
       const abort = () => reject(new AbortError(signal as AbortSignal))
+      if (signal?.aborted) abort()
       signal?.addEventListener('abort', abort, { once: true })
       socket.write(Buffer.alloc(0), error => {
         signal?.removeEventListener('abort', abort)

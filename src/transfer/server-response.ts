@@ -64,7 +64,7 @@ export async function assigned(response: ServerResponse, signal: AbortSignal | u
   const { socket } = response.req
   const callOff = atEnd(socket, end)
   signal?.addEventListener('abort', end, { once: true })
-  if (socket.destroyed) end()
+  if (socket.destroyed || signal?.aborted) end()
   try {
     await once(response, 'socket', { signal: turn.signal })
   } catch (error) {

@@ -121,6 +121,7 @@ async function move(
   const abort = () => stop.abort()
   signal?.addEventListener('abort', abort, { once: true })
   try {
+    if (signal?.aborted) throw new AbortError(signal)
     for (const sink of sinks) {
       const range = { position: begin, target: targetOf(sink, undefined), length }
       refuseOverlap(source, sink, range)
