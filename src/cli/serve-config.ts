@@ -25,8 +25,8 @@ export type ConfiguredOptions = ServeOptions | WorkerServeOptions
 /** The options of `sluice serve`, and what each is called where it was given. */
 export interface ServeConfig {
   options: ConfiguredOptions
-  /** Undefined for an option that was not given. */
-  told: (name: string) => string | undefined
+  /** @param name of an option or of part of one: `headers.Date`; @param which of several */
+  told: (name: string, which: string) => string
 }
 
 const optionOf = (name: string): ServeOption | undefined =>
@@ -59,7 +59,7 @@ function pairsOf(texts: readonly unknown[]): Record<string, string> | undefined 
   return Object.fromEntries(pairs.map(pair => [pair?.[1], pair?.[2]]))
 }
 
-const spellFlag = (name: string) => `--${flagOf(name)}`
+const spellFlag = (name: string, part = '') => `--${flagOf(name)}${part}`
 
 function fromFlags(flags: Readonly<Record<string, unknown>>): Source {
   const found: Found = {}
@@ -85,7 +85,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Source {
     if (option.kind === 'headers') throw new UsageError(`${variable}: '${name}' can only stand in a file`)
     found[name] = fromText(text, option, variable)
   }
-  return { found, spell: variableOf }
+  return { found, spell: (name, part = '') => variableOf(name) + part }
 }
 
 /** Where in a text JSON.parse() stopped, as an editor counts. */
@@ -144,7 +144,7 @@ async function fromFile(file: string): Promise<Source> {
     return offset < 0 ? file : `${file}:${placeAt(text, offset)}`
   }
   collect(where, options, '', found)
-  return { found, spell: name => `'${name}'`, place: name => `${where(name)}: ` }
+  return { found, spell: (name, part = '') => `'${name}${part}'`, place: name => `${where(name)}: ` }
 }
 
 /** `tls.cert` as `cert` of an object `tls`. */
@@ -188,5 +188,5 @@ export async function readServeConfig(
     given,
     fromPassed(environment),
   ])
-  return { options: nested(merged.found), told: name => merged.told(name) }
+  return { options: nested(merged.found), told: (name, which) => merged.told(name, which) }
 }

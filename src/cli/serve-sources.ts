@@ -6,8 +6,8 @@ export type Found = Record<string, unknown>
 /** Where options come from, and what they are called there. */
 export interface Source {
   found: Found
-  /** What an option is called: `--tls-cert`. */
-  spell: (name: string) => string
+  /** What an option is called: `--tls-cert`. @param part of it, as a message shows it */
+  spell: (name: string, part?: string) => string
   /** What goes before its name where it has a place: `sluice.json:1:2: `. */
   place?: (name: string) => string
 }
@@ -29,21 +29,23 @@ const NEEDS: readonly (readonly [name: string, needed: string])[] = [
 const isGiven = (found: Found, name: string) => found[name] !== undefined && found[name] !== false
 
 /** An option as its source calls it, behind its place. */
-export function told(source: Source, name: string): string {
-  return (source.place?.(name) ?? '') + source.spell(name)
+function told(source: Source, name: string, part?: string): string {
+  return (source.place?.(name) ?? '') + source.spell(name, part)
 }
 
 /** The options of several sources. */
 export class MergedOptions {
   readonly found: Found = {}
   readonly #sources = new Map<string, Source>()
+  readonly #defaults: Source
 
   /**
-   * @param sources the last of which wins; where it says where to listen, whatever the others say of that is dropped
+   * @param sources the first of which are the defaults, and the last of which wins; where it says where to listen, whatever the others say of that is dropped
    *   that is no part of it
    * @throws {@link UsageError} for options that make sense only together, or not at all together
    */
   constructor(sources: readonly Source[]) {
+    this.#defaults = sources[0]
     for (const source of sources) this.#add(source)
     for (const [name, needed] of NEEDS) {
       const source = this.#sources.get(name)
@@ -63,9 +65,15 @@ export class MergedOptions {
     for (const key of Object.keys(source.found)) this.#sources.set(key, source)
   }
 
-  /** What an option is called where its value comes from; undefined where it has none. */
-  told(name: string): string | undefined {
-    const source = this.#sources.get(name)
-    return source && told(source, name)
+  /**
+   * What an option is called where its value comes from.
+   *
+   * @param name of it or of part of it: `headers.Date`
+   * @param which of its values, as a message shows it
+   */
+  told(name: string, which: string): string {
+    const option = [...this.#sources.keys()].find(key => name === key || name.startsWith(`${key}.`)) ?? name
+    const part = name.slice(option.length) + which
+    return told(this.#sources.get(option) ?? this.#defaults, option, part)
   }
 }

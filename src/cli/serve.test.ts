@@ -61,10 +61,46 @@ test('what only the server can see is told by the flag’s name, with status 2',
     [['--max-rate', '10', folder], /^sluice serve: --max-rate is less than minRate, 128/],
     [['--status', 'state', folder], /^sluice serve: --status is no path such as/],
     [['--max-connections', '0', folder], /^sluice serve: --max-connections is to be a whole number from 1/],
+    [['--redirects', '/a=bad', folder], /^sluice serve: --redirects\['\/a'\] is not \/path or https:/],
+    [['--redirects', 'a=/b', folder], /^sluice serve: --redirects is not a path such as/],
+    [['--cors', 'a\nb', folder], /^sluice serve: --cors holds control characters/],
+    [['--cache-control', 'a\nb', folder], /^sluice serve: --cache-control holds control characters/],
+    [['--types', 'a=b', folder], /^sluice serve: --types names no media type/],
+    [['--types', 'a=b\n', folder], /^sluice serve: --types holds control characters/],
+    [['--status', '/s', '--status-allow', 'x', folder], /^sluice serve: --status-allow is no address/],
+    [
+      ['--compress-min-bytes', '2', '--compress-max-bytes', '1', folder],
+      /^sluice serve: --compress-min-bytes is more than compressMaxBytes, 1/,
+    ],
+    [
+      ['--compress-max-bytes', '1', folder],
+      /^sluice serve: --compress-max-bytes is less than compressMinByt/,
+    ],
   ]
   for (const [args, message] of refused) {
     const terminal = recorder()
     assert.equal(await run(['serve', ...args], terminal), 2)
+    assert.match(terminal.notes.join(''), message)
+  }
+})
+
+test('what only the server can see is told by its place in the file, with status 2', {
+  timeout: 30_000,
+}, async () => {
+  const file = path.join(folder, 'wrong.json')
+  const refused: [string, RegExp][] = [
+    [`{"port":0,\n "root":"${folder}/hello.txt"}`, /wrong\.json:2:2: 'root' is not a directory/],
+    ['{"cors":"a\\nb"}', /wrong\.json:1:2: 'cors' holds control characters/],
+    ['{"maxRate":1}', /wrong\.json:1:2: 'maxRate' is less than minRate, 128/],
+    ['{"redirects":\n{"/a":"b"}}', /wrong\.json:1:2: 'redirects\['\/a'\]' is not \/path/],
+    ['{"headers":{"*":{"X-A":"\\u0000"}}}', /wrong\.json:1:2: 'headers\.X-A' holds control characters/],
+    ['{"headers":{"*":{"Date":"x"}}}', /wrong\.json:1:2: 'headers' is set by the server alone/],
+    ['{"status":{\n"path":"x"}}', /wrong\.json:2:1: 'status\.path' is no path such as/],
+  ]
+  for (const [content, message] of refused) {
+    fs.writeFileSync(file, content)
+    const terminal = recorder()
+    assert.equal(await run(['serve', '--config', file], terminal), 2, content)
     assert.match(terminal.notes.join(''), message)
   }
 })

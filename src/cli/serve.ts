@@ -3,6 +3,7 @@ import { resolve as resolvePath } from 'node:path'
 import { type FileServer, type ServeOptions, type ServerGroup, serve } from '../http/index.js'
 import { type CommandOption, defineCommand, UsageError } from './command.js'
 import { formatBytes, formatCount } from './layout.js'
+import { optionFault } from './option-fault.js'
 import { readServeConfig, type ServeConfig } from './serve-config.js'
 import { flagOf, SERVE_OPTIONS } from './serve-options.js'
 import { serveSchema } from './serve-schema.js'
@@ -75,15 +76,14 @@ const PROGRESS_MS = 1000
 
 const counted = (count: number, what: string) => `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`
 
-/** @throws {@link UsageError} by its flag's name for an option that only the server can see is none */
-async function start({ options }: ServeConfig): Promise<FileServer | ServerGroup> {
+/** @throws {@link UsageError} by its name and place for an option that only the server can see is none */
+async function start({ options, told }: ServeConfig): Promise<FileServer | ServerGroup> {
   try {
     return await ('workers' in options ? serve(options) : serve(options))
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException
-    const [named, name] = /^The property 'options\.([\w.]+)'/.exec(message) ?? []
-    if (code !== 'ERR_INVALID_ARG_VALUE' || name === undefined || named === undefined) throw error
-    throw new UsageError(`--${flagOf(name)}${message.slice(named.length)}`, { cause: error })
+    const fault = optionFault(error as Error)
+    if (fault === undefined) throw error
+    throw new UsageError(`${told(fault.name, fault.which)} ${fault.what}`, { cause: error })
   }
 }
 

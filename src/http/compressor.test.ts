@@ -132,6 +132,17 @@ test('what is small, large, no text, or does not get smaller is sent as it is', 
   })
 })
 
+test('sizes between which there is none are refused', async () => {
+  const refused = (message: RegExp) => ({ code: 'ERR_INVALID_ARG_VALUE', message })
+  const bounds = { compressMinBytes: 2, compressMaxBytes: 1 }
+  await assert.rejects(
+    withServer(bounds, async () => {}),
+    refused(/compressMinBytes' is more than .*, 1\./),
+  )
+  const least = withServer({ compressMaxBytes: 1 }, async () => {})
+  await assert.rejects(least, refused(/compressMaxBytes' is less than compressMinBytes, 1024\./))
+})
+
 test('a coding that lies beside a file goes before one that is made', async () => {
   await withServer({}, async ask => {
     assert.equal(zlib.gunzipSync((await ask('/stored.html', GZIP)).body).toString(), 'stored')

@@ -1,3 +1,4 @@
+import { invalidArgValue } from '../kernel/index.js'
 import type { ServeOptions, ServerSettings } from './server-options.js'
 
 /** Where a server listens, as `listen()` takes it. */
@@ -17,9 +18,11 @@ export interface ListenTarget {
 /** Connections that may wait to be accepted: as many as Linux lets anybody have (net.core.somaxconn). */
 const BACKLOG = 4096
 
-/** Where and how a server is to listen. */
+/** Where and how a server is to listen. @throws `ERR_INVALID_ARG_VALUE` */
 export function listenTarget(options: ServeOptions, settings: ServerSettings): ListenTarget {
   const { host, port = 8080, path, fd, reusePort } = options
+  if (path !== undefined && reusePort === true)
+    throw invalidArgValue('options.reusePort', reusePort, 'is for ports, and a Unix socket has none')
   const { maxConnections, maxRate } = settings
   const common = {
     maxConnections,

@@ -344,3 +344,10 @@ test('requests are noted as they come, and a client cannot forge a line', async 
   )
   assert.match(lines[1], /"GET \/absent HTTP\/1\.1" 404 \d+ "-" "-"$/)
 })
+
+test('a Unix socket has no port that could be shared, with one thread or several', async () => {
+  const options = { root, path: path.join(root, 'shared'), reusePort: true }
+  const refused = { code: 'ERR_INVALID_ARG_VALUE', message: /'options\.reusePort' is for ports/ }
+  await assert.rejects(serve(options), refused)
+  await assert.rejects(serve({ ...options, workers: 2 }), refused)
+})

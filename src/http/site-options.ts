@@ -128,20 +128,20 @@ const FRAMING = new Set([
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;.*)?$/
 const EVERYTHING = () => true
 
-function checkHeader(name: string, value: unknown): [string, string] {
+/** @param option what is called wrong where the value is */
+function checkHeader(name: string, value: unknown, option = `options.headers.${name}`): [string, string] {
   if (!FIELD_NAME.test(name)) throw invalidArgValue('options.headers', name, 'is not the name of a header')
   if (FRAMING.has(name.toLowerCase()))
     throw invalidArgValue('options.headers', name, 'is set by the server alone, since it frames messages')
-  if (typeof value !== 'string') throw invalidArgType(`options.headers.${name}`, 'of type string', value)
-  if (!FIELD_VALUE.test(value))
-    throw invalidArgValue(`options.headers.${name}`, value, 'holds control characters')
+  if (typeof value !== 'string') throw invalidArgType(option, 'of type string', value)
+  if (!FIELD_VALUE.test(value)) throw invalidArgValue(option, value, 'holds control characters')
   return [name, value]
 }
 
 /** What a script of another origin may read; what is not listed is kept from it. */
 function corsHeaders(origin: string): [string, string][] {
   return [
-    checkHeader('Access-Control-Allow-Origin', origin),
+    checkHeader('Access-Control-Allow-Origin', origin, 'options.cors'),
     ['Access-Control-Expose-Headers', 'Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag'],
   ]
 }
@@ -149,7 +149,7 @@ function corsHeaders(origin: string): [string, string][] {
 function typeRule(ending: string, type: unknown): HeaderRule {
   if (!/^\.?[^/*?]+$/.test(ending))
     throw invalidArgValue('options.types', ending, 'is not the ending of a name')
-  const [name, value] = checkHeader('Content-Type', type)
+  const [name, value] = checkHeader('Content-Type', type, 'options.types')
   if (!MEDIA_TYPE.test(value))
     throw invalidArgValue('options.types', { [ending]: type }, 'names no media type')
   return { matches: compileGlob(`*.${ending.replace(/^\./, '')}`), headers: [[name, withCharset(value)]] }
@@ -160,7 +160,10 @@ function headerRules(options: SiteOptions): HeaderRule[] {
   const cacheControl = options.cacheControl ?? 'public, max-age=0, must-revalidate'
   const rules: HeaderRule[] = []
   if (cacheControl !== false) {
-    rules.push({ matches: EVERYTHING, headers: [checkHeader('Cache-Control', cacheControl)] })
+    rules.push({
+      matches: EVERYTHING,
+      headers: [checkHeader('Cache-Control', cacheControl, 'options.cacheControl')],
+    })
   }
   for (const glob of options.immutable ?? []) {
     rules.push({
@@ -185,6 +188,17 @@ function headerRules(options: SiteOptions): HeaderRule[] {
   return rules
 }
 
+/** The one that was given is told. */
+function checkCompressedSizes(
+  { compressMinBytes }: SiteOptions,
+  { minBytes, maxBytes }: CompressorSettings,
+): void {
+  if (minBytes <= maxBytes) return
+  if (compressMinBytes === undefined)
+    throw invalidArgValue('options.compressMaxBytes', maxBytes, `is less than compressMinBytes, ${minBytes}`)
+  throw invalidArgValue('options.compressMinBytes', minBytes, `is more than compressMaxBytes, ${maxBytes}`)
+}
+
 function compressorSettings(options: SiteOptions): CompressorSettings | undefined {
   const settings = {
     minBytes: options.compressMinBytes ?? 1024,
@@ -194,6 +208,7 @@ function compressorSettings(options: SiteOptions): CompressorSettings | undefine
   checkInteger(settings.minBytes, 'options.compressMinBytes', 0)
   checkInteger(settings.maxBytes, 'options.compressMaxBytes', 0, 2 ** 30)
   checkInteger(settings.cacheBytes, 'options.compressCacheBytes', 0)
+  checkCompressedSizes(options, settings)
   return options.compress ? settings : undefined
 }
 
