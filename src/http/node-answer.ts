@@ -53,6 +53,17 @@ function varyWith(preset: string, own: string): string {
   return known.has('*') ? '*' : [...names, ...missing].filter(name => name !== '').join(', ')
 }
 
+/** A coding of ours, behind one that the file has already. @see RFC 9110, 8.4: in the order in which they were applied */
+function codedWith(preset: string, own: string): string {
+  return [own, 'identity'].includes(preset.toLowerCase()) ? own : `${preset}, ${own}`
+}
+
+/** Fields that say what holds together with what is set already. */
+const ADDED = new Map([
+  ['vary', varyWith],
+  ['content-encoding', codedWith],
+])
+
 /** Sets what is not set already, and what is only ours to say. */
 function setFields(response: NodeResponse, { status, fields, body }: Answer): void {
   // Only what is there: Node takes a removed Transfer-Encoding for a body that is never to be sent in chunks.
@@ -61,14 +72,15 @@ function setFields(response: NodeResponse, { status, fields, body }: Answer): vo
   if (body.kind === 'parts') response.removeHeader('Content-Type')
   for (const [name, value] of fields) {
     const preset = response.getHeader(name)
+    const added = ADDED.get(name.toLowerCase())
     if (preset === undefined) response.setHeader(name, value)
-    else if (name === 'Vary') response.setHeader(name, varyWith(String(preset), value))
+    else if (added !== undefined) response.setHeader(name, added(String(preset), value))
   }
 }
 
 /**
  * Answers by one of Node's servers. Headers that are set already stay as they are, but for what frames the body; so does a
- * status in place of 200. `Vary` is added to, and a type is that of the parts where there are several.
+ * status in place of 200. `Vary` and codings are added to, and a type is that of the parts where there are several.
  *
  * @returns bytes of the body, once the response is handed over; rejects when the client has gone or the file got shorter
  */

@@ -62,6 +62,20 @@ test('what an answer varies by is added to what it varies by already', { timeout
   }
 })
 
+test('a coding of ours is told, behind one that the file has already', { timeout: 60_000 }, async () => {
+  for (const [preset, expected] of [
+    ['identity', 'gzip'],
+    ['gzip', 'gzip'],
+    ['x-own', 'x-own, gzip'],
+  ] as const) {
+    const coded = await ask({ 'Content-Encoding': preset }, last('/a.js', GZIP))
+    assert.deepEqual(valuesOf(coded, 'Content-Encoding'), [expected])
+    assert.ok(coded.endsWith('\r\n\r\ncoded'))
+    const plain = await ask({ 'Content-Encoding': preset }, last('/a.js'))
+    assert.deepEqual(valuesOf(plain, 'Content-Encoding'), [preset])
+  }
+})
+
 test('the length and the range of a body are what is sent, whatever was set', {
   timeout: 60_000,
 }, async () => {
