@@ -9,6 +9,8 @@ export interface CommandOption {
   /** Another letter for the same; of a boolean only. */
   alias?: string
   multiple?: boolean
+  /** The only words that may stand behind it; it is `true` without one, and `false` by `--no-`. Of a string only. */
+  words?: readonly string[]
   /** What a string stands for in the help: `FILE`. */
   argument?: string
   /** One line for the help. */
@@ -65,11 +67,15 @@ export class UsageError extends Error {
 const FLAG_COLUMNS = 26
 const HELP_OPTION = { type: 'boolean', short: 'h', description: 'show this help' } as const
 
+function argumentOf({ type, argument = 'VALUE', words }: CommandOption): string {
+  if (type === 'boolean') return ''
+  return words === undefined ? ` ${argument}` : ` [${words.join('|')}]`
+}
+
 function optionLine([name, option]: [string, CommandOption]): string {
   const letters = [option.short, option.alias].filter(letter => letter !== undefined)
   const short = letters.length === 0 ? '    ' : letters.map(letter => `-${letter}, `).join('')
-  const argument = option.type === 'string' ? ` ${option.argument ?? 'VALUE'}` : ''
-  const flag = `${short}--${name}${argument}`
+  const flag = `${short}--${name}${argumentOf(option)}`
   // One that is too long has its description on a line of its own, so that all stand below one another.
   if (flag.length > FLAG_COLUMNS) return `  ${flag}\n${' '.repeat(FLAG_COLUMNS + 3)}${option.description}`
   return `  ${flag.padEnd(FLAG_COLUMNS)} ${option.description}`
@@ -95,6 +101,23 @@ function aliasesOf(options: Options): [name: string, hidden: string, letter: str
   )
 }
 
+/** Gives an option that takes a word or none the value that Node demands of it: `--etag` is `--etag=true`. */
+function withWords(args: readonly string[], options: Options): string[] {
+  const given: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const argument = args[at] as string
+    if (argument === '--') return [...given, ...args.slice(at)]
+    const [, no, name = ''] = /^--(no-)?(.+)$/.exec(argument) ?? []
+    const words = Object.hasOwn(options, name) ? options[name]?.words : undefined
+    const next = args[at + 1] ?? ''
+    if (words === undefined) given.push(argument)
+    else if (no !== undefined) given.push(`--${name}=false`)
+    else if (words.includes(next)) given.push(`--${name}=${args[++at]}`)
+    else given.push(`--${name}=true`)
+  }
+  return given
+}
+
 function parse<O extends Options>(args: string[], options: O): Arguments<O> {
   const aliases = aliasesOf(options)
   const hidden = aliases.map(([, name, short]) => [name, { type: 'boolean', short }] as const)
@@ -102,7 +125,12 @@ function parse<O extends Options>(args: string[], options: O): Arguments<O> {
   // Node would take --no-clobber for the opposite of --clobber, whatever there is.
   const allowNegative = !Object.keys(options).some(name => name.startsWith('no-'))
   try {
-    const input = parseArgs({ args, options: all, allowPositionals: true, allowNegative })
+    const input = parseArgs({
+      args: withWords(args, options),
+      options: all,
+      allowPositionals: true,
+      allowNegative,
+    })
     const values = input.values as Record<string, unknown>
     for (const [name, other] of aliases) if (values[other] !== undefined) values[name] ??= values[other]
     return input

@@ -121,6 +121,41 @@ test('a verb gets its options and operands, and its status is the program’s', 
   assert.match(verb.help, /-s, --size BYTES +how much/)
 })
 
+test('a switch that takes a word takes no other, and none is the word of another', async () => {
+  const seen: unknown[] = []
+  const verb = defineCommand({
+    name: 'verb',
+    summary: 'does it',
+    operands: '[DIR]',
+    count: [0, 2],
+    options: {
+      tag: { type: 'string', words: ['portable'], description: 'whether' },
+      name: { type: 'string', description: 'which' },
+    },
+    run: ({ values, positionals }) => void seen.push([values.tag, ...positionals]),
+  })
+  const terminal = recorder()
+  const given: [args: string[], tag: unknown, ...operands: string[]][] = [
+    [[], undefined],
+    [['--tag'], 'true'],
+    [['--tag', 'portable', 'a'], 'portable', 'a'],
+    [['--tag=portable', 'a'], 'portable', 'a'],
+    [['a', '--tag'], 'true', 'a'],
+    [['--tag', 'a'], 'true', 'a'],
+    [['--tag', '--name', 'portable'], 'true'],
+    [['--tag=other'], 'other'],
+    [['--tag', 'portable', '--no-tag'], 'false'],
+    [['--tag', './portable'], 'true', './portable'],
+    [['--', '--tag', 'portable'], undefined, '--tag', 'portable'],
+  ]
+  for (const [args] of given) assert.equal(await verb.run(args, terminal), 0)
+  assert.deepEqual(
+    seen,
+    given.map(([, ...expected]) => expected),
+  )
+  assert.match(verb.help, /--tag \[portable\] +whether/)
+})
+
 test('as a program it exits with its status, without colours in a pipe', () => {
   const probe = spawnSync(process.execPath, [MAIN, 'probe', '/'], { encoding: 'utf8' })
   assert.equal(probe.status, 0)

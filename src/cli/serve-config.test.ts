@@ -194,6 +194,15 @@ test('what may be false is so as a flag, too', async () => {
   assert.deepEqual(index, ['a', 'b'])
 })
 
+test('a switch that takes a word takes true and false besides', async () => {
+  const flags = { etag: 'portable', dotfiles: 'deny' }
+  assert.deepEqual(await read({ flags }), { root: '.', host: '127.0.0.1', ...flags })
+  const others = await read({ flags: { etag: 'false', dotfiles: 'true' } })
+  assert.deepEqual(others, { root: '.', host: '127.0.0.1', etag: false, dotfiles: true })
+  const message = /^--dotfiles is to be true or false, or deny, not "allow"$/
+  await assert.rejects(read({ flags: { dotfiles: 'allow' } }), { name: 'UsageError', message })
+})
+
 test('a name is near to another by few letters put in, left out, replaced or swapped', () => {
   const names = ['port', 'host', 'maxConnections', 'maxConnectionsPerAddress']
   assert.equal(nearest('prot', names), 'port')
@@ -207,8 +216,17 @@ test('the schema that is published is that of the options, and the guide names e
   const published = JSON.parse(fs.readFileSync(path.join(root, 'schema/serve.json'), 'utf8'))
   assert.deepEqual(published, JSON.parse(JSON.stringify(serveSchema())), 'see sluice serve --print-schema')
   const guide = fs.readFileSync(path.join(root, 'docs/guide/serve.md'), 'utf8')
-  const unnamed = Object.keys(SERVE_OPTIONS).filter(name => !guide.includes(name.split('.')[0]))
-  assert.deepEqual(unnamed, [])
+  // The first cell of a row names one option or several.
+  const cells = guide.split('\n').flatMap(line => /^\| (`.*?) +\|/.exec(line)?.[1] ?? [])
+  const named = new Set(cells.flatMap(cell => cell.split(', ')))
+  const unnamed = Object.keys(SERVE_OPTIONS).filter(name => !named.has(`\`${name.split('.')[0]}\``))
+  // These have sections of their own.
+  assert.deepEqual(
+    unnamed.filter(name => !/^(?:workers$|tls\.|status\.)/.test(name)),
+    [],
+  )
+  for (const text of ['workers: 4', "tls: { cert: '", '`passphrase`', '`minVersion: ', "status: { path: '"])
+    assert.ok(guide.includes(text), text)
 })
 
 test('no two options have the same flag or variable', () => {

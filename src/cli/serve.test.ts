@@ -144,6 +144,56 @@ test('a killed server leaves nothing in the way of the next', { timeout: 60_000 
   }
 })
 
+/** Has a server of the command, and ends it. @param use is given its address */
+async function withCommand(args: string[], use: (url: string) => Promise<void>): Promise<void> {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--json', ...args])
+  try {
+    const [line] = await once(child.stdout, 'data')
+    await use(`http://127.0.0.1:${JSON.parse(String(line)).port}`)
+  } finally {
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+  }
+}
+
+test('flags that take a word, or false, are no names of files or folders', { timeout: 30_000 }, async () => {
+  for (const name of ['index.html', 'false', '.hidden']) fs.writeFileSync(path.join(folder, name), name)
+  const etagOf = async (url: string) => (await fetch(`${url}/hello.txt`)).headers.get('etag')
+  let etag: string | null = null
+  await withCommand(['--port', '0', folder], async url => {
+    etag = await etagOf(url)
+    assert.equal(await (await fetch(`${url}/`)).text(), 'index.html')
+    assert.equal((await fetch(`${url}/.hidden`)).status, 404)
+  })
+  const flags = ['--index', 'false', '--etag', 'portable', '--dotfiles', 'deny']
+  await withCommand(['--port', '0', ...flags, folder], async url => {
+    assert.equal((await fetch(`${url}/`)).status, 404)
+    assert.equal((await fetch(`${url}/.hidden`)).status, 403)
+    const portable = await etagOf(url)
+    assert.ok(portable !== null && portable !== etag, `${portable}`)
+  })
+  await withCommand(['--port', '0', '--dotfiles', '--no-etag', folder], async url => {
+    assert.equal(await etagOf(url), null)
+    assert.equal(await (await fetch(`${url}/.hidden`)).text(), '.hidden')
+  })
+})
+
+test('the file of --config is read, and flags win over it', { timeout: 30_000 }, async () => {
+  const config = path.join(folder, 'config.json')
+  const headers = { '*.txt': { 'X-From': 'file' } }
+  fs.writeFileSync(config, JSON.stringify({ root: folder, port: 0, headers, cacheControl: 'private' }))
+  await withCommand(['--config', config, '--cache-control', 'no-store'], async url => {
+    const response = await fetch(`${url}/hello.txt`)
+    assert.equal(await response.text(), 'hello')
+    assert.equal(response.headers.get('x-from'), 'file')
+    assert.equal(response.headers.get('cache-control'), 'no-store')
+  })
+  fs.writeFileSync(config, '{\n  "prot": 1 }')
+  const terminal = recorder()
+  assert.equal(await run(['serve', '-c', config], terminal), 2)
+  assert.match(terminal.notes.join(''), /config\.json:2:3: there is no option 'prot'\. Did you mean 'port'/)
+})
+
 test('a socket that was passed is served, also where an address is given', { timeout: 60_000 }, async () => {
   const socket = path.join(folder, 'unused')
   const config = path.join(folder, 'address.json')

@@ -11,12 +11,14 @@ import { isOnTerminal, type Terminal } from './terminal.js'
 
 /** A flag for every option that one line of text can hold. */
 const FLAGS: Record<string, CommandOption> = {}
-for (const [name, { kind, argument, short, description }] of Object.entries(SERVE_OPTIONS)) {
+for (const [name, { kind, argument, short, also, description }] of Object.entries(SERVE_OPTIONS)) {
   if (kind === 'headers') continue
+  const words = kind === 'boolean' ? also?.filter(word => word !== false) : undefined
   FLAGS[flagOf(name)] = {
-    type: kind === 'boolean' ? 'boolean' : 'string',
+    type: kind === 'boolean' && words === undefined ? 'boolean' : 'string',
     description,
     ...(kind === 'strings' || kind === 'pairs' ? { multiple: true } : {}),
+    ...(words === undefined ? {} : { words }),
     ...(argument === undefined ? {} : { argument }),
     ...(short === undefined ? {} : { short }),
   }
