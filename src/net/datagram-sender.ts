@@ -43,6 +43,8 @@ interface Encoded {
 export class DatagramSender {
   /** Operations under way: the descriptor is closed after them. */
   readonly usage: Usage = { inFlight: 0, idle: undefined }
+  /** What sends that were cancelled reject with. */
+  cancelled: Error | undefined
   readonly #engine: Engine
   readonly #fd: number
   #segments: boolean
@@ -56,7 +58,12 @@ export class DatagramSender {
 
   /** Sends one. */
   async send(bytes: Uint8Array, to: DatagramAddress | undefined): Promise<void> {
-    await this.#send({ bytes, name: nameOf(to) })
+    const encoded = { bytes, name: nameOf(to) }
+    try {
+      await this.#send(encoded)
+    } catch (error) {
+      throw this.cancelled ?? error
+    }
   }
 
   #send({ bytes, name }: Encoded): Promise<number> {
@@ -95,7 +102,7 @@ export class DatagramSender {
       at += count
     }
     const failed = (await Promise.allSettled(sends)).find(({ status }) => status === 'rejected')
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+    if (failed !== undefined) throw this.cancelled ?? (failed as PromiseRejectedResult).reason
   }
 
   /** Datagrams of one size to one peer: one send, which the kernel or the device cuts. */

@@ -26,6 +26,8 @@ import { socketAddress } from './socket-address.js'
 
 /** Datagrams that one call gives at most, where the caller does not say. */
 const MOST = 1024
+/** How long a socket that closes waits for the next of its sends to end, before it cancels them. */
+const STUCK_MS = 100
 
 /** How a datagram socket behaves. */
 export interface DatagramSettings {
@@ -147,7 +149,10 @@ export class DatagramSocket implements AsyncIterable<Datagram>, AsyncDisposable 
     if (result < 0) throw systemError(result, 'connect', 'path' in to ? { address: to.path } : to)
   }
 
-  /** Ends it, when what is being sent has been sent. Idempotent. */
+  /**
+   * Ends it, when what is being sent has been sent. Where none of that gets any further for a tenth of a second, as to a
+   * Unix socket that nobody reads from, the rest rejects with `ERR_SLUICE_CLOSED`. Idempotent.
+   */
   close(): Promise<void> {
     return this.#endpoint.close()
   }
@@ -238,21 +243,16 @@ class Endpoint implements Handle {
   }
 
   async #close(): Promise<void> {
-    const { usage } = this.sender
-    if (usage.inFlight > 0) {
-      await new Promise<void>(resolve => {
-        usage.idle = resolve
-      })
-    }
+    this.inbox.close(closed())
     this.#source.stop()
     if (this.#source.busy) {
       await new Promise<void>(resolve => {
         this.#idle = resolve
       })
     }
+    await this.#endSends()
     this.#source.release()
     unmarkDescriptor(this.fd)
-    this.inbox.close(closed())
     const { handles } = this.#resources
     const data = Handles.userData(this.#number, KIND.CLOSE)
     await new Promise<void>(resolve => {
@@ -260,6 +260,31 @@ class Endpoint implements Handle {
       handles.place(() => prepareClose(handles.submissions, this.fd, data))
     })
     this.#ended?.()
+  }
+
+  /** Waits for what is being sent; what gets no further is cancelled. Nothing else may be in flight. */
+  async #endSends(): Promise<void> {
+    const { sender } = this
+    const { usage } = sender
+    let left = usage.inFlight
+    if (left === 0) return
+    const look = () => {
+      if (usage.inFlight < left && sender.cancelled === undefined) left = usage.inFlight
+      else this.#cancelSends()
+    }
+    const timer = setInterval(look, STUCK_MS)
+    while (usage.inFlight > 0) {
+      await new Promise<void>(resolve => {
+        usage.idle = resolve
+      })
+    }
+    clearInterval(timer)
+  }
+
+  /** Those that wait for a slot of the engine begin meanwhile: it is done again until there are none. */
+  #cancelSends(): void {
+    this.sender.cancelled ??= closed()
+    this.#resources.handles.cancelAllOn(this.fd)
   }
 }
 

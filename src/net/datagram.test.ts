@@ -154,6 +154,32 @@ testOnBoth('Unix datagrams keep their size too', async () => {
   }
 })
 
+testOnBoth('close ends sends whose peer does not read, and a receive that waits', async (_t, driver) => {
+  const [from, to] = ['from', 'to'].map(name => ({ path: `\0sluice-${name}-${driver}-${process.pid}` }))
+  await using silent = await bind(to)
+  const socket = await bind(from)
+  const sending = socket.sendBatch(Array.from({ length: 1000 }, () => ({ bytes: Buffer.alloc(100), to })))
+  const receiving = socket.receive()
+  const rejections = Promise.all(
+    [sending, receiving].map(waiting => assert.rejects(waiting, { code: 'ERR_SLUICE_CLOSED' })),
+  )
+  await socket.close()
+  await rejections
+  assert.equal(silent.received, 0)
+})
+
+testOnBoth('close sends what was asked for before', async () => {
+  await using server = await bind({ ...here, receiveBufferSize: 2 ** 21 })
+  const client = await bind(here)
+  const to = addressOf(server)
+  const sending = client.sendBatch(
+    Array.from({ length: 300 }, (_, index) => ({ bytes: pattern(9 + (index % 2)), to })),
+  )
+  await client.close()
+  await sending
+  assert.equal((await receive(server, 300)).length, 300)
+})
+
 testOnBoth('an iteration ends when the socket is closed', async () => {
   const server = await bind(here)
   await using client = await bind(here)

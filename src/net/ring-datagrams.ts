@@ -61,12 +61,13 @@ export class RingDatagrams implements DatagramSource {
   }
 
   want(): void {
+    if (this.#stopped) return
     const { inbox, bound } = this.#target
     if (this.#withheld.length > 0 && inbox.queued * 2 < bound) {
       for (const id of this.#withheld) this.#buffers.give(id)
       this.#withheld = []
     }
-    if (!this.#armed && !this.#stopped && this.#buffers.available > 0) this.#arm()
+    if (!this.#armed && this.#buffers.available > 0) this.#arm()
   }
 
   #arm(): void {
