@@ -303,7 +303,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
    * listener does not close it when the handler is through.
    */
   toDuplex(): ConnectionDuplex {
-    this.#duplex ??= new ConnectionDuplex(this)
+    this.#duplex ??= new ConnectionDuplex(this, () => this.#receiver.end === 'ended')
     return this.#duplex
   }
 

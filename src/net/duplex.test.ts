@@ -191,6 +191,73 @@ testOnBoth('a failure of the connection is one of the stream', async () => {
   })
 })
 
+testOnBoth('a connection that is closed here takes its stream along, read or not', async () => {
+  for (const used of ['never', 'paused', 'read'] as const) {
+    await withPair(async (near, far) => {
+      const stream = near.toDuplex()
+      await far.write(pattern(300_000))
+      if (used === 'paused') await once(stream, 'readable')
+      if (used === 'read') stream.resume()
+      const told: string[] = []
+      for (const event of ['end', 'error', 'close']) stream.on(event, () => told.push(event))
+      await near.destroy()
+      await settled(() => stream.closed)
+      assert.deepEqual([used, stream.destroyed, told], [used, true, ['close']])
+    })
+  }
+})
+
+testOnBoth('what came before both ends ended can be read when the connection is closed', async () => {
+  await withPair(async (near, far) => {
+    const stream = near.toDuplex()
+    await far.write(pattern(50_000))
+    await far.end()
+    await once(stream, 'readable')
+    stream.end('bye')
+    // By readiness the peer's end is not seen before somebody reads as far.
+    await settled(() => near.fd === -1, 100)
+    await settled(() => false, 10)
+    const chunks: Buffer[] = []
+    for await (const chunk of stream) chunks.push(chunk)
+    assert.ok(Buffer.concat(chunks).equals(pattern(50_000)))
+  })
+})
+
+testOnBoth('http hears that the connection of a paused upload was closed', async () => {
+  const told: string[] = []
+  const server = http.createServer((request, response) => {
+    request.once('readable', () => told.push('readable'))
+    request.on('error', error => told.push((error as NodeJS.ErrnoException).code ?? ''))
+    request.on('close', () => told.push('request closed'))
+    response.on('close', () => told.push('response closed'))
+  })
+  const listener = await serve(onto(server))
+  const client = await dial(listener)
+  client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n').catch(() => {})
+  client.write(Buffer.alloc(5_000_000)).catch(() => {})
+  await settled(() => told.length > 0)
+  await listener.close({ timeout: 0 })
+  await settled(() => told.length === 4)
+  assert.deepEqual(told.sort(), ['ECONNRESET', 'readable', 'request closed', 'response closed'])
+  await client.destroy()
+  server.close()
+})
+
+testOnBoth('a time of silence that is none is refused, and one beyond all timers is never over', async () => {
+  await withPair(async near => {
+    const stream = near.toDuplex()
+    for (const wrong of [Infinity, Number.NaN, -1])
+      assert.throws(() => stream.setTimeout(wrong), { code: 'ERR_OUT_OF_RANGE' })
+    assert.throws(() => stream.setTimeout('20' as unknown as number), { code: 'ERR_INVALID_ARG_TYPE' })
+    stream.on('timeout', () => assert.fail('it is over'))
+    stream.setTimeout(2 ** 40)
+    await settled(() => false, 20)
+    assert.equal(stream.timeout, 2 ** 31 - 1)
+    stream.destroy()
+    await near.closed
+  })
+})
+
 testOnBoth('silence is told as of a socket, once until something moves', async () => {
   await withPair(async (near, far) => {
     const stream: ConnectionDuplex = near.toDuplex()

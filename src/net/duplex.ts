@@ -1,6 +1,9 @@
 import { Duplex } from 'node:stream'
-import type { SocketAddress } from '../kernel/index.js'
+import { invalidArgType, outOfRange, type SocketAddress } from '../kernel/index.js'
 import { unwatchProgress, type Watched, watchProgress } from './deadlines.js'
+
+/** What setTimeout() takes. */
+const MAX_TIMEOUT = 2 ** 31 - 1
 
 type Callback = (error?: Error | null) => void
 
@@ -38,11 +41,14 @@ export class ConnectionDuplex extends Duplex {
   readonly #connection: StreamConnection
   #watched: Watched | undefined
 
-  constructor(connection: StreamConnection) {
+  /** @param peerEnded whether the peer has ended, so that what came before can be read when the connection is closed */
+  constructor(connection: StreamConnection, peerEnded: () => boolean) {
     super({ allowHalfOpen: true, decodeStrings: true })
     this.#connection = connection
     connection.closed.then(() => {
-      if (connection.error !== undefined) this.destroy(connection.error)
+      // Where both ends have ended the stream ends by itself, once what came before has been read.
+      const isThrough = connection.error === undefined && this.writableEnded && peerEnded()
+      if (!isThrough) this.destroy(connection.error)
     })
   }
 
@@ -91,16 +97,25 @@ export class ConnectionDuplex extends Duplex {
     return this.destroy()
   }
 
-  /** Has `timeout` emitted after so many milliseconds of silence; 0 for never. */
+  /**
+   * Has `timeout` emitted after so many milliseconds of silence; 0 for never.
+   *
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, as of a `net.Socket`
+   */
   setTimeout(milliseconds: number, callback?: () => void): this {
+    if (typeof milliseconds !== 'number') throw invalidArgType('milliseconds', 'of type number', milliseconds)
+    if (!(milliseconds >= 0 && milliseconds < Infinity)) {
+      throw outOfRange('milliseconds', 'a non-negative finite number', milliseconds)
+    }
+    const time = Math.min(milliseconds, MAX_TIMEOUT)
     if (this.#watched !== undefined) unwatchProgress(this.#watched, this.timeout)
     this.#watched = undefined
-    this.timeout = milliseconds
+    this.timeout = time
     if (callback !== undefined) {
-      if (milliseconds === 0) this.off('timeout', callback)
+      if (time === 0) this.off('timeout', callback)
       else this.once('timeout', callback)
     }
-    if (milliseconds > 0) this.#watch(milliseconds)
+    if (time > 0) this.#watch(time)
     return this
   }
 
