@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
-import { AccessLog, type AccessLogFormat } from './access-log.js'
+import { AccessLog, type AccessLogFormat, accessLine } from './access-log.js'
 import { client, closed, exchange, kept, last, serversOf, until } from './serve.test.support.js'
 
 const LARGE = 48 << 20
@@ -132,6 +132,58 @@ const RECORD = {
   referer: undefined,
   userAgent: 'x'.repeat(400),
 }
+
+test('a line has the form of its format, and nothing of a client’s can break it', () => {
+  const record = {
+    ...RECORD,
+    time: Date.UTC(2026, 0, 2, 3, 4, 5, 6),
+    target: '/a"\n',
+    bytes: 7,
+    milliseconds: 1.5,
+    userAgent: 'a\\\u001b',
+  }
+  const common = '127.0.0.1 - - [02/Jan/2026:03:04:05 +0000] "GET /a\\x22\\x0a HTTP/1.1" 200 7'
+  assert.equal(accessLine(record, 'common'), `${common}\n`)
+  assert.equal(accessLine(record, 'combined'), `${common} "-" "a\\x5c\\x1b"\n`)
+  const line = accessLine(record, 'json')
+  assert.equal(line.split('\n').length, 2)
+  const { referer: _, ...given } = record
+  assert.deepEqual(JSON.parse(line), { ...given, time: '2026-01-02T03:04:05.006Z' })
+})
+
+test('an object of the log has what was asked, by whom and when, and how long it took', async () => {
+  const accessLog = newLog()
+  const began = Date.now()
+  await withServer({ accessLog, accessLogFormat: 'json' }, async server => {
+    // By the long way and by the short one.
+    await exchange(server.port, last('/a.txt', 'Referer: http://b/\r\nUser-Agent: c/1\r\n'))
+    await exchange(server.port, last('/a.txt').replace('HTTP/1.1', 'HTTP/1.0'))
+    await exchange(server.port, kept('/a.txt', 'User-Agent: d\r\n') + last('/a.txt'))
+  })
+  const ended = Date.now()
+  const records = fs.readFileSync(accessLog, 'latin1').trimEnd().split('\n')
+  const seen = records.map(record => {
+    const { time, milliseconds, ...rest } = JSON.parse(record)
+    assert.equal(new Date(time).toISOString(), time)
+    assert.ok(Date.parse(time) >= began && Date.parse(time) <= ended, time)
+    assert.ok(milliseconds >= 0 && milliseconds <= ended - began + 1, `${milliseconds} ms`)
+    return rest
+  })
+  const common = {
+    address: '127.0.0.1',
+    method: 'GET',
+    target: '/a.txt',
+    version: '1.1',
+    status: 200,
+    bytes: 5,
+  }
+  assert.deepEqual(seen, [
+    { ...common, referer: 'http://b/', userAgent: 'c/1' },
+    { ...common, version: '1.0' },
+    { ...common, userAgent: 'd' },
+    common,
+  ])
+})
 
 test('what nobody takes from a log is bounded, what is beyond is counted, and the end does not wait for it', async () => {
   const name = fifo()
