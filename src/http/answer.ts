@@ -54,6 +54,11 @@ export function bareAnswer(status: number, fields: Fields): Answer {
   return { status, fields, body: { kind: 'none' } }
 }
 
+/** An answer that says that it has no body: as right for a HEAD as for anything else. */
+export function emptyAnswer(status: number): Answer {
+  return bareAnswer(status, [['Content-Length', '0']])
+}
+
 /** What nobody has foreseen: the client is told so much, and whoever runs the server what it was. */
 export function failure(error: Error): Answer {
   process.emitWarning(error)

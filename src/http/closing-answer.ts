@@ -8,9 +8,13 @@ export function bodyLength(answer: Buffer): number {
   return answer.length - answer.indexOf(END) - END.length
 }
 
-/** A whole response in words, behind which the connection ends: for what was no request, or none that others may follow. */
-export function closingAnswer(refusal: number | Answer): Buffer {
+/**
+ * A whole response in words, behind which the connection ends: for what was no request, or none that others may follow.
+ *
+ * @param isHead whether it asked for no more than a head
+ */
+export function closingAnswer(refusal: number | Answer, isHead = false): Buffer {
   const answer = typeof refusal === 'number' ? plainAnswer(refusal) : refusal
   const head = Buffer.from(responseHead(answer, false, 1), 'latin1')
-  return answer.body.kind === 'bytes' ? Buffer.concat([head, answer.body.bytes]) : head
+  return answer.body.kind === 'bytes' && !isHead ? Buffer.concat([head, answer.body.bytes]) : head
 }

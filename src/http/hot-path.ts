@@ -212,7 +212,7 @@ export class HotPath implements Tap {
       this.beat++
       given = connection.bytesWritten + connection.writableLength - before
       this.#stats.count(200, given, started)
-      if (this.left <= 0) void connection.close()
+      if (this.left <= 0 && this.between) void connection.close()
     }
     return Math.max(0, given - length)
   }

@@ -1,17 +1,17 @@
-import { type Connection, FixedBytes } from '../net/index.js'
+import type { Connection } from '../net/index.js'
 import { type Answer, failure, fileOf, plainAnswer } from './answer.js'
 import { ChunkedBody } from './chunked-body.js'
 import { bodyLength, closingAnswer } from './closing-answer.js'
 import { HotPath, WAITING_BYTES } from './hot-path.js'
 import { type Note, notedOf } from './note.js'
-import { RequestHead } from './request-head.js'
+import { asksForHead, RequestHead } from './request-head.js'
 import { isFatal, requestOf } from './request-meaning.js'
 import { responseHead } from './response-head.js'
+import { sendPiece } from './send-piece.js'
 import { isSilent, type Phase, type ServedConnection } from './served-connection.js'
 import type { ServerSettings } from './server-options.js'
 import type { ServerStats } from './server-stats.js'
 import type { Site } from './site.js'
-import type { StaticFile } from './static-file.js'
 
 /** Dropped at least of what a client sends that was told to go. */
 const LINGER_BYTES = 64 * 1024
@@ -86,7 +86,7 @@ export class HttpConnection implements ServedConnection {
     this.#beat++
   }
 
-  /** Takes no further request: it ends once the one under way is answered. */
+  /** Takes no further request: it ends once the one under way is answered, of which so far no more than a byte may have come. */
   finish(): void {
     this.#closing = true
     this.#hot.left = 0
@@ -114,7 +114,9 @@ export class HttpConnection implements ServedConnection {
 
   /** Answers what is no request, or not a whole one: the connection ends with it. */
   #refuse(status: number): Promise<void> {
-    const answer = closingAnswer(status)
+    const isHead =
+      this.#phase === 'body' ? this.#head.method === 'HEAD' : asksForHead(this.#bytes, this.#at, this.#end)
+    const answer = closingAnswer(status, isHead)
     this.#stats.count(status, answer.length)
     this.#note?.(notedOf(this.#head), status, bodyLength(answer), this.#arrivedMs)
     return this.connection.write(answer)
@@ -122,7 +124,9 @@ export class HttpConnection implements ServedConnection {
 
   /** Serves requests until the client ends, an error makes it impossible to go on, or the server closes. */
   async run(): Promise<void> {
-    while (!this.#closing) {
+    while (!this.#expired) {
+      // What has come of a request by then is owed an answer, the last one.
+      if (this.#closing && this.#at === this.#end) break
       const step = this.#advance()
       if (step === STEP.RECEIVE) {
         this.#hot.between = this.#at === this.#end
@@ -246,18 +250,20 @@ export class HttpConnection implements ServedConnection {
     const started = performance.now()
     const found = await this.#find(head)
     let answer = found
-    let keep = keepAlive && !this.#closing && !isFatal(answer.status, head)
+    let goesOn = keepAlive && !isFatal(answer.status, head)
     try {
       if (head.contentLength !== 0 && !this.#closing && !isFatal(answer.status, head)) {
         const refusal = await this.#dropBody()
         if (refusal !== 0) {
           answer = plainAnswer(refusal)
-          keep = false
+          goesOn = false
         }
       }
       if (this.#expired) return false
       this.#enter('send')
       if (this.connection.isOpen) answer = await this.#keepReady(answer, head)
+      // The server may have begun to close meanwhile.
+      const keep = goesOn && !this.#closing
       await this.#send(answer, keep, started)
       return keep && this.connection.isOpen
     } finally {
@@ -322,46 +328,15 @@ export class HttpConnection implements ServedConnection {
       const { content } = body.file
       if (content !== undefined)
         await connection.writev([head, content.subarray(body.start, body.start + body.length)])
-      else await this.#sendFile(body.file, head, body.start, body.length)
+      else await sendPiece(connection, this.#stats, body.file, head, body.start, body.length)
     } else {
       connection.write(head).catch(ignore)
       for (const { head: partHead, range } of body.parts) {
         const length = range.end - range.start + 1
-        await this.#sendFile(body.file, partHead, range.start, length)
+        await sendPiece(connection, this.#stats, body.file, partHead, range.start, length)
       }
       await connection.write(body.closing)
     }
-  }
-
-  /**
-   * Sends bytes and a piece of a file behind them. A file that has become shorter cannot be made up for: the connection
-   * ends short, and the client can tell.
-   */
-  async #sendFile(file: StaticFile, head: Uint8Array, offset: number, length: number): Promise<void> {
-    const { connection } = this
-    const fixed = new FixedBytes(head)
-    let sent = this.#lend(file, fixed, offset, length)
-    if (sent === 0 && length > 0) {
-      const fetched = file.lent.fetch(offset, length)
-      if (fetched !== undefined) {
-        await fetched
-        sent = this.#lend(file, fixed, offset, length)
-      }
-    }
-    if (sent < head.length) await connection.write(head.subarray(sent))
-    const done = Math.max(0, sent - head.length)
-    if (length === 0) return
-    const via =
-      done === length ? 'sendfile' : await file.lent.sendRest(connection, offset + done, length - done)
-    this.#stats.mechanism(via)
-  }
-
-  /** @returns bytes of both that the socket has taken */
-  #lend(file: StaticFile, head: FixedBytes, offset: number, length: number): number {
-    const socket = length === 0 ? -1 : this.connection.clearFd
-    const sent = socket < 0 ? 0 : file.lent.send(socket, head, offset, length)
-    this.connection.moved(sent)
-    return sent
   }
 
   /** Reads a request's body to nowhere. @returns 0, or the status of the refusal behind which the connection ends */

@@ -28,6 +28,7 @@ const LISTS =
   (1 << HEADER.IF_MATCH) | (1 << HEADER.IF_NONE_MATCH) | (1 << HEADER.ACCEPT) | (1 << HEADER.ACCEPT_ENCODING)
 
 const VERSION_LENGTH = 8
+const HEAD = new TextEncoder().encode('HEAD ')
 const VERSION = new TextEncoder().encode('HTTP/1.')
 
 const GET = 0x20544547 // 'GET ', little-endian
@@ -321,6 +322,13 @@ export class RequestHead {
     if (list !== undefined) return list
     return this.#bytes.toString('latin1', this.#known[id * 2], this.#known[id * 2 + 1])
   }
+}
+
+/** Whether what begins here asks for no more than a head, whatever else is wrong with it or missing. */
+export function asksForHead(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start
+  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++
+  return end - at >= HEAD.length && HEAD.every((byte, index) => bytes[at + index] === byte)
 }
 
 /** RFC 9112, 6.1 and 6.3: what does not end in chunks, or has chunks in chunks, has no end that can be relied on. */

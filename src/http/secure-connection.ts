@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { Connection } from '../net/index.js'
-import { type Answer, plainAnswer } from './answer.js'
+import { type Answer, emptyAnswer } from './answer.js'
 import { closingAnswer } from './closing-answer.js'
 import type { DroppedBody } from './dropped-body.js'
 import { addressOf, type Phase, type ServedConnection } from './served-connection.js'
@@ -38,6 +38,8 @@ export class SecureConnection implements ServedConnection {
   #response: ServerResponse | undefined
   /** What follows the answers that are under way. */
   #refusal: (() => void) | undefined
+  /** The status with which what came last was refused, if it was. */
+  #malformed = 0
   /** Bytes that had come, decrypted, when the last request was answered. */
   #readBefore = 0
 
@@ -119,6 +121,8 @@ export class SecureConnection implements ServedConnection {
   async take(body: DroppedBody): Promise<number> {
     this.#bodies.add(body)
     this.#beat++
+    // It may have been found malformed before it was waited for.
+    if (this.#malformed !== 0 && body.fail(this.#malformed)) this.#refusal = undefined
     try {
       return await body.outcome
     } finally {
@@ -157,7 +161,8 @@ export class SecureConnection implements ServedConnection {
     for (const body of this.#bodies) body.settle(408)
     if (this.session !== undefined) this.session.close()
     else if (phase === 'idle') this.#destroySoon?.()
-    else if (phase === 'head') this.refuse(plainAnswer(408))
+    // Node has not told what it asks for: should that be a head, no body may follow.
+    else if (phase === 'head') this.refuse(emptyAnswer(408))
     return true
   }
 
@@ -166,8 +171,10 @@ export class SecureConnection implements ServedConnection {
    * comes first.
    */
   refuse(answer: Answer, request?: IncomingMessage): void {
-    if (this.#left === 0 || this.session !== undefined) return
+    if (this.session !== undefined) return
     for (const body of this.#bodies) if (body.fail(answer.status)) return
+    this.#malformed = answer.status
+    if (this.#left === 0) return
     this.#left = 0
     this.#closing = true
     this.#refusal = () => {
@@ -184,6 +191,8 @@ export class SecureConnection implements ServedConnection {
     this.#closing = true
     if (this.#socket === undefined) void this.connection.destroy()
     else if (this.session !== undefined) this.session.close()
-    else if (this.#active === 0) this.#destroySoon?.()
+    else if (this.phase === 'idle') this.#destroySoon?.()
+    // Of a head that has begun it is told when it is there.
+    else if (this.#response?.headersSent === false) this.last(this.#response)
   }
 }

@@ -11,12 +11,13 @@ import {
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Connection } from '../net/index.js'
 import type { AccessLog } from './access-log.js'
-import { type Answer, fileOf, plainAnswer } from './answer.js'
+import { type Answer, emptyAnswer, fileOf, plainAnswer } from './answer.js'
 import type { Certificates } from './certificates.js'
 import { DroppedBody } from './dropped-body.js'
 import { HEADER } from './header-name.js'
 import { type NodeRequest, type NodeResponse, sendAnswer } from './node-answer.js'
 import { headOf, headOf2, type ReadHead } from './node-head.js'
+import { asksForHead } from './request-head.js'
 import { isFatal, requestOf } from './request-meaning.js'
 import { isHost } from './request-path.js'
 import { SecureConnection } from './secure-connection.js'
@@ -31,6 +32,9 @@ const STREAMS = 100
 const REFUSALS: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
 }
+
+/** What Node's parser fails with, and what had come when it did. */
+type RefusedByNode = NodeJS.ErrnoException & { rawPacket?: Buffer }
 
 /** What Node takes for a request: it would answer the last two itself, by other rules than ours, and nobody would count them. */
 const REQUESTS = ['request', 'checkContinue', 'checkExpectation'] as const
@@ -74,10 +78,16 @@ export class SecureFront {
     for (const event of REQUESTS)
       this.#http1.on(event, (request, response) => this.#serve1(request, response))
     this.#http1.on('connect', (request, socket) => this.#refuseTunnel(request, socket))
-    this.#http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    this.#http1.on('clientError', (error: RefusedByNode, socket) => {
       const served = this.#bySocket.get(socket)
-      if (error.code?.startsWith('HPE_') !== true || served === undefined) socket.destroy()
-      else served.refuse(plainAnswer(REFUSALS[error.code] ?? 400))
+      if (error.code?.startsWith('HPE_') !== true || served === undefined) {
+        socket.destroy()
+        return
+      }
+      const status = REFUSALS[error.code] ?? 400
+      const { rawPacket: packet } = error
+      const isHead = packet !== undefined && asksForHead(packet, 0, packet.length)
+      served.refuse(isHead ? emptyAnswer(status) : plainAnswer(status))
     })
     this.#http2 = createHttp2Server({
       settings: { maxConcurrentStreams: maxPipelined || STREAMS, maxHeaderListSize: headLimits.bytes },

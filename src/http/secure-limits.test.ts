@@ -99,6 +99,33 @@ test('a body that does not come whole in time is 408, and one that is malformed 
   })
 })
 
+test('a malformed body is 400 in the last request that is taken, too', {
+  skip,
+  timeout: 30_000,
+}, async () => {
+  await withServer({ maxRequests: 1, bodyTimeout: 20_000 }, async server => {
+    const malformed = `${kept('/a.txt', 'Transfer-Encoding: chunked\r\n')}3\r\nabcd\r\n0\r\n\r\n`
+    assert.equal(statusOf(await exchange(server, malformed)), 400)
+    assert.equal(server.stats.timeouts, 0)
+  })
+})
+
+test('a HEAD that is refused has no body', { skip }, async () => {
+  await withServer({ headTimeout: 300, bodyTimeout: 300 }, async server => {
+    const begun = 'HEAD /a.txt HTTP/1.1\r\nHost: x\r\n'
+    for (const [request, refusal] of [
+      [`${begun}Host: x\r\n\r\n`, 400],
+      [`${begun}X : y\r\n\r\n`, 400],
+      [`${begun}Content-Length: 4\r\n\r\na`, 408],
+      [begun, 408],
+    ] as const) {
+      const text = await exchange(server, request)
+      assert.equal(statusOf(text), refusal, request)
+      assert.equal(text.indexOf('\r\n\r\n'), text.length - 4, request)
+    }
+  })
+})
+
 test('of what is sent ahead so much is answered as may be, and behind what is malformed nothing', {
   skip,
 }, async () => {

@@ -220,6 +220,38 @@ test('closing finishes what is under way over both protocols, and lets idle ones
   assert.equal(server.connections, 0)
 })
 
+test('closing waits for what has begun to come over HTTP/1.1, and answers it as the last', {
+  skip,
+  timeout: 30_000,
+}, async () => {
+  const head = 'GET /a.txt HTTP/1.1\r\nHost: x\r\n'
+  for (const [begun, rest] of [
+    [head.slice(0, 9), `${head.slice(9)}\r\n`],
+    [`${head}Content-Length: 4\r\n\r\na`, 'bcd'],
+  ] as const) {
+    const server = await serve({ root, host: '127.0.0.1', port: 0, tls: first })
+    const socket = tls.connect({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false })
+    let received = ''
+    socket.on('data', chunk => {
+      received += chunk
+    })
+    const closed = once(socket, 'close')
+    // One after another: what comes while an answer is on its way is no beginning yet.
+    socket.write(`${head}\r\n`)
+    await until(() => received.endsWith('hello'))
+    socket.write(begun)
+    // What another one asks for later is answered when that has come.
+    await over1(server)('/a.txt')
+    const closing = server.close()
+    socket.write(rest)
+    await closed
+    await closing
+    assert.equal(received.match(/HTTP\/1\.1 200 OK/g)?.length, 2, begun)
+    assert.equal(received.match(/Connection: close/g)?.length, 1, begun)
+    assert.ok(received.endsWith('hello'))
+  }
+})
+
 function serial(server: FileServer): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = tls.connect({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false }, () => {

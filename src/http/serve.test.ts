@@ -210,6 +210,29 @@ test('a client that goes on sending after 408, and reads nothing, is soon reset,
   })
 })
 
+test('a HEAD that is refused has no body, whatever it is refused for', async () => {
+  await withServer({ headTimeout: 300, bodyTimeout: 300, maxBody: 100 }, async server => {
+    const begun = 'HEAD /a.txt HTTP/1.1\r\nHost: x\r\n'
+    for (const [request, refusal] of [
+      [`${begun}Host: x\r\n\r\n`, 400],
+      [`${begun}Expect: tea\r\n\r\n`, 417],
+      [`${begun}X : y\r\n\r\n`, 400],
+      [`${begun}X: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
+      [`HEAD /${'a'.repeat(9000)} HTTP/1.1\r\n\r\n`, 414],
+      [`\r\n${begun}\n\n`, 400],
+      [`${begun}Content-Length: 101\r\n\r\n`, 413],
+      [`${begun}Content-Length: 4\r\n\r\na`, 408],
+      [begun, 408],
+    ] as const) {
+      const answer = await exchange(server, request)
+      assert.equal(status(answer), refusal, request.slice(0, 99))
+      assert.equal(answer.indexOf('\r\n\r\n'), answer.length - 4, request.slice(0, 99))
+    }
+    const late = await exchange(server, `${kept('/a.txt', 'Content-Length: 9\r\n')}HEAD `)
+    assert.ok(late.toString('latin1').endsWith('\r\n\r\nRequest Timeout\n'))
+  })
+})
+
 test('a log that cannot be is told at the start', async () => {
   const start = (accessLog: string) => serve({ root, port: 0, host: '127.0.0.1', accessLog })
   await assert.rejects(start(path.join(root, 'absent/log')), { code: 'ENOENT' })
@@ -313,6 +336,34 @@ test('closing finishes what is under way and drops what is idle', async () => {
   await server.close()
   await ended
   assert.ok(Buffer.concat(chunks).includes(LARGE))
+})
+
+test('closing waits for what has begun to come, and answers it as the last', {
+  timeout: 30_000,
+}, async () => {
+  for (const [begun, rest] of [
+    ['GET /a.txt HT', 'TP/1.1\r\nHost: x\r\n\r\n'],
+    [kept('/a.txt', 'Content-Length: 4\r\n'), 'abcd'],
+    [`${kept('/a.txt', 'Content-Length: 4\r\n')}a`, 'bcd'],
+    [kept('/a.txt', 'Transfer-Encoding: chunked\r\n'), '1\r\na\r\n0\r\n\r\n'],
+  ] as const) {
+    const server = await serve({ root, host: '127.0.0.1', port: 0 })
+    const socket = net.connect(server.port, '127.0.0.1')
+    const chunks: Buffer[] = []
+    socket.on('data', chunk => chunks.push(chunk))
+    const ended = new Promise(resolve => socket.once('close', resolve))
+    // In one piece: with the answer to the first the second has come as well.
+    socket.write(kept('/a.txt') + begun)
+    await until(() => chunks.length > 0)
+    const closing = server.close()
+    socket.write(rest)
+    await ended
+    await closing
+    const text = Buffer.concat(chunks).toString('latin1')
+    assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 2, begun)
+    assert.deepEqual(text.match(/Connection: \w+/g), ['Connection: close'], begun)
+    assert.ok(text.endsWith('hello'), begun)
+  }
 })
 
 test('nothing stays open behind a closed server', async () => {
