@@ -9,7 +9,9 @@ export interface CommandOption {
   /** Another letter for the same; of a boolean only. */
   alias?: string
   multiple?: boolean
-  /** The only words that may stand behind it; it is `true` without one, and `false` by `--no-`. Of a string only. */
+  /** Of a string: `--no-` stands for `false`. */
+  negatable?: boolean
+  /** Of a string: the only words that may stand behind it; it is `true` without one. */
   words?: readonly string[]
   /** What a string stands for in the help: `FILE`. */
   argument?: string
@@ -101,17 +103,17 @@ function aliasesOf(options: Options): [name: string, hidden: string, letter: str
   )
 }
 
-/** Gives an option that takes a word or none the value that Node demands of it: `--etag` is `--etag=true`. */
-function withWords(args: readonly string[], options: Options): string[] {
+/** Gives a string that can stand without a value the one that Node demands of it: `--etag` is `--etag=true`. */
+function withValues(args: readonly string[], options: Options): string[] {
   const given: string[] = []
   for (let at = 0; at < args.length; at++) {
     const argument = args[at] as string
     if (argument === '--') return [...given, ...args.slice(at)]
     const [, no, name = ''] = /^--(no-)?(.+)$/.exec(argument) ?? []
-    const words = Object.hasOwn(options, name) ? options[name]?.words : undefined
+    const { negatable, words } = (Object.hasOwn(options, name) ? options[name] : undefined) ?? {}
     const next = args[at + 1] ?? ''
-    if (words === undefined) given.push(argument)
-    else if (no !== undefined) given.push(`--${name}=false`)
+    if (no !== undefined) given.push(negatable ? `--${name}=false` : argument)
+    else if (words === undefined) given.push(argument)
     else if (words.includes(next)) given.push(`--${name}=${args[++at]}`)
     else given.push(`--${name}=true`)
   }
@@ -126,7 +128,7 @@ function parse<O extends Options>(args: string[], options: O): Arguments<O> {
   const allowNegative = !Object.keys(options).some(name => name.startsWith('no-'))
   try {
     const input = parseArgs({
-      args: withWords(args, options),
+      args: withValues(args, options),
       options: all,
       allowPositionals: true,
       allowNegative,

@@ -129,7 +129,7 @@ test('a switch that takes a word takes no other, and none is the word of another
     operands: '[DIR]',
     count: [0, 2],
     options: {
-      tag: { type: 'string', words: ['portable'], description: 'whether' },
+      tag: { type: 'string', words: ['portable'], negatable: true, description: 'whether' },
       name: { type: 'string', description: 'which' },
     },
     run: ({ values, positionals }) => void seen.push([values.tag, ...positionals]),

@@ -172,8 +172,11 @@ test('flags that take a word, or false, are no names of files or folders', { tim
     const portable = await etagOf(url)
     assert.ok(portable !== null && portable !== etag, `${portable}`)
   })
-  await withCommand(['--port', '0', '--dotfiles', '--no-etag', folder], async url => {
+  const off = ['--no-etag', '--no-index', '--no-cache-control']
+  await withCommand(['--port', '0', '--dotfiles', ...off, folder], async url => {
     assert.equal(await etagOf(url), null)
+    assert.equal((await fetch(`${url}/hello.txt`)).headers.get('cache-control'), null)
+    assert.equal((await fetch(`${url}/`)).status, 404)
     assert.equal(await (await fetch(`${url}/.hidden`)).text(), '.hidden')
   })
 })

@@ -19,6 +19,7 @@ for (const [name, { kind, argument, short, also, description }] of Object.entrie
     description,
     ...(kind === 'strings' || kind === 'pairs' ? { multiple: true } : {}),
     ...(words === undefined ? {} : { words }),
+    ...(words !== undefined || also?.includes(false) ? { negatable: true } : {}),
     ...(argument === undefined ? {} : { argument }),
     ...(short === undefined ? {} : { short }),
   }
