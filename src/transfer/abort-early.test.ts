@@ -5,9 +5,10 @@ import { createServer as createHttpServer, type ServerResponse } from 'node:http
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { engine } from '../engine/index.js'
 import { connect, listen } from '../net/index.js'
 import { countAfterEach, openSinkEnd, scratchFile, someBytes, tcpPair } from './ends.test.support.js'
-import { sendFile, tee, transfer } from './index.js'
+import { type Pipe, pipePool, sendFile, tee, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
 countAfterEach()
@@ -74,6 +75,35 @@ test('an abort is heard however early, while a stream on a connection has yet to
   await near.destroy()
   await far?.destroy()
   await listener.close({ timeout: 0 })
+})
+
+test('an abort while a mechanism begins leaves neither a pipe nor a block of memory with it', async () => {
+  const large = openSync(scratchFile(someBytes(2_000_000)), 'r')
+  for (const via of ['sendfile', 'splice', 'vmsplice', 'preadv2', 'send_zc', 'read+write'] as const) {
+    if (via === 'send_zc' && engine().driver !== 'ring') continue
+    const sink = openSinkEnd('unix', true)
+    await sweep(signal => transfer(large, sink.fd, { offset: 0, via, signal }))
+    await sink.finish()
+  }
+  closeSync(large)
+})
+
+test('a pipe that comes together with an abort goes back', async () => {
+  const pool = pipePool()
+  for (const via of ['splice', 'vmsplice'] as const) {
+    const held: Pipe[] = []
+    for (let pipe = pool.take(); pipe !== undefined; pipe = pool.take()) held.push(pipe)
+    const sink = openSinkEnd('tcp')
+    const abort = new AbortController()
+    const moved = transfer(file, sink.fd, { offset: 0, via, signal: abort.signal })
+    while (pool.stats().waiting === 0) await setTimeout(1)
+    pool.release(held.pop() as Pipe)
+    abort.abort()
+    await assert.rejects(moved, { name: 'AbortError', bytes: 0 })
+    for (const pipe of held) pool.release(pipe)
+    assert.equal(pool.stats().open, pool.stats().idle)
+    await sink.finish()
+  }
 })
 
 /** The second of two responses on a connection, whose turn comes only after the first. */

@@ -17,7 +17,9 @@ import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { engine } from '../engine/index.js'
 import { AF, F, O, SHUT, SO, SOCK, SOL, syscall } from '../kernel/index.js'
+import { blocksInUse } from './blocks.js'
 import { pipePool, transfer } from './index.js'
+import { sendZcBlocksInUse } from './mechanisms/send-zc.js'
 import { watchedSinks } from './sink-watch.js'
 
 /** What a descriptor of a test leads to. */
@@ -218,6 +220,7 @@ function leftOvers() {
     waiting,
     handles,
     inFlight,
+    blocks: blocksInUse() + sendZcBlocksInUse(),
     sinks: watchedSinks(),
   }
 }
@@ -249,7 +252,7 @@ async function readDirectly(path: string): Promise<void> {
 
 /**
  * Has every test of a file end with as many descriptors, and as few pipes of the pool, operations, memory that one of them
- * holds, and sinks looked after as it began with. To be called once, at its top.
+ * holds, blocks of memory, and sinks looked after as it began with. To be called once, at its top.
  */
 export function countAfterEach(): void {
   let before: ReturnType<typeof leftOvers>

@@ -190,7 +190,9 @@ export class PipeFlow {
     if (this.#pipe !== undefined) return this.#pipe
     const pool = pipePool()
     if (this.#job.forced) {
-      this.#pipe = await this.#job.settle(pool.acquire(this.#job.signal))
+      // Kept before anything else, so that release() finds it.
+      this.#pipe = await pool.acquire(this.#job.signal)
+      this.#job.check()
       return this.#pipe
     }
     try {

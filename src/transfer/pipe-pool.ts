@@ -1,5 +1,4 @@
 import { channel } from 'node:diagnostics_channel'
-import { Fifo } from '../engine/index.js'
 import { AbortError, checkInteger, invalidArgType, invalidArgValue, SluiceError } from '../kernel/index.js'
 import { PIPE_CAPACITY, Pipe } from './pipe.js'
 
@@ -32,7 +31,6 @@ export interface PipePoolStats {
 interface Waiter {
   resolve(pipe: Pipe): void
   reject(error: Error): void
-  gone: boolean
 }
 
 const events = channel('sluice:pipe')
@@ -50,7 +48,8 @@ export class PipePool {
   readonly capacity: number
   readonly #idle: Pipe[] = []
   readonly #out = new Set<Pipe>()
-  readonly #waiting: Fifo<Waiter>
+  readonly #waiting = new Set<Waiter>()
+  readonly #maxWaiting: number
   #made = 0
   #discarded = 0
   #reduced: string | undefined
@@ -66,7 +65,7 @@ export class PipePool {
     checkInteger(maxWaiting, 'options.maxWaiting', 0, 2 ** 20)
     this.pipes = pipes
     this.capacity = capacity
-    this.#waiting = new Fifo(maxWaiting)
+    this.#maxWaiting = maxWaiting
   }
 
   /** What it has, and has been through. */
@@ -74,7 +73,7 @@ export class PipePool {
     return {
       open: this.#idle.length + this.#out.size,
       idle: this.#idle.length,
-      waiting: this.#waiting.length,
+      waiting: this.#waiting.size,
       made: this.#made,
       discarded: this.#discarded,
       reduced: this.#reduced,
@@ -110,18 +109,19 @@ export class PipePool {
     } catch (error) {
       if (this.#closed || this.#out.size === 0) throw error
     }
-    return this.#wait(signal)
+    if (this.#waiting.size < this.#maxWaiting) return this.#wait(signal)
+    const text = `All ${this.pipes} pipes are out and ${this.#waiting.size} callers wait`
+    throw new SluiceError('ERR_SLUICE_QUEUE_FULL', text)
   }
 
   #wait(signal: AbortSignal | undefined): Promise<Pipe> {
     return new Promise((resolve, reject) => {
       const abort = () => {
-        waiter.gone = true
+        this.#waiting.delete(waiter)
         reject(new AbortError(signal as AbortSignal))
       }
       const settled = () => signal?.removeEventListener('abort', abort)
       const waiter: Waiter = {
-        gone: false,
         resolve: pipe => {
           settled()
           resolve(pipe)
@@ -131,12 +131,8 @@ export class PipePool {
           reject(error)
         },
       }
-      if (this.#waiting.push(waiter)) {
-        signal?.addEventListener('abort', abort, { once: true })
-        return
-      }
-      const text = `All ${this.pipes} pipes are out and ${this.#waiting.limit} callers wait`
-      reject(new SluiceError('ERR_SLUICE_QUEUE_FULL', text))
+      this.#waiting.add(waiter)
+      signal?.addEventListener('abort', abort, { once: true })
     })
   }
 
@@ -168,21 +164,16 @@ export class PipePool {
 
   /** Gives whoever waits a pipe. */
   #serve(): void {
-    while (this.#waiting.length > 0) {
-      const waiter = this.#waiting.peek() as Waiter
-      if (waiter.gone) {
-        this.#waiting.shift()
-        continue
-      }
+    for (const waiter of this.#waiting) {
       try {
         const pipe = this.take()
         if (pipe === undefined) return
-        this.#waiting.shift()
+        this.#waiting.delete(waiter)
         waiter.resolve(pipe)
       } catch (error) {
         // While others are out, theirs will do later.
         if (!this.#closed && this.#out.size > 0) return
-        this.#waiting.shift()
+        this.#waiting.delete(waiter)
         waiter.reject(error as Error)
       }
     }

@@ -115,6 +115,22 @@ test('a pool has no more pipes than its bound; who waits gets one in turn', asyn
   assert.equal(pool.stats().open, 0)
 })
 
+test('who no longer waits for a pipe leaves their place to others', async () => {
+  using pool = new PipePool({ pipes: 1, capacity: 4096, maxWaiting: 2 })
+  const pipe = pool.take() as Pipe
+  for (let count = 0; count < 2; count++) {
+    const abort = new AbortController()
+    const gone = pool.acquire(abort.signal)
+    abort.abort()
+    await assert.rejects(gone, { name: 'AbortError' })
+  }
+  assert.equal(pool.stats().waiting, 0)
+  const next = pool.acquire()
+  pool.release(pipe)
+  assert.equal(await next, pipe)
+  pool.release(pipe)
+})
+
 test('who no longer waits for a pipe is passed over', async () => {
   using pool = new PipePool({ pipes: 1, capacity: 4096 })
   const pipe = pool.take() as Pipe

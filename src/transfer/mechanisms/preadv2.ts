@@ -1,4 +1,5 @@
 import { errnoOf, iovecs, MSG, RWF, syscall } from '../../kernel/index.js'
+import { alignedBuffer } from '../../memory/index.js'
 import { BLOCK_BYTES, giveBlock, takeBlock } from '../blocks.js'
 import type { Job } from '../job.js'
 import { failed, type Mechanism } from '../mechanism.js'
@@ -37,7 +38,7 @@ let scratch: Scratch | undefined
 /** This thread's memory for what is read and sent without anything in between. */
 function ownScratch(): Scratch {
   if (scratch !== undefined) return scratch
-  const bytes = takeBlock()
+  const bytes = alignedBuffer(BLOCK_BYTES)
   scratch = { bytes, vector: iovecs([bytes]) }
   return scratch
 }

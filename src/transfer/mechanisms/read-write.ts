@@ -30,9 +30,12 @@ async function run(job: Job): Promise<void> {
       const piece = await ahead.outcome
       if (piece instanceof Error) throw piece
       ahead = undefined
-      if (piece.length === 0) job.ended = true
-      else ahead = await pass(job, piece)
-      giveBlock(piece.block)
+      if (piece.length > 0) {
+        ahead = await pass(job, piece)
+      } else {
+        job.ended = true
+        giveBlock(piece.block)
+      }
       job.check()
     }
   } finally {
@@ -40,7 +43,7 @@ async function run(job: Job): Promise<void> {
   }
 }
 
-/** Writes one piece, and reads the next one meanwhile. @returns that read */
+/** Writes one piece, gives its block back, and reads the next one meanwhile. @returns that read */
 async function pass(job: Job, piece: Piece): Promise<Ahead | undefined> {
   const bytes = piece.block.subarray(piece.start, piece.start + piece.length)
   const ahead = job.remaining > piece.length ? readAhead(job, piece.length) : undefined
@@ -52,6 +55,8 @@ async function pass(job: Job, piece: Piece): Promise<Ahead | undefined> {
     if (!job.source.seekable) job.undelivered.push(bytes.slice(job.bytes - before))
     if (ahead !== undefined) await abandon(job, ahead)
     throw error
+  } finally {
+    giveBlock(piece.block)
   }
 }
 

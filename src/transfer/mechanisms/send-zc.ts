@@ -39,6 +39,11 @@ function ownArena(): Arena {
   return arena
 }
 
+/** Blocks of this thread that hold bytes of a transfer, or are held by the kernel. */
+export function sendZcBlocksInUse(): number {
+  return arena?.inUse ?? 0
+}
+
 /** Bytes of a job in a block. */
 interface Filled {
   readonly block: Block
@@ -52,7 +57,7 @@ async function run(job: Job): Promise<void> {
   let ahead: Promise<Outcome> | undefined
   try {
     while (!job.done) {
-      ahead ??= read(job, await job.settle(blocks.acquire({ signal: job.signal })), 0)
+      ahead ??= read(job, await obtain(job, blocks), 0)
       const filled = await ahead
       ahead = undefined
       if (filled instanceof Error) throw filled
@@ -69,6 +74,18 @@ async function run(job: Job): Promise<void> {
   } finally {
     if (ahead !== undefined) await abandon(job, ahead)
   }
+}
+
+/** @throws what ends the job; a block that came all the same goes back */
+async function obtain(job: Job, blocks: Arena): Promise<Block> {
+  const block = await blocks.acquire({ signal: job.signal })
+  try {
+    job.check()
+  } catch (error) {
+    block.release()
+    throw error
+  }
+  return block
 }
 
 /** @returns the failure rather than throw it: it may come while nobody waits */
