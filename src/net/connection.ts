@@ -348,16 +348,18 @@ export class Connection implements AsyncIterable<Uint8Array> {
    * and the descriptor stays open until `release()`. Meanwhile reads and writes reject with `ERR_SLUICE_BUSY`.
    *
    * @param direction which half is lent; the other one can be used as before
+   * @param options `signal` ends the wait for a peer that takes nothing, with an `AbortError`: then nothing was lent
    */
-  async lend(direction: 'read' | 'write'): Promise<Loan> {
+  async lend(direction: 'read' | 'write', options: ReadOptions = {}): Promise<Loan> {
     if (direction !== 'read' && direction !== 'write') {
       throw invalidArgValue('direction', direction, 'is not read or write')
     }
+    checkSignal(options.signal)
     const socket = this.#socket
     if (!socket.isOpen) throw this.error ?? closed()
     const gone = socket.lend()
     try {
-      if (direction === 'write') await this.#sender.lend()
+      if (direction === 'write') await this.#sender.lend(options.signal)
       else await this.#receiver.lend()
     } catch (error) {
       socket.giveBack()

@@ -92,3 +92,41 @@ testOnBoth(
     })
   },
 )
+
+testOnBoth('a loan that is called off before it was granted leaves the connection as it was', async () => {
+  await withPair(
+    async (near, far) => {
+      const written = near.write(pattern(500_000))
+      const controller = new AbortController()
+      const lending = near.lend('write', { signal: controller.signal })
+      await assert.rejects(near.write('meanwhile'), { code: 'ERR_SLUICE_BUSY' })
+      const ended = near.end()
+      controller.abort()
+      await assert.rejects(lending, { name: 'AbortError' })
+      assert.ok((await readAll(far)).equals(pattern(500_000)))
+      await Promise.all([written, ended])
+    },
+    { near: { sendBufferSize: 10_000 }, far: { receiveBufferSize: 10_000 } },
+  )
+})
+
+testOnBoth('after a loan that was called off, others are granted', async () => {
+  await withPair(
+    async (near, far) => {
+      const written = near.write(pattern(500_000))
+      await assert.rejects(near.lend('write', { signal: AbortSignal.abort() }), { name: 'AbortError' })
+      const controller = new AbortController()
+      const lending = near.lend('write', { signal: controller.signal })
+      controller.abort()
+      await assert.rejects(lending, { name: 'AbortError' })
+      const next = near.lend('write')
+      assert.ok((await readExactly(far, 500_000)).equals(pattern(500_000)))
+      await written
+      const loan = await next
+      loan.release()
+      await near.write('x')
+      assert.equal((await readExactly(far, 1)).toString(), 'x')
+    },
+    { near: { sendBufferSize: 10_000 }, far: { receiveBufferSize: 10_000 } },
+  )
+})

@@ -11,6 +11,7 @@ import { advance, append, settleSent } from './segments.js'
 import { busy, full } from './send-refusals.js'
 import type { SenderOwner } from './sender-owner.js'
 import { COPIED_BYTES, TurnBytes } from './turn-bytes.js'
+import { unlessAborted } from './unless-aborted.js'
 import { ZeroCopy } from './zero-copy.js'
 
 /** Of a send: another try will do. */
@@ -311,14 +312,19 @@ export class Sender {
     if (this.#end !== undefined && !this.#shutting && !this.#stopped && !this.#lent) this.#shutDown()
   }
 
-  /** Sends everything, so that somebody else can send on the descriptor. Writes are refused until `resume()`. */
-  async lend(): Promise<void> {
+  /**
+   * Sends everything, so that somebody else can send on the descriptor. Writes are refused until `resume()`.
+   *
+   * @param signal calls it off while a peer keeps what was written waiting: then nothing was lent
+   */
+  async lend(signal: AbortSignal | undefined): Promise<void> {
     if (this.#lent || this.#end !== undefined) throw this.#refusal()
     this.#lent = true
+    const drained = this.drain()
     try {
-      await this.drain()
+      await (signal === undefined ? drained : unlessAborted(signal, drained))
     } catch (error) {
-      this.#lent = false
+      this.resume()
       throw error
     }
   }

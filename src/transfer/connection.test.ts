@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { open } from '../file/index.js'
-import { type Connection, connect, type Listener, listen } from '../net/index.js'
+import { type Connection, type ConnectOptions, connect, type Listener, listen } from '../net/index.js'
 import { countAfterEach, openSinkEnd, openSourceEnd, scratchFile, someBytes } from './ends.test.support.js'
 import { type TransferFailure, transfer } from './index.js'
 
@@ -19,9 +19,9 @@ before(async () => {
 after(() => listener.close())
 
 /** Two connections that are connected to one another. */
-async function connectionPair(): Promise<[Connection, Connection]> {
+async function connectionPair(options: ConnectOptions = {}): Promise<[Connection, Connection]> {
   const other = new Promise<Connection>(resolve => accepted.push(resolve))
-  return [await connect({ host: '127.0.0.1', port: listener.port }), await other]
+  return [await connect({ host: '127.0.0.1', port: listener.port, ...options }), await other]
 }
 
 async function readAll(connection: Connection): Promise<Buffer> {
@@ -149,3 +149,26 @@ test('what a failed transfer took from a connection is there for the next read',
   await written
   await Promise.all([one.close(), other.close()])
 })
+
+for (const kind of ['connection', 'stream'] as const) {
+  test(`an abort while what was written waits for the peer leaves the ${kind} usable`, async () => {
+    const [one, other] = await connectionPair({ sendBufferSize: 10_000 })
+    await using file = await open(scratchFile(bytes))
+    const much = bytes.subarray(0, 1_000_000)
+    const written = one.write(much)
+    const stream = kind === 'stream' ? one.toDuplex() : undefined
+    // From the beginning, and at each step of getting ready on.
+    for (let steps = 0; steps < 20; steps++) {
+      const controller = new AbortController()
+      const moved = transfer(file, stream ?? one, { signal: controller.signal })
+      for (let step = 0; step < steps; step++) await null
+      controller.abort()
+      await assert.rejects(moved, { name: 'AbortError', bytes: 0 })
+    }
+    const tail = stream === undefined ? one.write('tail') : new Promise(sent => stream.write('tail', sent))
+    assert.ok((await readSome(other, much.length)).equals(much))
+    assert.equal(String(await readSome(other, 4)), 'tail')
+    await Promise.all([written, tail])
+    await Promise.all([one.close(), other.close()])
+  })
+}

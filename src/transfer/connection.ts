@@ -1,5 +1,5 @@
-import { AbortError, F, O, SluiceError, syscall } from '../kernel/index.js'
-import { Connection, type ConnectionDuplex, type Loan } from '../net/index.js'
+import { F, O, SluiceError, syscall } from '../kernel/index.js'
+import { Connection, type ConnectionDuplex } from '../net/index.js'
 import { Endpoint, goneError } from './endpoint.js'
 import { drained } from './node-socket.js'
 
@@ -14,7 +14,8 @@ export async function borrowConnection(
   direction: 'read' | 'write',
   signal: AbortSignal | undefined,
 ): Promise<Endpoint> {
-  const loan = await lent(connection, direction, signal)
+  // A peer that does not read may put off for ever what was written before.
+  const loan = await connection.lend(direction, signal === undefined ? {} : { signal })
   let unread: readonly Uint8Array[] = loan.early
   // Its operations wait on a socket that does not block as on any other, so it can stay that way.
   const flags = syscall('fcntl', loan.fd, F.GETFL)
@@ -39,33 +40,6 @@ export async function borrowConnection(
       loan.release(unread)
     },
   })
-}
-
-/** The descriptor as soon as what was written has been sent, which a peer that does not read may put off for ever. */
-async function lent(
-  connection: Connection,
-  direction: 'read' | 'write',
-  signal: AbortSignal | undefined,
-): Promise<Loan> {
-  const lending = connection.lend(direction)
-  if (signal === undefined) return lending
-  let abort = () => {}
-  const aborted = new Promise<undefined>(resolve => {
-    abort = () => resolve(undefined)
-  })
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    const loan = await Promise.race([lending, aborted])
-    if (loan !== undefined) return loan
-    // Whatever comes of it, nobody waits for it any more.
-    lending.then(
-      late => late.release(late.early),
-      () => {},
-    )
-    throw new AbortError(signal)
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
 }
 
 /**
