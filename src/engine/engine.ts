@@ -344,7 +344,7 @@ export class Engine {
   #reap(look: boolean): void {
     const seen = this.#driver.reap(this.#settlement.complete, look)
     this.#completions += seen
-    if ((this.#queue.flags & IORING_SQ.CQ_OVERFLOW) === 0) this.handles.round++
+    if ((this.#queue.flags & IORING_SQ.CQ_OVERFLOW) === 0) this.handles.allSeen()
     if (seen > 0) this.#outbox.follow()
     this.#outbox.retry()
     if (this.#waiting.length > 0) this.#waiting.admit(() => this.#slots.free)

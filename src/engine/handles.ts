@@ -45,7 +45,7 @@ export interface Handle {
 export class Handles {
   /** Where `prepare*` functions write. Where one returns false, `place()` it. */
   readonly submissions: SubmissionQueue
-  /** Grows whenever all completions that there were have been handed out. */
+  /** Grows whenever all that was submitted has been taken, and all completions that there were have been handed out. */
   round = 0
   /** Whether entries can succeed in silence (kernel 5.17); where they cannot, each has its completion. */
   silences: boolean
@@ -182,6 +182,11 @@ export class Handles {
       handles[index] = undefined
       handle.flush()
     }
+  }
+
+  /** All completions that there were have been handed out. */
+  allSeen(): void {
+    if (this.submissions.unconsumed === 0) this.round++
   }
 
   /** Hands a completion to its handle. */

@@ -4,6 +4,7 @@ import { prepareSendAt, prepareSendmsgAt, prepareShutdown } from '../ring/index.
 import type { ConnectionSettings } from './connection-options.js'
 import type { FixedBytes } from './fixed-bytes.js'
 import { KIND } from './kind.js'
+import { LastTry } from './last-try.js'
 import { MessageBlock } from './message-block.js'
 import type { NetResources } from './resources.js'
 import { Segment } from './segment.js'
@@ -45,11 +46,7 @@ export class Sender {
   readonly #fd: number
   readonly #settings: ConnectionSettings
   readonly #turn: TurnBytes
-  /** The piece of it that was tried last, and when. */
-  #tried: FixedBytes
-  #triedStart = 0
-  #triedLength = 0
-  #triedRound = -1
+  readonly #last: LastTry
   /** What could not go out at once; undefined while everything does. */
   #segments: Segment[] | undefined
   #sending = false
@@ -77,7 +74,7 @@ export class Sender {
     this.#fd = fd
     this.#settings = settings
     this.#turn = new TurnBytes(resources.arena)
-    this.#tried = this.#turn.memory
+    this.#last = new LastTry(resources.handles, this.#turn.memory)
   }
 
   /** Bytes written that the kernel has not taken yet. */
@@ -191,25 +188,23 @@ export class Sender {
   /** The turn ends: out with it. */
   flush(): void {
     if (this.#error !== undefined) return
-    if (this.#segments !== undefined) this.#sendQueue()
-    else if (this.#turn.length > 0) this.#try()
-    else this.#drained()
+    if (!this.#last.isOver) this.#putOff()
+    else if (this.#segments !== undefined) this.#sendQueue()
+    else if (this.#turn.length === 0) this.#drained()
+    else if (this.#resources.arena.stuck) this.#putOff()
+    else this.#try()
+  }
+
+  /** A send of the turn before may still be untried, and none may overtake it: what there is goes with a later turn. */
+  #putOff(): void {
+    if (this.#turn.length > 0) this.#openQueue()
+    this.#resources.handles.flushLater(this.#owner)
   }
 
   #try(): void {
-    const { arena, handles } = this.#resources
-    if (arena.stuck) {
-      // A send of the turn before may still be untried, and this one must not overtake it.
-      this.#openQueue()
-      handles.flushLater(this.#owner)
-      return
-    }
-    const { memory, start, length } = this.#turn
-    this.#turn.length = 0
-    this.#tried = memory
-    this.#triedStart = start
-    this.#triedLength = length
-    this.#triedRound = handles.round
+    const { handles } = this.#resources
+    this.#last.begin(this.#turn)
+    const { memory, start, length } = this.#last
     this.bytes += length
     // What waits for this turn's bytes looks again when they have been tried.
     if (this.#end !== undefined || this.#marks !== undefined) handles.flushLater(this.#owner)
@@ -225,28 +220,23 @@ export class Sender {
   /** Whether the kernel is known to have taken everything written, so that somebody else may send at once. */
   get clear(): boolean {
     if (this.queued > 0 || this.#segments !== undefined || this.#lent) return false
-    if ((this.#error ?? this.#end) !== undefined) return false
-    const { handles } = this.#resources
-    // How a send that was tried has failed is known once the completions after its submission have been seen.
-    return this.#triedRound !== handles.round && handles.submissions.unconsumed === 0
+    return (this.#error ?? this.#end) === undefined && this.#last.isOver
   }
 
   /** Sees how a send that was tried has failed. @param result bytes taken, or -errno */
   tried(result: number): void {
-    if (result === this.#triedLength || this.#error !== undefined) return
+    const rest = this.#last.end(Math.max(result, 0))
+    if (rest === undefined || this.#error !== undefined) return
     if (result < 0 && !AGAIN.has(result)) {
       this.#fail(systemError(result, 'write'))
       return
     }
-    const taken = Math.max(result, 0)
-    const [start, end] = [this.#triedStart + taken, this.#triedStart + this.#triedLength]
-    this.bytes -= end - start
-    const rest = this.#tried.bytes.subarray(start, end)
+    this.bytes -= rest.length
     // It goes before whatever has been written meanwhile.
-    const written = this.#turn.length > 0 ? this.#turn.take() : undefined
-    this.#segments = []
-    this.#append(this.#segments, rest)
-    if (written !== undefined) this.#append(this.#segments, written)
+    const segments: Segment[] = []
+    this.#append(segments, rest)
+    if (this.#turn.length > 0) this.#append(segments, this.#turn.take())
+    this.#segments = this.#segments === undefined ? segments : segments.concat(this.#segments)
     this.#sendQueue()
   }
 
@@ -294,7 +284,10 @@ export class Sender {
   /** @returns when the kernel has taken everything written so far */
   drain(): Promise<void> {
     if (this.#error !== undefined) return Promise.reject(this.#error)
-    if (this.queued === 0 && this.#segments === undefined) return WRITTEN
+    if (this.queued === 0 && this.#segments === undefined) {
+      if (this.#last.isOver) return WRITTEN
+      this.#resources.handles.flushLater(this.#owner)
+    }
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => (error === undefined ? resolve() : reject(error))
       if (this.#segments !== undefined) this.#segments.push(Segment.mark(done))

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import type { Connection } from './connection.js'
 import { pattern, testOn, testOnBoth, withPair } from './net.test.support.js'
 import { LACKS } from './older-kernels.test.support.js'
+import { refuseSubmissions } from './untaken.test.support.js'
 
 /** More on request. */
 const RUNS = Number(process.env.SLUICE_PROPERTY_RUNS ?? 12)
@@ -138,6 +139,16 @@ for (const [lack, doWithout] of Object.entries(LACKS)) {
     return assertExact(Math.ceil(RUNS / 2))
   })
 }
+
+testOn(
+  ['ring'],
+  'whatever is written comes, in order, once, from a kernel that takes submissions late now and then',
+  t => {
+    let submission = 0
+    refuseSubmissions(t)(() => (submission++ * 7) % 11 < 5)
+    return assertExact(RUNS)
+  },
+)
 
 testOnBoth('a stream that is cut short is a prefix of what was sent', async () => {
   const property = fc.asyncProperty(fc.array(step, { maxLength: 20 }), fc.nat(300_000), async (out, most) => {
