@@ -248,3 +248,24 @@ test('whoever waits to read a FIFO before the server starts reads the first line
   })
   assert.match(text, /"GET \/a\.txt HTTP\/1\.1" 200 5/)
 })
+
+test('no control character goes into a line as it is, whatever its format', () => {
+  const text = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join('')
+  const fixed = {
+    address: '::1',
+    time: 0,
+    method: 'GET',
+    version: '1.1',
+    status: 200,
+    bytes: 0,
+    milliseconds: 1,
+  }
+  const record = { ...fixed, target: text, referer: text, userAgent: text }
+  for (const format of ['common', 'combined', 'json'] as const) {
+    const line = accessLine(record, format)
+    const raw = [...line.slice(0, -1)].filter(character => character < ' ' || /[\x7f-\x9f]/.test(character))
+    assert.deepEqual([raw, line.at(-1)], [[], '\n'], format)
+  }
+  const read = JSON.parse(accessLine(record, 'json'))
+  assert.deepEqual([read.target, read.referer, read.userAgent], [text, text, text])
+})

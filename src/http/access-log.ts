@@ -51,10 +51,15 @@ function quoted(text: string | undefined): string {
   return `"${safe}"`
 }
 
+/** What JSON lets stand as it is, a terminal need not: the other control characters (C1 and DEL). */
+function jsonOf(record: AccessRecord): string {
+  const text = JSON.stringify({ ...record, time: new Date(record.time).toISOString() })
+  return text.replace(/[\x7f-\x9f]/g, character => `\\u00${character.charCodeAt(0).toString(16)}`)
+}
+
 /** A line of an access log, with its newline. */
 export function accessLine(record: AccessRecord, format: AccessLogFormat): string {
-  if (format === 'json')
-    return `${JSON.stringify({ ...record, time: new Date(record.time).toISOString() })}\n`
+  if (format === 'json') return `${jsonOf(record)}\n`
   const request = quoted(`${record.method} ${record.target} HTTP/${record.version}`)
   const line = `${record.address} - - [${commonTime(record.time)}] ${request} ${record.status} ${record.bytes}`
   return format === 'common' ? `${line}\n` : `${line} ${quoted(record.referer)} ${quoted(record.userAgent)}\n`

@@ -4,7 +4,7 @@ import { ChunkedBody } from './chunked-body.js'
 import { bodyLength, closingAnswer } from './closing-answer.js'
 import { HotPath, WAITING_BYTES } from './hot-path.js'
 import { type Note, notedOf } from './note.js'
-import { asksForHead, RequestHead } from './request-head.js'
+import { asksForHead, beginOf, RequestHead } from './request-head.js'
 import { isFatal, requestOf } from './request-meaning.js'
 import { responseHead } from './response-head.js'
 import { sendPiece } from './send-piece.js'
@@ -126,7 +126,7 @@ export class HttpConnection implements ServedConnection {
   async run(): Promise<void> {
     while (!this.#expired) {
       // What has come of a request by then is owed an answer, the last one.
-      if (this.#closing && this.#at === this.#end) break
+      if (this.#closing && !this.#hasBegun) break
       const step = this.#advance()
       if (step === STEP.RECEIVE) {
         this.#hot.between = this.#at === this.#end
@@ -159,7 +159,9 @@ export class HttpConnection implements ServedConnection {
       const start = this.#at
       const result = this.#head.parse(this.#bytes, start, this.#end)
       if (result === 0) {
-        if (this.#phase !== 'head') this.#enter('head')
+        // An empty line is no head yet: who sends nothing behind it is idle.
+        if (!this.#hasBegun) this.#rest()
+        else if (this.#phase !== 'head') this.#enter('head')
         if (this.#isShared) this.#ownRest()
         return STEP.RECEIVE
       }
@@ -176,13 +178,23 @@ export class HttpConnection implements ServedConnection {
       if (status === 0) return STEP.ANSWER
       if (this.#note !== undefined) this.#noteHot(this.#note, status)
     }
-    if (this.#end > 0 || !isSilent(this.#phase)) this.#enter('idle')
+    if (this.#end > 0) this.#enter('idle')
+    else this.#rest()
     // Who is silent for long would keep the whole block alive.
     this.#bytes = NOTHING
     this.#at = 0
     this.#end = 0
     this.#head.letGo()
     return STEP.RECEIVE
+  }
+
+  /** Whether something of a request has come that is not answered yet. */
+  get #hasBegun(): boolean {
+    return this.#at < this.#end && beginOf(this.#bytes, this.#at, this.#end) < this.#end
+  }
+
+  #rest(): void {
+    if (!isSilent(this.#phase)) this.#enter('idle')
   }
 
   /** Copies what has come of a head out of the shared block. */

@@ -324,10 +324,16 @@ export class RequestHead {
   }
 }
 
-/** Whether what begins here asks for no more than a head, whatever else is wrong with it or missing. */
-export function asksForHead(bytes: Uint8Array, start: number, end: number): boolean {
+/** Where a request begins, behind empty lines and parts of them; `end` where none has begun. */
+export function beginOf(bytes: Uint8Array, start: number, end: number): number {
   let at = start
   while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++
+  return at
+}
+
+/** Whether what begins here asks for no more than a head, whatever else is wrong with it or missing. */
+export function asksForHead(bytes: Uint8Array, start: number, end: number): boolean {
+  const at = beginOf(bytes, start, end)
   return end - at >= HEAD.length && HEAD.every((byte, index) => bytes[at + index] === byte)
 }
 

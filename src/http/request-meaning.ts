@@ -1,5 +1,6 @@
 import { HEADER } from './header-name.js'
 import type { RequestHead } from './request-head.js'
+import { authorityOf } from './request-path.js'
 import type { StoredResource } from './resource.js'
 import type { Peer, SiteRequest } from './site.js'
 
@@ -24,7 +25,8 @@ export function isFatal(status: number, { method, contentLength }: RequestHead):
 export function requestOf(head: RequestHead, peer: Peer): SiteRequest {
   return {
     peer,
-    host: head.get(HEADER.HOST),
+    // RFC 9112, 3.2.2: where the target names a host, the field does not count.
+    host: authorityOf(head.target) ?? head.get(HEADER.HOST),
     method: head.method,
     target: head.target,
     acceptEncoding: head.get(HEADER.ACCEPT_ENCODING),

@@ -21,6 +21,11 @@ export function isHost(value: string): boolean {
   return found !== null && Number(found[1] ?? 0) <= MAX_PORT
 }
 
+/** The authority of a target in absolute form; undefined of one in another form. @see RFC 9112, section 3.2.2 */
+export function authorityOf(target: string): string | undefined {
+  return AUTHORITY.exec(target)?.[1]
+}
+
 /**
  * Takes a request target apart: origin and absolute form. The result holds no segment that could climb.
  *

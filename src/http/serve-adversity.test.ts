@@ -74,16 +74,19 @@ test('no spelling of a path leads out of the root', async () => {
   }
 })
 
-test('a symbolic link is followed as far as the policy says', async () => {
+test('a symbolic link is followed as far as the policy says, and a magic one never', async t => {
   fs.symlinkSync('../secret', path.join(root, 'out'))
   fs.symlinkSync(path.join(base, 'secret'), path.join(root, 'absolute'))
   fs.symlinkSync('..', path.join(root, 'sub/parent'))
   fs.symlinkSync('a.txt', path.join(root, 'within'))
-  fs.symlinkSync('/proc/self/environ', path.join(root, 'magic'))
+  const secret = fs.openSync(path.join(base, 'secret'), 'r')
+  t.after(() => fs.closeSync(secret))
+  fs.symlinkSync(`/proc/self/fd/${secret}`, path.join(root, 'magic'))
+  assert.equal(fs.readFileSync(path.join(root, 'magic'), 'utf8'), SECRET)
   const expected = {
-    beneath: { '/out': 404, '/absolute': 404, '/sub/parent/a.txt': 200, '/within': 200 },
-    deny: { '/out': 404, '/absolute': 404, '/sub/parent/a.txt': 404, '/within': 404 },
-    follow: { '/out': 200, '/absolute': 200, '/sub/parent/a.txt': 200, '/within': 200 },
+    beneath: { '/out': 404, '/absolute': 404, '/sub/parent/a.txt': 200, '/within': 200, '/magic': 404 },
+    deny: { '/out': 404, '/absolute': 404, '/sub/parent/a.txt': 404, '/within': 404, '/magic': 404 },
+    follow: { '/out': 200, '/absolute': 200, '/sub/parent/a.txt': 200, '/within': 200, '/magic': 404 },
   }
   for (const symlinks of ['beneath', 'deny', 'follow'] as const) {
     await withServer({ symlinks }, async server => {

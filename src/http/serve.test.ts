@@ -188,6 +188,26 @@ test('a request that does not come whole in time is answered with 408, and a cli
   assert.equal(lines.match(/"- - HTTP\/1\.1" 408 /g)?.length, 2)
 })
 
+test('an empty line behind a request is no beginning of another one', { timeout: 30_000 }, async () => {
+  await withServer({ headTimeout: 300, idleTimeout: 60_000 }, async server => {
+    const socket = net.connect(server.port, '127.0.0.1')
+    let received = ''
+    socket.on('data', chunk => {
+      received += chunk
+    })
+    socket.write(`${kept('/a.txt')}\r\n`)
+    // One that has begun, and only that one, is late.
+    assert.equal(status(await exchange(server, '\r\nGET')), 408)
+    socket.write(`${kept('/a.txt')}\r\n`)
+    await until(() => received.match(/HTTP\/1\.1 200/g)?.length === 2)
+    assert.equal(server.stats.timeouts, 1)
+    // Nor is it owed an answer when the server closes.
+    await server.close()
+    assert.equal(received.match(/HTTP\/1\.1/g)?.length, 2)
+    socket.destroy()
+  })
+})
+
 test('a client that goes on sending after 408, and reads nothing, is soon reset, and costs no memory', {
   timeout: 30_000,
 }, async () => {

@@ -1,5 +1,5 @@
 /** Which of the servers a rule is held against: they differ in what they serve. */
-export type SiteName = 'plain' | 'coded' | 'fallback' | 'rules'
+export type SiteName = 'plain' | 'coded' | 'fallback' | 'rules' | 'status'
 
 /** What a request must be answered with, by which section of which RFC. */
 export interface Rule {

@@ -9,6 +9,7 @@ const OPTIONS: Record<SiteName, Partial<ServeOptions>> = {
   plain: {},
   coded: {},
   fallback: { fallback: 'app.html' },
+  status: { status: { path: '/state' } },
   rules: {
     immutable: ['a.txt'],
     headers: {
