@@ -161,7 +161,7 @@ test('where one thread cannot start, one that still starts is not waited for', a
   assert.equal(listening(), before)
 })
 
-test('maxConnections is of all threads together', async t => {
+test('maxConnections is of all threads together', { timeout: 60_000 }, async t => {
   const keeps = moduleFile(t, 'export default () => {}')
   const options = {
     host: '127.0.0.1',
@@ -178,6 +178,23 @@ test('maxConnections is of all threads together', async t => {
   assert.equal((await listener.stats()).connections, 4)
   for (const client of clients) await client.destroy()
   await listener.close({ timeout: 0 })
+})
+
+test('maxConnections is divided exactly, and no thread goes without', { timeout: 60_000 }, async t => {
+  const module = moduleFile(t, 'export default () => {}')
+  const options = { host: '127.0.0.1', module, share: 'socket' } as const
+  await using listener = await listen({ ...options, workers: 2, maxConnections: 5 })
+  const { port } = listener
+  const clients = await Promise.all(Array.from({ length: 12 }, () => connect({ host: '127.0.0.1', port })))
+  let stats = await listener.stats()
+  while (stats.pauses < 2) stats = await listener.stats()
+  assert.deepEqual(stats, { accepted: 5, connections: 5, pauses: 2 })
+  for (const client of clients) await client.destroy()
+  await listener.close({ timeout: 0 })
+  await assert.rejects(listen({ ...options, workers: 4, maxConnections: 1 }), {
+    code: 'ERR_OUT_OF_RANGE',
+    message: /options\.maxConnections.*>= 4/,
+  })
 })
 
 test('a thread that crashes leaves no descriptor, and its clients hear of it', {

@@ -5,6 +5,7 @@ import {
   F,
   invalidArgType,
   invalidArgValue,
+  outOfRange,
   SluiceError,
   type SocketAddress,
   syscall,
@@ -30,7 +31,7 @@ const GRACE_MS = 1000
 
 /** How to listen in worker threads. */
 export interface WorkerListenOptions extends AddressOptions, TcpOptions, Omit<ServingOptions, 'onError'> {
-  /** How many threads. `maxConnections` is of all of them together: each may have its part. */
+  /** How many threads. `maxConnections` is of all of them together: each may have its part, which is one at least. */
   workers: number
   /** The module that serves, in the thread, as a {@link WorkerModule}: an absolute path or a `file:` URL. */
   module: string | URL
@@ -207,7 +208,7 @@ export class WorkerListener implements AsyncDisposable {
 
   #task(thread: number): WorkerTask {
     const { workers, module, data, share: _, onError: __, maxConnections = Infinity, ...rest } = this.#options
-    const options = { ...rest, maxConnections: Math.ceil(maxConnections / workers) }
+    const options = { ...rest, maxConnections: part(maxConnections, workers, thread) }
     const address = this.#address !== undefined && 'port' in this.#address ? this.#address : undefined
     const task = { module: module instanceof URL ? module.href : module, data, thread }
     if (!isShared(this.#options)) {
@@ -307,16 +308,28 @@ function reportOf<T>(worker: Worker, pick: (report: WorkerReport) => T | undefin
   })
 }
 
+/** What of a whole a thread has: the first ones have what is left over. */
+function part(whole: number, workers: number, thread: number): number {
+  return whole === Infinity ? whole : Math.floor(whole / workers) + (thread < whole % workers ? 1 : 0)
+}
+
 function isShared({ path, fd, share }: WorkerListenOptions): boolean {
   return share === undefined ? path !== undefined || fd !== undefined : share === 'socket'
 }
 
 function check(options: WorkerListenOptions): void {
-  const { workers, module, share, path, fd } = options
+  const { workers, module, share, path, fd, maxConnections = Infinity } = options
   if (share !== undefined && share !== 'port' && share !== 'socket') {
     throw invalidArgValue('options.share', share, 'is not port or socket')
   }
   checkInteger(workers, 'options.workers', 1, MAX_WORKERS)
+  if (maxConnections < workers) {
+    throw outOfRange(
+      'options.maxConnections',
+      `>= ${workers}, one for each of options.workers`,
+      maxConnections,
+    )
+  }
   if (typeof module !== 'string' && !(module instanceof URL)) {
     throw invalidArgType('options.module', 'of type string or an instance of URL', module)
   }
