@@ -4,7 +4,6 @@ import {
   errnoOf,
   IORING_CQE_F,
   markDescriptor,
-  SluiceError,
   SOCK,
   syscall,
   systemError,
@@ -14,6 +13,7 @@ import { prepareAccept, prepareAcceptMultishot, prepareClose } from '../ring/ind
 import { Connection } from './connection.js'
 import { type ConnectionSettings, connectionSettings } from './connection-options.js'
 import { KIND } from './kind.js'
+import { isOwnFailure } from './own-failure.js'
 import { type NetResources, netResources } from './resources.js'
 import type { ConnectionHandler, ListenerStats, ServingOptions } from './serving-options.js'
 import type { ConnectionKeeper } from './stream-socket.js'
@@ -195,7 +195,7 @@ export class Accepting implements Handle, ConnectionKeeper {
 
   /** What the connection itself has failed with is its peer's doing, and no news to anybody. */
   #handlerFailed(connection: Connection, error: unknown): void {
-    if (error !== connection.error && !isOrdinary(error)) this.#report(asError(error), connection)
+    if (!isOwnFailure(connection, error)) this.#report(asError(error), connection)
     connection.destroy(asError(error))
   }
 
@@ -268,11 +268,6 @@ export class Accepting implements Handle, ConnectionKeeper {
 function closeMarked(fd: number): void {
   unmarkDescriptor(fd)
   syscall('close', fd)
-}
-
-/** What writing to or reading from a connection that has ended gives. */
-function isOrdinary(error: unknown): boolean {
-  return error instanceof SluiceError && error.code === 'ERR_SLUICE_CLOSED'
 }
 
 function asError(error: unknown): Error {

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DriverName } from '../engine/index.js'
-import { AF, encodeSocketAddress, MSG, SOCK, syscall } from '../kernel/index.js'
+import { AF, encodeSocketAddress, errnoOf, MSG, SOCK, syscall, systemError } from '../kernel/index.js'
 import { connect } from './connect.js'
 import type { Connection } from './connection.js'
 import { listen } from './listen.js'
@@ -209,6 +209,18 @@ testOnBoth("what a peer does to its own connection is no error of the listener's
   await connection.reset()
   await settled(() => server.connections.size === 0)
   assert.deepEqual(errors, [])
+})
+
+testOnBoth('an ECONNRESET from elsewhere is told, while the connection itself is well', async () => {
+  const told: string[] = []
+  const elsewhere = systemError(errnoOf('ECONNRESET'), 'read')
+  await using server = await serve(() => Promise.reject(elsewhere), {
+    onError: error => told.push(error.message),
+  })
+  const client = await dial(server)
+  await client.read().catch(() => {})
+  await client.close()
+  assert.deepEqual(told, [elsewhere.message])
 })
 
 testOnBoth('a handler that returns no promise keeps its connection', async () => {
