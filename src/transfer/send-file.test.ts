@@ -390,3 +390,56 @@ test('a response that waits for its turn is given up with its connection', async
     },
   )
 })
+
+test('a signal that is aborted already sends nothing, and leaves the answer to the caller', async () => {
+  await using file = await open(path)
+  await withServer(
+    async (_request, response) => {
+      for (const length of [0, 1000, bytes.length]) {
+        const sent = sendFile(response, file, { length, signal: AbortSignal.abort() })
+        await assert.rejects(sent, { name: 'AbortError', bytes: 0 })
+      }
+      assert.deepEqual([response.headersSent, response.getHeaderNames()], [false, []])
+      await assert.rejects(sendFile(response, file, { signal: 1 as never }), { code: 'ERR_INVALID_ARG_TYPE' })
+      response.statusCode = 503
+      response.end('later')
+    },
+    async (port, failures) => {
+      const { status, body } = await fetchOnce(port)
+      assert.deepEqual([status, String(body)], [503, 'later'])
+      assert.deepEqual(failures, [])
+    },
+  )
+})
+
+test('an abort breaks off an answer whose client does not read, however small', async () => {
+  await using file = await open(path)
+  const before = 20_000_000
+  await withServer(
+    async (_request, response) => {
+      const abort = new AbortController()
+      response.setHeader('Content-Length', before + 1000)
+      response.write(Buffer.alloc(before))
+      const sent = sendFile(response, file, { length: 1000, signal: abort.signal })
+      const bound = setTimeout(5000, 'it was not heard', { ref: false })
+      await setTimeout(20)
+      abort.abort()
+      await assert.rejects(Promise.race([sent, bound]), { name: 'AbortError', bytes: 0 })
+      assert.ok(response.destroyed)
+    },
+    async (port, failures) => {
+      const socket = createConnection(port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await once(socket, 'readable')
+      await setTimeout(100)
+      let received = 0
+      socket.on('data', chunk => {
+        received += chunk.length
+      })
+      await once(socket, 'close')
+      assert.ok(received < before)
+      assert.deepEqual(failures, [])
+    },
+  )
+})

@@ -2,6 +2,7 @@ import { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { FileHandle } from '../file/index.js'
 import {
+  AbortError,
   checkInteger,
   invalidArgType,
   iovecs,
@@ -15,6 +16,7 @@ import { type Endpoint, goneError } from './endpoint.js'
 import { type HasDescriptor, openSource } from './ends.js'
 import { Job } from './job.js'
 import { readPiece } from './memory-step.js'
+import { checkSignal, failure, type TransferFailure } from './plan.js'
 import { assigned, hasNoBody } from './server-response.js'
 import { type TransferOptions, type TransferResult, transfer } from './transfer.js'
 
@@ -62,19 +64,23 @@ export async function sendFile(
   if (!isResponse(response))
     throw invalidArgType('response', 'an instance of ServerResponse or Http2ServerResponse', response)
   const { signal, via } = options
+  checkSignal(signal)
+  if (signal?.aborted) throw failure(new AbortError(signal), 0, [])
   const source = await openSource(file, signal)
   try {
     const { offset, length } = rangeOf(source, options)
     if (response.writableEnded || response.destroyed) throw goneError(response, 'response')
     announce(response, length)
     if (response instanceof ServerResponse) await assigned(response, signal)
-    if (hasNoBody(response)) return await withoutBody(response)
+    if (hasNoBody(response)) return await withoutBody(response, signal)
     const small = length <= Math.max(LEAST_LENT, measuredCosts().copiedBytes)
     if (via === undefined && small) return await atOnce(response, source, offset, length, signal)
     return await moved(response, source, { offset, length, signal, via })
   } catch (error) {
-    abandon(response, error as Error)
-    throw error
+    const { bytes = 0 } = error as Partial<TransferFailure>
+    const reason = failure(error as Error, bytes, [])
+    abandon(response, reason)
+    throw reason
   } finally {
     source.backing.release?.(undefined)
   }
@@ -107,23 +113,57 @@ function announce(response: ServerResponse | Http2ServerResponse, length: number
   if (response.statusCode !== 204 && response.statusCode !== 304) response.setHeader('Content-Length', length)
 }
 
-function ended(response: ServerResponse | Http2ServerResponse, body?: Uint8Array): Promise<void> {
+/** Ends a response and waits until all of it is the kernel's, which its client may put off for ever; an abort breaks it off. */
+function ended(
+  response: ServerResponse | Http2ServerResponse,
+  body: Uint8Array | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted) throw new AbortError(signal)
     // It may have gone while the file was read, and then tells nothing any more.
-    if (response.destroyed) throw goneError(response, 'response')
-    const onClose = () => reject(goneError(response, 'response'))
-    response.once('close', onClose)
-    const done = () => {
+    if (response.destroyed || response.writableEnded) throw goneError(response, 'response')
+    const settle = (tell: () => void) => {
       response.off('close', onClose)
-      resolve()
+      response.off('finish', done)
+      signal?.removeEventListener('abort', onAbort)
+      tell()
     }
-    if (body === undefined) response.end(done)
-    else response.end(body, done)
+    const done = () => settle(resolve)
+    const onClose = () => settle(() => reject(goneError(response, 'response')))
+    const onAbort = () => {
+      const error = new AbortError(signal as AbortSignal)
+      settle(() => reject(error))
+      breakOff(response, error)
+    }
+    response.once('close', onClose)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    endWith(response, body, done)
   })
 }
 
-async function withoutBody(response: ServerResponse | Http2ServerResponse): Promise<TransferResult> {
-  await ended(response)
+function endWith(
+  response: ServerResponse | Http2ServerResponse,
+  body: Uint8Array | undefined,
+  done: () => void,
+): void {
+  if (response instanceof ServerResponse) {
+    // Middleware that has replaced end() may forget its callback.
+    response.once('finish', done)
+    if (body === undefined) response.end()
+    else response.end(body)
+  } else if (body === undefined) {
+    response.end(done)
+  } else {
+    response.end(body, done)
+  }
+}
+
+async function withoutBody(
+  response: ServerResponse | Http2ServerResponse,
+  signal: AbortSignal | undefined,
+): Promise<TransferResult> {
+  await ended(response, undefined, signal)
   return { bytes: 0, via: 'stream' }
 }
 
@@ -150,7 +190,7 @@ async function atOnce(
   } finally {
     job.finish()
   }
-  await ended(response, body.subarray(0, length))
+  await ended(response, body.subarray(0, length), signal)
   return { bytes: length, via: 'preadv2' }
 }
 
@@ -181,13 +221,15 @@ async function moved(
 
 /** The client was told of more bytes than will come, and must be able to tell. */
 function abandon(response: ServerResponse | Http2ServerResponse, error: Error): void {
-  if (!response.headersSent || response.writableEnded) return
+  if (response.headersSent && !response.writableEnded) breakOff(response, error)
+}
+
+function breakOff(response: ServerResponse | Http2ServerResponse, error: Error): void {
   if (response instanceof ServerResponse) response.destroy()
   // Without an error the stream would end as if all were well.
   else response.stream.destroy(error)
 }
 
 function tooShort(bytes: number, length: number): SluiceError {
-  const error = new SluiceError('ERR_SLUICE_SHORT', `The file ended after ${bytes} of ${length} bytes`)
-  return Object.assign(error, { bytes: 0 })
+  return new SluiceError('ERR_SLUICE_SHORT', `The file ended after ${bytes} of ${length} bytes`)
 }

@@ -6,6 +6,7 @@ import { ConnectionDuplex } from '../net/index.js'
 import { borrowDuplex } from './connection.js'
 import { Endpoint, goneError } from './endpoint.js'
 import { borrowSink, socketDescriptor } from './node-socket.js'
+import { asWrapped, isWrapped } from './wrapped-response.js'
 
 /** Answers that have no body, whatever is written to them. */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
@@ -93,6 +94,7 @@ export async function borrowResponse(
   if (!told && Number.isFinite(length)) response.setHeader('Content-Length', length)
   if (!headersSent) response.flushHeaders()
   await assigned(response, signal)
+  if (isWrapped(response)) return asWrapped(response)
   if (!isPlain(response) || response.socket === null) return asStream(response)
   while (response.writableCorked > 0) response.uncork()
   const { socket } = response
