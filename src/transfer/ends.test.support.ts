@@ -83,6 +83,14 @@ export function pipePair(): [number, number] {
   return [fds[0] as number, fds[1] as number]
 }
 
+/** Closes a TCP socket so that its peer sees a reset. */
+export function resetAndClose(fd: number): void {
+  // A linger of 0 seconds.
+  const linger = new Int32Array(new ArrayBuffer(64)).fill(1, 0, 1)
+  assert.equal(syscall('setsockopt', fd, SOL.SOCKET, SO.LINGER, linger, 8), 0)
+  closeSync(fd)
+}
+
 /** Writes all of it by way of the engine. */
 export async function pump(fd: number, bytes: Uint8Array, chunk = 65536): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
@@ -177,10 +185,8 @@ export function openSinkEnd(kind: EndKind, slow = false): SinkEnd {
     read: bytes => collect(reader, bytes),
     resume,
     reset: () => {
-      // A linger of 0 seconds: the peer sees a reset.
-      const linger = new Int32Array(new ArrayBuffer(64)).fill(1, 0, 1)
-      if (kind === 'tcp') syscall('setsockopt', reader, SOL.SOCKET, SO.LINGER, linger, 8)
-      closeSync(reader)
+      if (kind === 'tcp') resetAndClose(reader)
+      else closeSync(reader)
     },
     finish: async () => {
       if (kind !== 'pipe') syscall('shutdown', fd, SHUT.WR)

@@ -6,6 +6,7 @@ import { createServer as createHttpServer, get, type IncomingMessage } from 'nod
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { CAP, hasCapability, RLIMIT, SHUT, syscall } from '../kernel/index.js'
 import {
   collect,
@@ -15,6 +16,7 @@ import {
   openSourceEnd,
   pipePair,
   pump,
+  resetAndClose,
   scratchFile,
   scratchPath,
   someBytes,
@@ -100,9 +102,32 @@ async function truncated(via: Name, kind: 'tcp' | 'pipe', end: number): Promise<
   assert.ok(got.equals(bytes.subarray(4096, end)))
 }
 
+for (const via of [...FROM_FILE, 'copy_file_range'] as const) {
+  const name = via ?? 'the best way'
+  test(`${name}: a file that is truncated while it goes to a file is an error that tells how far it came`, async () => {
+    const bytes = someBytes(24_000_000)
+    const path = scratchFile(bytes)
+    const file = openSync(path, 'r')
+    const sink = openSinkEnd('file')
+    const moved = transfer(file, sink.fd, { via }).then(
+      () => undefined,
+      (reason: Failure) => reason,
+    )
+    await setTimeout(1)
+    truncateSync(path, 4_096_000)
+    const error = await moved
+    closeSync(file)
+    const got = await sink.finish()
+    if (error?.code === 'ERR_SLUICE_UNSUPPORTED') return
+    if (error !== undefined) assert.equal(error.code, 'ERR_SLUICE_SHORT', error.stack)
+    assert.equal(got.length, error?.bytes ?? bytes.length)
+    assert.ok(got.equals(bytes.subarray(0, got.length)))
+  })
+}
+
 for (const via of FROM_SOCKET) {
   const name = via ?? 'the best way'
-  test(`${name}: what a source gave before it was reset reaches the sink`, async () => {
+  test(`${name}: what a source gave before it ended too early reaches the sink`, async () => {
     const bytes = someBytes(3_000_000)
     const [source, peer] = tcpPair()
     const sink = openSinkEnd('tcp')
@@ -116,6 +141,24 @@ for (const via of FROM_SOCKET) {
     assert.equal(error.code, 'ERR_SLUICE_SHORT', error.stack)
     assert.equal(error.bytes, bytes.length)
     assert.ok(got.equals(bytes))
+  })
+
+  test(`${name}: a source that is reset is an error, and what it gave before has reached the sink`, async () => {
+    const bytes = someBytes(300_000)
+    const [source, peer] = tcpPair()
+    const sink = openSinkEnd('tcp', true)
+    const failed = failureOf(transfer(source, sink.fd, { via }))
+    const fed = pump(peer, bytes)
+    const got = await Promise.race([sink.read(bytes.length), failed])
+    await fed
+    resetAndClose(peer)
+    const error = await failed
+    closeSync(source)
+    const rest = await sink.finish()
+    if (error === undefined) return
+    assert.equal(error.code, 'ECONNRESET', error.stack)
+    assert.deepEqual([error.bytes, error.undelivered, rest.length], [bytes.length, undefined, 0])
+    assert.ok((got as Buffer).equals(bytes))
   })
 
   test(`${name}: what a sink that was reset has not taken is told, byte for byte`, async () => {
