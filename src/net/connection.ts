@@ -15,6 +15,7 @@ import type { ConnectionSettings } from './connection-options.js'
 import { ConnectionDuplex } from './duplex.js'
 import { FixedBytes } from './fixed-bytes.js'
 import { dropRest, gentleLimits } from './gentle-close.js'
+import { type Loan, loanOf } from './loan.js'
 import { bytesOf } from './pieces.js'
 import type { Receiver, Tap } from './receiver.js'
 import type { Sender } from './sender.js'
@@ -27,19 +28,6 @@ import { unlessAborted } from './unless-aborted.js'
 export interface ReadOptions {
   /** Ends the wait, with an `AbortError`; what comes later is for the next read. */
   signal?: AbortSignal
-}
-
-/** What a borrower of a connection's descriptor needs; see {@link Connection.lend}. */
-export interface Loan {
-  readonly fd: number
-  /** Aborted when the connection fails or is closed meanwhile. */
-  readonly gone: AbortSignal
-  /** What had been received and not read: it comes before anything that the descriptor gives. */
-  readonly early: Uint8Array[]
-  /** Counts bytes that were moved by the descriptor: they are bytes of the connection, and put its time-outs off. */
-  moved(bytes: number): void
-  /** Gives the descriptor back. @param unread what came from it and belongs to the next read */
-  release(unread?: readonly Uint8Array[]): void
 }
 
 /**
@@ -356,33 +344,32 @@ export class Connection implements AsyncIterable<Uint8Array> {
     }
     checkSignal(options.signal)
     const socket = this.#socket
-    if (!socket.isOpen) throw this.error ?? closed()
+    if (!socket.isOpen) {
+      // As with `read()`, what came is there when the descriptor has been closed already.
+      if (direction === 'read' && this.#receiver.end === 'ended') return this.#lendRest()
+      throw this.error ?? closed()
+    }
     const gone = socket.lend()
+    const half = direction === 'write' ? this.#sender : this.#receiver
     try {
-      if (direction === 'write') await this.#sender.lend(options.signal)
-      else await this.#receiver.lend()
+      await half.lend(options.signal)
     } catch (error) {
       socket.giveBack()
       throw error
     }
     const early = direction === 'read' ? this.#receiver.takeAll() : []
-    let lent = true
-    return {
-      fd: socket.fd,
-      gone,
-      early,
-      moved: bytes => {
-        const half = direction === 'read' ? this.#receiver : this.#sender
-        half.bytes += bytes
-      },
-      release: (unread = []) => {
-        if (!lent) return
-        lent = false
-        if (direction === 'write') this.#sender.resume()
-        else this.#receiver.resume(unread)
-        socket.giveBack()
-      },
-    }
+    return loanOf(half, { fd: socket.fd, gone, early }, unread => {
+      half.resume(unread)
+      socket.giveBack()
+    })
+  }
+
+  async #lendRest(): Promise<Loan> {
+    const receiver = this.#receiver
+    await receiver.lend()
+    const { signal } = new AbortController()
+    const rest = { fd: -1, gone: signal, early: receiver.takeAll() }
+    return loanOf(receiver, rest, unread => receiver.resume(unread))
   }
 }
 

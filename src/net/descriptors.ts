@@ -15,7 +15,8 @@ import {
   SluiceError,
 } from '../kernel/index.js'
 import { prepareRecvmsg, prepareSendmsg } from '../ring/index.js'
-import { Connection, type Loan } from './connection.js'
+import { Connection } from './connection.js'
+import type { Loan } from './loan.js'
 
 /** Descriptors that one message carries at most. */
 const MAX_DESCRIPTORS = 253
@@ -98,6 +99,7 @@ export async function receiveDescriptors(
       rest = others
       return { bytes, descriptors: [], truncated: false }
     }
+    if (loan.fd < 0) return null
     const message = await receive(loan, most, signal)
     if (message === null && !connection.isOpen) throw connection.error ?? closed()
     return message

@@ -130,3 +130,43 @@ testOnBoth('after a loan that was called off, others are granted', async () => {
     { near: { sendBufferSize: 10_000 }, far: { receiveBufferSize: 10_000 } },
   )
 })
+
+testOnBoth('what came before both halves had ended is lent without a descriptor', async (_, driver) => {
+  await withPair(async (near, far) => {
+    await far.write('first')
+    assert.equal((await readExactly(near, 1)).toString(), 'f')
+    await far.write('last')
+    await far.end()
+    // By readiness nothing is received ahead.
+    await settled(() => near.readableLength === 8, driver === 'ring' ? 2000 : 20)
+    await near.end()
+    await settled(() => !near.isOpen, 20)
+    const loan = await near.lend('read')
+    if (driver === 'ring') {
+      assert.deepEqual([loan.fd, loan.gone.aborted], [-1, false])
+      assert.equal(Buffer.concat(loan.early).toString(), 'irstlast')
+      await assert.rejects(near.lend('write'), { code: 'ERR_SLUICE_CLOSED' })
+    }
+    await assert.rejects(near.read(), { code: 'ERR_SLUICE_BUSY' })
+    loan.release(loan.early)
+    loan.release(loan.early)
+    assert.equal((await readAll(near)).toString(), 'irstlast')
+  })
+})
+
+testOnBoth('both halves may have ended while what had come is lent', async (_, driver) => {
+  await withPair(async (near, far) => {
+    await far.write('first')
+    assert.equal((await readExactly(near, 1)).toString(), 'f')
+    await far.end()
+    await settled(() => near.readableLength === 4, driver === 'ring' ? 2000 : 20)
+    await settled(() => false, 20)
+    const loan = await near.lend('read')
+    await near.end()
+    assert.deepEqual([loan.gone.aborted, near.isOpen], [false, true])
+    loan.release(loan.early)
+    assert.equal((await readAll(near)).toString(), 'irst')
+    await near.closed
+    assert.equal(near.error, undefined)
+  })
+})

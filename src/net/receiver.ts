@@ -133,8 +133,10 @@ export abstract class Receiver {
 
   /** Why nothing more can be read. */
   #atEnd<T>(end: T): Promise<T> {
-    if (this.end === 'ended') return Promise.resolve(end)
-    return Promise.reject(this.end ?? busy())
+    if (this.end instanceof Error) return Promise.reject(this.end)
+    // What was lent may come back before the end.
+    const isHere = this.end === 'ended' && this.#wait !== WAIT.LENT
+    return isHere ? Promise.resolve(end) : Promise.reject(busy())
   }
 
   #await(wait: number): Promise<unknown> {

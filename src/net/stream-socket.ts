@@ -162,9 +162,9 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
     else this.#endWhenBothHave()
   }
 
-  /** With both halves ended, nothing more can happen on the descriptor. */
+  /** With both halves ended, nothing more can happen on the descriptor; who has borrowed it may not know yet. */
   #endWhenBothHave(): void {
-    if (this.receiver.end !== 'ended') return
+    if (this.receiver.end !== 'ended' || this.#loans > 0) return
     if (this.sender.ended || this.sender.failure !== undefined) this.#wind()
   }
 
@@ -271,6 +271,7 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
   /** Ends what `lend()` began. */
   giveBack(): void {
     this.#loans--
+    this.#endWhenBothHave()
     this.#closeWhenIdle()
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { open } from '../file/index.js'
 import { type Connection, type ConnectOptions, connect, type Listener, listen } from '../net/index.js'
 import { countAfterEach, openSinkEnd, openSourceEnd, scratchFile, someBytes } from './ends.test.support.js'
@@ -172,3 +173,23 @@ for (const kind of ['connection', 'stream'] as const) {
     await Promise.all([one.close(), other.close()])
   })
 }
+
+test('what a connection has received can be transferred when both of its halves have ended', async () => {
+  const [one, other] = await connectionPair()
+  await other.write(bytes.subarray(0, 5000))
+  assert.ok((await readSome(one, 10)).equals(bytes.subarray(0, 10)))
+  await other.end()
+  // By readiness nothing is received ahead, and the end neither.
+  const isReceived = () => one.readableLength === 4990
+  for (let turn = 0; turn < 100 && !isReceived(); turn++) await setImmediate()
+  await one.end()
+  for (let turn = 0; turn < 100 && one.isOpen; turn++) await setImmediate()
+  const sink = openSinkEnd('file')
+  assert.equal((await transfer(one, sink.fd, { length: 1000 })).bytes, 1000)
+  assert.ok((await readSome(one, 10)).equals(bytes.subarray(1010, 1020)))
+  assert.equal((await transfer(one, sink.fd)).bytes, 3980)
+  assert.equal(await one.read(), null)
+  const expected = [bytes.subarray(10, 1010), bytes.subarray(1020, 5000)]
+  assert.ok((await sink.finish()).equals(Buffer.concat(expected)))
+  await Promise.all([one.close(), other.close()])
+})

@@ -17,14 +17,15 @@ export async function borrowConnection(
   // A peer that does not read may put off for ever what was written before.
   const loan = await connection.lend(direction, signal === undefined ? {} : { signal })
   let unread: readonly Uint8Array[] = loan.early
-  // Its operations wait on a socket that does not block as on any other, so it can stay that way.
-  const flags = syscall('fcntl', loan.fd, F.GETFL)
-  if ((flags & O.NONBLOCK) === 0) syscall('fcntl', loan.fd, F.SETFL, flags | O.NONBLOCK)
-  return new Endpoint(loan.fd, {
+  const { fd } = loan
+  const isOver = fd < 0
+  if (!isOver) unblock(fd)
+  return new Endpoint(fd, {
     gone: loan.gone,
     check() {
-      if (!connection.isOpen) throw connection.error ?? closed()
+      if (!isOver && !connection.isOpen) throw connection.error ?? closed()
     },
+    ...(isOver ? { read: async () => 0 } : {}),
     early(most) {
       const [bytes, rest] = split(unread, most)
       unread = rest
@@ -40,6 +41,12 @@ export async function borrowConnection(
       loan.release(unread)
     },
   })
+}
+
+/** Its operations wait on a socket that does not block as on any other, so it can stay that way. */
+function unblock(fd: number): void {
+  const flags = syscall('fcntl', fd, F.GETFL)
+  if ((flags & O.NONBLOCK) === 0) syscall('fcntl', fd, F.SETFL, flags | O.NONBLOCK)
 }
 
 /**
