@@ -251,7 +251,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /**
    * As `close()` for whoever has answered and does not want the rest: tells the peer that nothing more comes, drops what
    * it still sends until it ends too, then closes. Bytes that were not received would make the kernel reset the
-   * connection, and the reset can overtake the answer (RFC 9112, 9.6).
+   * connection, and the reset can overtake the answer (RFC 9112, 9.6). Whoever reads meanwhile comes first.
    *
    * @param options `most` bytes that are dropped, 1 MiB by default; `timeout` in milliseconds, 2000 by default
    * @returns when the descriptor is closed; it rejects for wrong options alone

@@ -354,6 +354,29 @@ testOnBoth('a gentle close drops what the peer still sends, and the answer arriv
   })
 })
 
+testOnBoth('a gentle close while somebody reads waits for the peer all the same', async () => {
+  for (const loops of [true, false]) {
+    await withPair(async (near, far) => {
+      const reading = loops ? readAll(far) : far.read()
+      let isClosed = false
+      const closing = far.closeGently().then(() => {
+        isClosed = true
+      })
+      assert.equal(await near.read(), null)
+      await near.write('more')
+      // The first is for whoever reads.
+      if (!loops) assert.equal(String(Buffer.from((await reading) as Uint8Array)), 'more')
+      await near.write(' and more')
+      await settled(() => false, 20)
+      assert.equal(isClosed, false)
+      await near.end()
+      await closing
+      if (loops) assert.equal(String(await reading), 'more and more')
+      assert.equal(near.error, undefined)
+    })
+  }
+})
+
 testOnBoth('a gentle close waits no longer than it was told, nor for more bytes', async () => {
   for (const limit of [{ timeout: 20 }, { most: 10_000 }]) {
     await withPair(async (near, far) => {

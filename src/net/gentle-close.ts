@@ -1,7 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { checkInteger, checkObject } from '../kernel/index.js'
 
 /** What setTimeout() takes. */
 const MAX_TIMEOUT = 2 ** 31 - 1
+/** How long whoever else reads is left to it, before it is asked again. */
+const BUSY_MS = 10
 
 /** A connection, as far as a gentle end needs it. */
 interface Ending {
@@ -31,7 +34,7 @@ export async function dropRest(connection: Ending, { most, timeout }: GentleLimi
   try {
     await connection.end()
     for (let left = most; left > 0; ) {
-      const bytes = await connection.read()
+      const bytes = await readInTurn(connection)
       if (bytes === null) return
       left -= bytes.length
     }
@@ -39,5 +42,17 @@ export async function dropRest(connection: Ending, { most, timeout }: GentleLimi
     // Whatever ends the connection is an end.
   } finally {
     clearTimeout(timer)
+  }
+}
+
+/** Reads once nobody else does: a read that waits comes first. */
+async function readInTurn(connection: Ending): Promise<Uint8Array | null> {
+  for (;;) {
+    try {
+      return await connection.read()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_SLUICE_BUSY') throw error
+    }
+    await pause(BUSY_MS)
   }
 }
