@@ -52,6 +52,7 @@ export class Accepting implements Handle, ConnectionKeeper {
   #armed = false
   #multishot = false
   #cancelling = false
+  #background = false
   #exhausted: NodeJS.Timeout | undefined
   #accepted = 0
   #pauses = 0
@@ -83,7 +84,10 @@ export class Accepting implements Handle, ConnectionKeeper {
   }
 
   setBackground(background: boolean): void {
-    if (this.#closing === undefined) this.#resources.handles.setBackground(this.#number, background)
+    if (this.#closing !== undefined) return
+    this.#resources.handles.setBackground(this.#number, background)
+    this.#background = background
+    this.#holdRetry()
   }
 
   /** Connections that it may still have. */
@@ -154,7 +158,13 @@ export class Accepting implements Handle, ConnectionKeeper {
     // Also after anything unheard of: a listener that stops for good without a word would be worse.
     this.#pauses++
     this.#exhausted = setTimeout(() => this.#retry(), EXHAUSTED.has(result) ? RETRY_MS : RETRY_MS * 10)
-    if (this.connections.size > 0) this.#exhausted.unref()
+    this.#holdRetry()
+  }
+
+  /** The pause keeps the process alive as the accept would, unless connections do. */
+  #holdRetry(): void {
+    if (this.#background || this.connections.size > 0) this.#exhausted?.unref()
+    else this.#exhausted?.ref()
   }
 
   #retry(): void {

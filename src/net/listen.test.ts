@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import test from 'node:test'
 import type { DriverName } from '../engine/index.js'
 import { AF, encodeSocketAddress, errnoOf, MSG, SOCK, syscall, systemError } from '../kernel/index.js'
 import { connect } from './connect.js'
@@ -14,6 +16,8 @@ import { dial, readAll, serve, settled, testOn, testOnBoth } from './net.test.su
 import { bindAddress } from './open-listening.js'
 
 const RLIMIT_NOFILE = 7
+/** The address of a module beside this one. */
+const here = (name: string) => new URL(name, import.meta.url).href
 
 const echo = async (connection: Connection) => {
   for await (const bytes of connection) await connection.write(bytes)
@@ -277,6 +281,31 @@ testOnBoth('where descriptors are exhausted accepting pauses, says so, and goes 
   syscall('close', peer)
   await settled(() => server.connections.size === 0)
 })
+
+for (const driver of ['ring', 'epoll'] as const) {
+  test(`unref lets the process end also while descriptors are exhausted (${driver})`, () => {
+    const program = `
+      import { AF, encodeSocketAddress, SOCK, syscall } from ${JSON.stringify(here('../kernel/index.js'))}
+      import { listen } from ${JSON.stringify(here('./listen.js'))}
+      const onError = error => { process.exitCode = error.code === 'EMFILE' ? 7 : 1 }
+      const server = await listen({ host: '127.0.0.1', onError }, () => {})
+      const peer = syscall('socket', AF.INET, SOCK.STREAM)
+      const address = encodeSocketAddress({ address: '127.0.0.1', port: server.port })
+      const limit = new BigUint64Array(new ArrayBuffer(16))
+      syscall('prlimit64', 0, ${RLIMIT_NOFILE}, 0, limit)
+      limit[0] = 0n
+      syscall('prlimit64', 0, ${RLIMIT_NOFILE}, limit, 0)
+      syscall('connect', peer, address, address.byteLength)
+      while (process.exitCode === undefined) await new Promise(setImmediate)
+      server.unref().ref().unref()`
+    const run = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+      encoding: 'utf8',
+      env: { ...process.env, SLUICE_DRIVER: driver },
+      timeout: 20_000,
+    })
+    assert.deepEqual([run.status, run.signal], [7, null], run.stderr)
+  })
+}
 
 /**
  * Fifty thousand on request, as the soak; and on each driver in one pass of the suite: on the ring where coverage is
