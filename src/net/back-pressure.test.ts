@@ -3,7 +3,16 @@ import { engine } from '../engine/index.js'
 import { MSG, syscall } from '../kernel/index.js'
 import type { Connection } from './connection.js'
 import { FixedBytes } from './fixed-bytes.js'
-import { dial, pattern, readExactly, serve, settled, testOnBoth, withPair } from './net.test.support.js'
+import {
+  dial,
+  pattern,
+  readAll,
+  readExactly,
+  serve,
+  settled,
+  testOnBoth,
+  withPair,
+} from './net.test.support.js'
 
 const turns = (count: number) => settled(() => false, count)
 
@@ -233,3 +242,22 @@ testOnBoth('writev is taken as a whole or not at all', async () => {
     },
   )
 })
+
+testOnBoth(
+  'beyond 16384 writes that wait, also one that would wait is refused, and those are sent',
+  async () => {
+    await withPair(
+      async (near, far) => {
+        const writes = Array.from({ length: 17_000 }, () => near.write('x'))
+        const results = await Promise.allSettled(writes.slice(16_384))
+        const refused = results.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[]
+        assert.ok(refused.length > 0)
+        assert.ok(refused.every(({ reason }) => reason.code === 'ERR_SLUICE_QUEUE_FULL'))
+        await Promise.all(writes.slice(0, 16_384))
+        await near.end()
+        assert.equal((await readAll(far)).length, 17_000 - refused.length)
+      },
+      { near: { sendBound: 1 } },
+    )
+  },
+)

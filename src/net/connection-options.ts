@@ -14,7 +14,10 @@ export interface ConnectionOptions {
   receiveBound?: number
   /** Bytes that may have been written and not sent; 1 MiB by default. One larger write is taken when none waits. */
   sendBound?: number
-  /** What `write()` does at the bound: waits, the default, or rejects with `ERR_SLUICE_QUEUE_FULL`. */
+  /**
+   * What `write()` does at the bound: waits, the default, or rejects with `ERR_SLUICE_QUEUE_FULL`. It rejects, too, where
+   * 16384 writes wait already.
+   */
   full?: 'wait' | 'reject'
   /**
    * Whether large writes whose memory is registered (`Arena.register(engine().buffers)`) are sent from where they lie,

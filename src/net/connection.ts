@@ -202,7 +202,7 @@ export class Connection implements AsyncIterable<Uint8Array> {
    * @param data bytes, or text to be sent as UTF-8
    * @returns when the memory is the caller's again and no more than `sendBound` bytes wait
    * @throws `EPIPE` after `end()`; the system error of send(2) that ended the connection, of this or an earlier write;
-   *   `ERR_SLUICE_QUEUE_FULL` at the bound, where it does not block; `ERR_SLUICE_CLOSED`
+   *   `ERR_SLUICE_QUEUE_FULL` at the bound, where it does not wait, or where 16384 writes wait; `ERR_SLUICE_CLOSED`
    */
   write(data: Uint8Array | string): Promise<void> {
     if (data instanceof Uint8Array) return this.#sender.write(data)
