@@ -19,6 +19,7 @@ import { readPiece } from './memory-step.js'
 import { checkSignal, failure, type TransferFailure } from './plan.js'
 import { assigned, hasNoBody } from './server-response.js'
 import { type TransferOptions, type TransferResult, transfer } from './transfer.js'
+import { isWrapped, wrappedWriter } from './wrapped-response.js'
 
 /** What of a file is sent, and how. */
 export interface SendFileOptions {
@@ -130,7 +131,12 @@ function ended(
       tell()
     }
     const done = () => settle(resolve)
-    const onClose = () => settle(() => reject(goneError(response, 'response')))
+    const stream = response instanceof ServerResponse ? undefined : response.stream
+    const onClose = () => {
+      // An answer of HTTP/2 whose callback was forgotten tells no more than that.
+      if (stream?.writableFinished && stream.rstCode === 0) done()
+      else settle(() => reject(goneError(response, 'response')))
+    }
     const onAbort = () => {
       const error = new AbortError(signal as AbortSignal)
       settle(() => reject(error))
@@ -214,9 +220,24 @@ async function moved(
   }
   // Nothing but its stream knows when an answer of HTTP/2 has gone away.
   if (!response.headersSent) response.writeHead(response.statusCode)
-  const result = await transfer(source.fd, response.stream, options)
+  const result = isWrapped(response)
+    ? await throughWrapped(response, source, options)
+    : await transfer(source.fd, response.stream, options)
   response.end()
   return result
+}
+
+async function throughWrapped(
+  response: Http2ServerResponse,
+  source: Endpoint,
+  options: TransferOptions,
+): Promise<TransferResult> {
+  const { writable, release } = wrappedWriter(response)
+  try {
+    return await transfer(source.fd, writable, options)
+  } finally {
+    release()
+  }
 }
 
 /** The client was told of more bytes than will come, and must be able to tell. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
+import * as http2 from 'node:http2'
 import { type AddressInfo, createConnection } from 'node:net'
 import { after, before, test } from 'node:test'
 import { createGzip, gunzipSync } from 'node:zlib'
@@ -117,3 +118,39 @@ for (const version of ['1.0', '1.1']) {
     assert.equal(seen.bytes, bytes.length)
   })
 }
+
+test('HTTP/2: a file goes through whoever compresses the response', { timeout: 60_000 }, async () => {
+  const told: unknown[] = []
+  const server = http2.createServer(async (request, response) => {
+    compress(response as unknown as ServerResponse)
+    const length = Number(request.url.slice(1))
+    told.push(await sendFile(response, file, { length }).then(result => result.bytes, String))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const lengths = [1000, bytes.length]
+  for (const length of lengths) {
+    const body = Buffer.concat(await session.request({ ':path': `/${length}` }).toArray())
+    assert.ok(gunzipSync(body).equals(bytes.subarray(0, length)), `${length} bytes arrived altered`)
+  }
+  session.close()
+  await once(session, 'close')
+  server.close()
+  assert.deepEqual(told, lengths)
+})
+
+test('a client that goes away ends what goes through whoever compresses', { timeout: 60_000 }, async () => {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const socket = createConnection((server.address() as AddressInfo).port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
+  compress(response)
+  const sent = sendFile(response, file)
+  await once(socket, 'readable')
+  socket.destroy()
+  await assert.rejects(sent, { code: 'ERR_SLUICE_CLOSED' })
+  server.close()
+})

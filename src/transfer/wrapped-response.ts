@@ -1,17 +1,19 @@
 import { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
 import { Writable } from 'node:stream'
 import { Endpoint, goneError } from './endpoint.js'
 
 /** Whether somebody has replaced how a response is written to, as middleware does that compresses. */
-export function isWrapped(response: ServerResponse): boolean {
-  return response.write !== ServerResponse.prototype.write
+export function isWrapped(response: ServerResponse | Http2ServerResponse): boolean {
+  if (response instanceof ServerResponse) return response.write !== ServerResponse.prototype.write
+  return Object.hasOwn(response, 'write')
 }
 
 /**
- * A response that is wrapped. Its bytes go by way of whoever has wrapped it, who may forget callbacks: `drain` alone tells that it
- * takes more.
+ * Writes to a response that is wrapped. Its bytes go by way of whoever has wrapped it, who may forget callbacks: `drain` alone tells
+ * that it takes more. Destroyed when the response closes.
  */
-export function asWrapped(response: ServerResponse): Endpoint {
+export function wrappedWriter(response: Writable): { writable: Writable; release(): void } {
   let taken: (() => void) | undefined
   const onDrain = () => {
     const done = taken
@@ -26,13 +28,28 @@ export function asWrapped(response: ServerResponse): Endpoint {
       else done()
     },
   })
-  const closed = new AbortController()
-  const onClose = () => {
-    closed.abort()
-    writable.destroy()
-  }
+  const onClose = () => writable.destroy()
   const onError = (error: Error) => writable.destroy(error)
-  response.on('drain', onDrain).on('close', onClose).on('error', onError)
+  // What `on()` returns may be somebody else's, too.
+  response.on('drain', onDrain)
+  response.on('close', onClose)
+  response.on('error', onError)
+  return {
+    writable,
+    release() {
+      response.off('drain', onDrain)
+      response.off('close', onClose)
+      response.off('error', onError)
+    },
+  }
+}
+
+/** Borrows a response that is wrapped. */
+export function asWrapped(response: ServerResponse): Endpoint {
+  const { writable, release } = wrappedWriter(response)
+  const closed = new AbortController()
+  const onClose = () => closed.abort()
+  response.once('close', onClose)
   return new Endpoint(-1, {
     writable,
     gone: closed.signal,
@@ -40,7 +57,8 @@ export function asWrapped(response: ServerResponse): Endpoint {
       if (response.destroyed || response.writableEnded) throw goneError(response, 'response')
     },
     release() {
-      response.off('drain', onDrain).off('close', onClose).off('error', onError)
+      response.off('close', onClose)
+      release()
     },
   })
 }
