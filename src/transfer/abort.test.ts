@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { engine } from '../engine/index.js'
+import { type Connection, connect, type Listener, listen } from '../net/index.js'
 import {
   collect,
   countAfterEach,
@@ -113,4 +114,52 @@ test('aborts leave nothing open and nothing listening', async () => {
   for (let round = 0; round < 5; round++) await run()
   assert.equal(openDescriptors(), before)
   assert.equal(engine().stats().inFlight, 0)
+})
+
+async function chunksOf(connection: Connection): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of connection) chunks.push(chunk)
+  return chunks
+}
+
+/** Two connections of ours with one another. */
+async function connected(): Promise<[Connection, Connection, Listener]> {
+  let accept: (connection: Connection) => void
+  const accepted = new Promise<Connection>(resolve => {
+    accept = resolve
+  })
+  const listener = await listen({ host: '127.0.0.1' }, connection => accept(connection))
+  const near = await connect({ host: '127.0.0.1', port: listener.port })
+  return [near, await accepted, listener]
+}
+
+test('aborted at any moment between connections, the source goes on where the sink leaves off', async () => {
+  for (const via of [undefined, 'splice', 'read+write', 'send_zc'] as const) {
+    if (via === 'send_zc' && engine().driver !== 'ring') continue
+    for (let round = 0; round < 5; round++) {
+      const [source, feeder, one] = await connected()
+      const [sink, reader, other] = await connected()
+      const fed = feeder.write(bytes).then(() => feeder.end())
+      const abort = new AbortController()
+      const moved = transfer(source, sink, { via, signal: abort.signal }).then(
+        result => result.bytes,
+        (error: TransferFailure) => {
+          assert.equal(error.name, 'AbortError', error.stack)
+          return error.bytes
+        },
+      )
+      const got = chunksOf(reader)
+      for (let turns = Math.random() * 8; turns > 0; turns--) await setTimeout(0)
+      abort.abort()
+      const reached = await moved
+      await sink.end()
+      const first = Buffer.concat(await got)
+      assert.equal(first.length, reached)
+      const rest = await chunksOf(source)
+      assert.ok(Buffer.concat([first, ...rest]).equals(bytes))
+      await fed
+      for (const each of [source, feeder, sink, reader]) await each.destroy()
+      for (const each of [one, other]) await each.close({ timeout: 0 })
+    }
+  }
 })

@@ -99,6 +99,34 @@ test('a socket that has been ended is refused, and sends what it has yet to send
   other.destroy()
 })
 
+test('aborted at any moment, a socket has sent what was told, between what its owner wrote', async () => {
+  await using file = await open(scratchFile(bytes))
+  for (let round = 0; round < 12; round++) {
+    const [one, other] = await socketPair()
+    const abort = new AbortController()
+    one.write('head')
+    const moved = transfer(file, one, { offset: 0, signal: abort.signal }).then(
+      result => result.bytes,
+      (error: TransferFailure) => {
+        assert.equal(error.name, 'AbortError', error.stack)
+        return error.bytes
+      },
+    )
+    for (let turns = Math.random() * 6; turns > 0; turns--) await setTimeout(0)
+    abort.abort()
+    const got = readAll(other)
+    const reached = await moved
+    one.end('tail')
+    const all = await got
+    assert.equal(all.length, reached + 8)
+    assert.ok(
+      all.equals(Buffer.concat([Buffer.from('head'), bytes.subarray(0, reached), Buffer.from('tail')])),
+    )
+    one.destroy()
+    other.destroy()
+  }
+})
+
 test('a socket goes on as before once it is given back', async () => {
   const [one, other] = await socketPair()
   await using file = await open(scratchFile(bytes))
