@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
+import { Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { open } from '../file/index.js'
@@ -191,5 +192,23 @@ test('what a connection has received can be transferred when both of its halves 
   assert.equal(await one.read(), null)
   const expected = [bytes.subarray(10, 1010), bytes.subarray(1020, 5000)]
   assert.ok((await sink.finish()).equals(Buffer.concat(expected)))
+  await Promise.all([one.close(), other.close()])
+})
+
+test('what a connection has received already comes first in a stream, too', async () => {
+  const [one, other] = await connectionPair()
+  await other.write(bytes.subarray(0, 5000))
+  assert.ok((await readSome(one, 10)).equals(bytes.subarray(0, 10)))
+  for (let turn = 0; turn < 100 && one.readableLength < 4990; turn++) await setImmediate()
+  const pieces: Buffer[] = []
+  const sink = new Writable({
+    write(piece, _encoding, done) {
+      pieces.push(piece)
+      done()
+    },
+  })
+  assert.equal((await transfer(one, sink, { length: 1000 })).bytes, 1000)
+  await Promise.all([other.write(bytes.subarray(5000)), other.end(), transfer(one, sink)])
+  assert.ok(Buffer.concat(pieces).equals(bytes.subarray(10)))
   await Promise.all([one.close(), other.close()])
 })

@@ -175,6 +175,7 @@ async function carryOut(job: Job, via: string | undefined): Promise<Via> {
 
 async function runOne(job: Job, mechanism: Mechanism): Promise<void> {
   job.check()
-  if (job.undelivered.length > 0) await deliver(job)
+  // A stream is written to by its mechanism alone.
+  if (job.undelivered.length > 0 && job.sink.kind !== 'stream') await deliver(job)
   if (!job.done) await mechanism.run(job)
 }

@@ -59,14 +59,10 @@ class StreamWriter {
   /** Reads one piece and hands it over. @returns false at the source's end */
   async #step(): Promise<boolean> {
     const job = this.#job
-    // The stream keeps it until it has been written, so each piece has memory of its own.
-    const block = new Uint8Array(
-      new ArrayBuffer(Math.min(BLOCK_BYTES, job.remaining - this.#held + 2 * 4096)),
-    )
-    const { start, length } = await readPiece(job, block, this.#held)
+    const bytes = job.undelivered.shift() ?? (await this.#read())
+    const { length } = bytes
     if (length === 0) return false
     this.#held += length
-    const bytes = block.subarray(start, start + length)
     if (!job.source.seekable) this.#unwritten.push(bytes)
     const more = this.#stream.write(bytes, error => {
       if (error) this.#fail(error)
@@ -77,6 +73,16 @@ class StreamWriter {
     return true
   }
 
+  async #read(): Promise<Uint8Array> {
+    const job = this.#job
+    // The stream keeps it until it has been written, so each piece has memory of its own.
+    const block = new Uint8Array(
+      new ArrayBuffer(Math.min(BLOCK_BYTES, job.remaining - this.#held + 2 * 4096)),
+    )
+    const { start, length } = await readPiece(job, block, this.#held)
+    return block.subarray(start, start + length)
+  }
+
   /**
    * The transfer ends before the stream has dealt with everything. What a stream still has that goes on, it will write:
    * those bytes have reached it. What one has that failed, nobody gets.
@@ -84,7 +90,7 @@ class StreamWriter {
   #settle(): void {
     const { source, undelivered } = this.#job
     if (this.#failure === undefined && !this.#stream.destroyed) this.#job.moved(this.#held)
-    else if (!source.seekable) undelivered.push(...this.#unwritten)
+    else if (!source.seekable) undelivered.unshift(...this.#unwritten)
     this.#held = 0
   }
 
