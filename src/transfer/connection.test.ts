@@ -63,6 +63,7 @@ test('what a connection has received already comes first, and reading goes on af
   await Promise.all([other.write(bytes.subarray(5000)), moved])
   const end = other.end()
   assert.ok((await readAll(one)).equals(bytes.subarray(1_000_010)))
+  assert.equal(one.bytesRead, bytes.length)
   await end
   assert.ok((await sink.finish()).equals(bytes.subarray(10, 1_000_010)))
   await Promise.all([one.close(), other.close()])
@@ -75,6 +76,7 @@ test('a transfer of less than was received leaves the rest to the next read', as
   const sink = openSinkEnd('pipe')
   await transfer(one, sink.fd, { length: 4 })
   assert.equal(String(await readSome(one, 5)), '56789')
+  assert.equal(one.bytesRead, 10)
   assert.equal(String(await sink.finish()), '1234')
   await Promise.all([one.close(), other.close()])
 })
@@ -147,6 +149,7 @@ test('what a failed transfer took from a connection is there for the next read',
   sink.reset()
   const error = await moved
   assert.ok((await readAll(one)).equals(bytes.subarray(error.bytes)))
+  assert.equal(one.bytesRead, bytes.length)
   closeSync(sink.fd)
   await written
   await Promise.all([one.close(), other.close()])
@@ -210,5 +213,6 @@ test('what a connection has received already comes first in a stream, too', asyn
   assert.equal((await transfer(one, sink, { length: 1000 })).bytes, 1000)
   await Promise.all([other.write(bytes.subarray(5000)), other.end(), transfer(one, sink)])
   assert.ok(Buffer.concat(pieces).equals(bytes.subarray(10)))
+  assert.equal(one.bytesRead, bytes.length)
   await Promise.all([one.close(), other.close()])
 })

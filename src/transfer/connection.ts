@@ -18,6 +18,13 @@ export async function borrowConnection(
   const loan = await connection.lend(direction, signal === undefined ? {} : { signal })
   let unread: readonly Uint8Array[] = loan.early
   const { fd } = loan
+  /** Bytes that have reached the sink; and those of them, or of what is given back, that the connection has counted. */
+  let delivered = 0
+  let counted = lengthOf(unread)
+  const count = (taken: number) => {
+    if (taken > counted) loan.moved(taken - counted)
+    counted = Math.max(counted, taken)
+  }
   const isOver = fd < 0
   if (!isOver) unblock(fd)
   return new Endpoint(fd, {
@@ -32,15 +39,23 @@ export async function borrowConnection(
       return bytes
     },
     unpace: () => connection.unpace(),
-    touch: bytes => loan.moved(bytes),
+    touch(bytes) {
+      delivered += bytes
+      count(delivered)
+    },
     restore(bytes) {
       unread = [...bytes, ...unread]
       return true
     },
     release() {
+      count(delivered + lengthOf(unread))
       loan.release(unread)
     },
   })
+}
+
+function lengthOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0)
 }
 
 /** Its operations wait on a socket that does not block as on any other, so it can stay that way. */
