@@ -14,7 +14,7 @@ testOn(
       async connection => {
         for await (const bytes of connection) await connection.write(bytes)
       },
-      { onError: error => void errors.push(error), maxConnections: 5 },
+      { onError: error => void errors.push(error) },
     )
     const visit = async () => {
       const connection = await dial(server)
