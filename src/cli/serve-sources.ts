@@ -40,8 +40,8 @@ export class MergedOptions {
   readonly #defaults: Source
 
   /**
-   * @param sources the first of which are the defaults, and the last of which wins; where it says where to listen, whatever the others say of that is dropped
-   *   that is no part of it
+   * @param sources the first of which are the defaults, and the last of which wins; where one says where to listen,
+   *   whatever those before it say of another way is dropped
    * @throws {@link UsageError} for options that make sense only together, or not at all together
    */
   constructor(sources: readonly Source[]) {

@@ -333,6 +333,13 @@ export class Engine {
     for (const slot of this.#slots.inUse()) if (!this.#outbox.blocked) this.#intake.cancel(slot.index)
   }
 
+  /** Ends all that a usage counts. */
+  cancelUsage(usage: Usage): void {
+    for (const slot of this.#slots.inUse()) {
+      if (slot.usage === usage && !this.#outbox.blocked) this.#intake.cancel(slot.index)
+    }
+  }
+
   /** Waits for slots; rejects where the engine is closed, or too many wait. @param slot not needed after all */
   #later(waiter: Waiter, slot?: Slot): Promise<unknown> {
     if (slot !== undefined) this.#slots.release(slot)

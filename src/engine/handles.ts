@@ -1,11 +1,10 @@
-import { IORING_ASYNC_CANCEL, SluiceError } from '../kernel/index.js'
+import { SluiceError } from '../kernel/index.js'
 import {
   type BlockRing,
   type BlockRingOptions,
   type BufferRing,
   type BufferRingOptions,
   prepareCancel,
-  prepareCancelFd,
   type SubmissionQueue,
 } from '../ring/index.js'
 import type { Driver } from './driver.js'
@@ -158,11 +157,6 @@ export class Handles {
   /** Cancels the operations with this user data; they complete by themselves. */
   cancel(userData: number): void {
     this.place(() => prepareCancel(this.submissions, userData, 0, NOBODY))
-  }
-
-  /** As `cancel()`, all on a descriptor, whoever waits for them. Needs kernel 5.19. */
-  cancelAllOn(fd: number): void {
-    this.place(() => prepareCancelFd(this.submissions, fd, IORING_ASYNC_CANCEL.ALL, NOBODY))
   }
 
   /** Has `handle.flush()` called before this turn's submission. */

@@ -90,7 +90,13 @@ export class HttpConnection implements ServedConnection {
   finish(): void {
     this.#closing = true
     this.#hot.left = 0
-    if (isSilent(this.#phase) && this.#hot.rest === undefined) void this.connection.close()
+    if (isSilent(this.#phase) && this.#hot.rest === undefined) void this.#leave()
+  }
+
+  /** Ends it, unless a request comes while the last answers wait for the client: that one is owed one, too. */
+  async #leave(): Promise<void> {
+    if (this.connection.writableLength > 0) await this.connection.flush().catch(ignore)
+    if (isSilent(this.#phase)) await this.connection.close()
   }
 
   /** A client that has sent part of a request is told that it took too long; one that has sent none is owed nothing. */

@@ -56,7 +56,8 @@ export class SecureConnection implements ServedConnection {
     if (this.#socket === undefined) return 'head'
     if (this.#expired || this.#ended) return 'linger'
     if (this.#active > 0) return this.#active > this.#bodies.size ? 'send' : 'body'
-    return this.session === undefined && this.#socket.bytesRead > this.#readBefore ? 'head' : 'idle'
+    // Two bytes may be an empty line, which is no beginning (RFC 9112, 2.2).
+    return this.session === undefined && this.#socket.bytesRead > this.#readBefore + 2 ? 'head' : 'idle'
   }
 
   /** The first byte of a head is a step, too: from then on its time counts. */
@@ -113,8 +114,13 @@ export class SecureConnection implements ServedConnection {
   /** No request is taken behind the one of HTTP/1.1 that this response is to; of a session none at all. */
   last(response: ServerResponse | undefined): void {
     this.#left = 0
-    if (response !== undefined) response.shouldKeepAlive = false
-    else this.session?.close()
+    if (response === undefined) {
+      this.session?.close()
+      return
+    }
+    response.shouldKeepAlive = false
+    // Behind the last answer nothing is told.
+    this.#refusal = undefined
   }
 
   /** Waits for a body. @returns 0, or the status with which its request is refused */

@@ -111,7 +111,7 @@ test('a malformed body is 400 in the last request that is taken, too', {
 })
 
 test('a HEAD that is refused has no body', { skip }, async () => {
-  await withServer({ headTimeout: 300, bodyTimeout: 300 }, async server => {
+  await withServer({ headTimeout: 1500, bodyTimeout: 300 }, async server => {
     const begun = 'HEAD /a.txt HTTP/1.1\r\nHost: x\r\n'
     for (const [request, refusal] of [
       [`${begun}Host: x\r\n\r\n`, 400],

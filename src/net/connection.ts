@@ -251,7 +251,8 @@ export class Connection implements AsyncIterable<Uint8Array> {
   /**
    * As `close()` for whoever has answered and does not want the rest: tells the peer that nothing more comes, drops what
    * it still sends until it ends too, then closes. Bytes that were not received would make the kernel reset the
-   * connection, and the reset can overtake the answer (RFC 9112, 9.6). Whoever reads meanwhile comes first.
+   * connection, and the reset can overtake the answer (RFC 9112, 9.6). A read that waits comes first; what
+   * comes after it is dropped, and further reads may be refused with `ERR_SLUICE_BUSY`.
    *
    * @param options `most` bytes that are dropped, 1 MiB by default; `timeout` in milliseconds, 2000 by default
    * @returns when the descriptor is closed; it rejects for wrong options alone

@@ -284,7 +284,7 @@ class Endpoint implements Handle {
   /** Those that wait for a slot of the engine begin meanwhile: it is done again until there are none. */
   #cancelSends(): void {
     this.sender.cancelled ??= closed()
-    this.#resources.handles.cancelAllOn(this.fd)
+    this.#resources.engine.cancelUsage(this.sender.usage)
   }
 }
 

@@ -140,7 +140,7 @@ testOnBoth('what came before both halves had ended is lent without a descriptor'
     // By readiness nothing is received ahead.
     await settled(() => near.readableLength === 8, driver === 'ring' ? 2000 : 20)
     await near.end()
-    await settled(() => !near.isOpen, 20)
+    await settled(() => !near.isOpen, driver === 'ring' ? 2000 : 20)
     const loan = await near.lend('read')
     if (driver === 'ring') {
       assert.deepEqual([loan.fd, loan.gone.aborted], [-1, false])

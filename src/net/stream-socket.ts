@@ -79,8 +79,18 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
   }
 
   #watchIdle(milliseconds: number): void {
-    const { receiver, sender } = this
-    this.#watch(milliseconds, () => receiver.bytes + sender.bytes + this.#sent())
+    const { receiver, sender, fd } = this
+    let taken = 0
+    let settled = -1
+    // A peer that has taken all of it takes no more before more is sent: a silent connection costs no call.
+    const sent = () => {
+      if (sender.queued > 0 || sender.bytes !== settled) {
+        taken = takenByPeer(fd)
+        settled = unacknowledgedBytes(fd) === 0 ? sender.bytes : -1
+      }
+      return sender.bytes + taken
+    }
+    this.#watch(milliseconds, () => receiver.bytes + sent())
   }
 
   #watchWrites(milliseconds: number): void {

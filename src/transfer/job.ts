@@ -29,6 +29,8 @@ export class Job {
   target: number
   /** Bytes yet to reach the sink; `Infinity` until the end. */
   remaining: number
+  /** What it moves is counted as the source's: of several that share one, by the first alone. */
+  countsSource = true
   /** The source has no more. */
   ended = false
   /** What the sink failed with while the source was silent. */
@@ -108,7 +110,7 @@ export class Job {
     this.remaining -= bytes
     if (this.position >= 0) this.position += bytes
     if (this.target >= 0) this.target += bytes
-    this.source.backing.touch?.(bytes)
+    if (this.countsSource) this.source.backing.touch?.(bytes)
     this.sink.backing.touch?.(bytes)
   }
 

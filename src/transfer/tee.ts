@@ -127,6 +127,7 @@ async function move(
       refuseOverlap(source, sink, range)
       // Never to wait for a pipe while it holds others, as those who hold the rest may do the same.
       const job = new Job(source, sink, range, stop.signal)
+      job.countsSource = jobs.length === 0
       // The others may be waiting for the source.
       job.onSinkFailed = abort
       jobs.push(job)
