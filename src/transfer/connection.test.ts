@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { open } from '../file/index.js'
 import { type Connection, type ConnectOptions, connect, type Listener, listen } from '../net/index.js'
 import { countAfterEach, openSinkEnd, openSourceEnd, scratchFile, someBytes } from './ends.test.support.js'
-import { type TransferFailure, transfer } from './index.js'
+import { type TransferFailure, tee, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
 countAfterEach()
@@ -78,6 +78,19 @@ test('a transfer of less than was received leaves the rest to the next read', as
   assert.equal(String(await readSome(one, 5)), '56789')
   assert.equal(one.bytesRead, 10)
   assert.equal(String(await sink.finish()), '1234')
+  await Promise.all([one.close(), other.close()])
+})
+
+test('what a tee takes from a connection counts once, however many sinks it goes to', async () => {
+  const [one, other] = await connectionPair()
+  await other.write(bytes.subarray(0, 7000))
+  assert.ok((await readSome(one, 10)).equals(bytes.subarray(0, 10)))
+  const sinks = [openSinkEnd('pipe'), openSinkEnd('pipe'), openSinkEnd('pipe')]
+  await other.end()
+  const fds = sinks.map(({ fd }) => fd)
+  assert.equal((await tee(one, fds)).bytes, 6990)
+  assert.equal(one.bytesRead, 7000)
+  for (const sink of sinks) assert.ok((await sink.finish()).equals(bytes.subarray(10, 7000)))
   await Promise.all([one.close(), other.close()])
 })
 

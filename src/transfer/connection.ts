@@ -1,7 +1,7 @@
 import { F, O, SluiceError, syscall } from '../kernel/index.js'
 import { Connection, type ConnectionDuplex } from '../net/index.js'
 import { Endpoint, goneError } from './endpoint.js'
-import { drained } from './node-socket.js'
+import { corkFirmly, drained } from './node-socket.js'
 
 /**
  * Borrows one half of a connection: what was written to it goes first, what it has received already comes first, and it
@@ -79,7 +79,7 @@ export async function borrowDuplex(
   if (duplex.destroyed || duplex.writableEnded || !(connection instanceof Connection)) {
     throw goneError(duplex, 'connection')
   }
-  duplex.cork()
+  const uncork = corkFirmly(duplex)
   try {
     const { fd, backing } = await borrowConnection(connection, 'write', signal)
     return new Endpoint(fd, {
@@ -90,11 +90,11 @@ export async function borrowDuplex(
       },
       release(failure) {
         backing.release?.(failure)
-        duplex.uncork()
+        uncork()
       },
     })
   } catch (error) {
-    duplex.uncork()
+    uncork()
     throw error
   }
 }

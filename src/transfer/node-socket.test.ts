@@ -69,6 +69,25 @@ test('what was written before goes first, what is written meanwhile goes after',
   other.destroy()
 })
 
+test('an uncork() that balances a cork from before lets nothing in between', async () => {
+  const [one, other] = await socketPair()
+  await using file = await open(scratchFile(bytes))
+  one.cork()
+  one.write('head')
+  const moved = transfer(file, one)
+  // Nobody reads yet, so that it is under way for as long as this takes.
+  await setTimeout(20)
+  one.write('tail')
+  one.uncork()
+  const got = readAll(other)
+  assert.equal((await moved).bytes, bytes.length)
+  one.end()
+  assert.ok((await got).equals(Buffer.concat([Buffer.from('head'), bytes, Buffer.from('tail')])))
+  assert.equal(Object.hasOwn(one, 'uncork'), false)
+  other.end()
+  await Promise.all([once(one, 'close'), once(other, 'close')])
+})
+
 test('what a cork holds back is sent first, and does not hold up the transfer', async () => {
   const [one, other] = await socketPair()
   await using file = await open(scratchFile(bytes))

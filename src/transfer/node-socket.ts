@@ -75,6 +75,25 @@ export async function drained(socket: Writable, signal: AbortSignal | undefined)
   }
 }
 
+/**
+ * Corks a stream. Corks of its owner's have been undone before: an `uncork()` that balances one of them must not undo this.
+ *
+ * @returns what uncorks it
+ */
+export function corkFirmly(stream: Writable): () => void {
+  const own = Object.getOwnPropertyDescriptor(stream, 'uncork')
+  const { uncork } = stream
+  stream.cork()
+  stream.uncork = () => {
+    if (stream.writableCorked > 1) uncork.call(stream)
+  }
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(stream, 'uncork')
+    else Object.defineProperty(stream, 'uncork', own)
+    stream.uncork()
+  }
+}
+
 /** What both directions of a Node socket have in common. */
 function backingOf(
   socket: Socket,
@@ -117,13 +136,13 @@ export async function borrowSink(socket: Socket, signal: AbortSignal | undefined
   const fd = original < 0 ? -1 : duplicateIfAny(original)
   const backing = backingOf(socket, isGone, 'socket')
   if (fd < 0) return new Endpoint(-1, { ...backing, writable: socket, release: backing.end })
-  socket.cork()
+  const uncork = corkFirmly(socket)
   return new Endpoint(fd, {
     ...backing,
     unpace: () => unpaceLocal(fd),
     release() {
       backing.end()
-      socket.uncork()
+      uncork()
       syscall('close', fd)
     },
   })
