@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { createServer as createHttpServer, type ServerResponse } from 'node:http'
-import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
+import { createServer, type ServerResponse } from 'node:http'
+import { type AddressInfo, createConnection } from 'node:net'
 import { after, before, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { engine } from '../engine/index.js'
 import { connect, listen } from '../net/index.js'
-import { countAfterEach, openSinkEnd, scratchFile, someBytes, tcpPair } from './ends.test.support.js'
+import {
+  countAfterEach,
+  nodePair,
+  openSinkEnd,
+  scratchFile,
+  someBytes,
+  tcpPair,
+} from './ends.test.support.js'
 import { type Pipe, pipePool, sendFile, tee, transfer } from './index.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
@@ -41,21 +48,8 @@ async function sweep(begin: (signal: AbortSignal) => Promise<unknown>): Promise<
   }
 }
 
-/** Two connected sockets of Node's; nobody reads from the second. */
-async function stalledPair(): Promise<[Socket, Socket]> {
-  const server = createServer({ pauseOnConnect: true })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const accepted = once(server, 'connection')
-  const one = createConnection((server.address() as AddressInfo).port, '127.0.0.1')
-  const [other] = (await accepted) as [Socket]
-  server.close()
-  if (one.connecting) await once(one, 'connect')
-  return [one, other]
-}
-
 test('an abort is heard however early, while a socket has yet to send what was written before', async () => {
-  const [one, other] = await stalledPair()
+  const [one, other] = await nodePair()
   one.write(Buffer.alloc(20_000_000))
   await sweep(signal => transfer(file, one, { offset: 0, signal }))
   one.destroy()
@@ -109,7 +103,7 @@ test('a pipe that comes together with an abort goes back', async () => {
 /** The second of two responses on a connection, whose turn comes only after the first. */
 async function withWaiting(body: (response: ServerResponse) => Promise<void>): Promise<void> {
   const responses: ServerResponse[] = []
-  const server = createHttpServer((_request, response) => responses.push(response))
+  const server = createServer((_request, response) => responses.push(response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const socket = createConnection((server.address() as AddressInfo).port, '127.0.0.1')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import {
   closeSync,
   constants,
@@ -10,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before as beforeAll, beforeEach } from 'node:test'
@@ -89,6 +91,19 @@ export function resetAndClose(fd: number): void {
   const linger = new Int32Array(new ArrayBuffer(64)).fill(1, 0, 1)
   assert.equal(syscall('setsockopt', fd, SOL.SOCKET, SO.LINGER, linger, 8), 0)
   closeSync(fd)
+}
+
+/** Two connected sockets of Node's; nobody reads from the second yet. */
+export async function nodePair(): Promise<[Socket, Socket]> {
+  const server = createServer({ pauseOnConnect: true })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const accepted = once(server, 'connection')
+  const one = createConnection((server.address() as AddressInfo).port, '127.0.0.1')
+  const [other] = (await accepted) as [Socket]
+  server.close()
+  if (one.connecting) await once(one, 'connect')
+  return [one, other]
 }
 
 /** Writes all of it by way of the engine. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, truncateSync } from 'node:fs'
-import { createServer as createHttpServer, get, type IncomingMessage } from 'node:http'
-import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
+import { createServer, get, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { CAP, hasCapability, RLIMIT, SHUT, syscall } from '../kernel/index.js'
 import {
   collect,
   countAfterEach,
+  nodePair,
   openDescriptors,
   openSinkEnd,
   openSourceEnd,
@@ -282,19 +283,6 @@ test('without descriptors for a pipe the bytes are copied, unless splicing is de
   await sinks[1].finish()
 })
 
-/** Two connected sockets of Node's. */
-async function nodePair(): Promise<[Socket, Socket]> {
-  const server = createServer({ pauseOnConnect: true })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const accepted = once(server, 'connection')
-  const one = createConnection((server.address() as AddressInfo).port, '127.0.0.1')
-  const [other] = (await accepted) as [Socket]
-  server.close()
-  if (one.connecting) await once(one, 'connect')
-  return [one, other]
-}
-
 test("without descriptors, Node's sockets are read and written as streams", async () => {
   const bytes = someBytes(400_000)
   const [one, other] = await nodePair()
@@ -319,7 +307,7 @@ test('without descriptors, a large answer of a server of Node is streamed', asyn
   const bytes = someBytes(400_000)
   const file = openSync(scratchFile(bytes), 'r')
   let moved: TransferResult | undefined
-  const server = createHttpServer(async (_request, response) => {
+  const server = createServer(async (_request, response) => {
     response.setHeader('Content-Length', bytes.length)
     await exhausted(async () => {
       moved = await transfer(file, response)
