@@ -328,16 +328,9 @@ export class Engine {
     return this.#intake.multishot(slot, prepare, completion, held, background)
   }
 
-  /** One by one: kernels before 5.19 know no other way. */
-  #cancelAll(): void {
-    for (const slot of this.#slots.inUse()) if (!this.#outbox.blocked) this.#intake.cancel(slot.index)
-  }
-
   /** Ends all that a usage counts. */
   cancelUsage(usage: Usage): void {
-    for (const slot of this.#slots.inUse()) {
-      if (slot.usage === usage && !this.#outbox.blocked) this.#intake.cancel(slot.index)
-    }
+    this.#intake.cancelAll(this.#slots.inUse().filter(slot => slot.usage === usage))
   }
 
   /** Waits for slots; rejects where the engine is closed, or too many wait. @param slot not needed after all */
@@ -378,11 +371,11 @@ export class Engine {
   async #drain(): Promise<void> {
     this.#waiting.admit(() => Infinity)
     if (!this.#isIdle) {
-      this.#cancelAll()
+      this.#intake.cancelAll(this.#slots.inUse())
       this.handles.abandon()
       // A cancellation can miss what is on its way between two of the kernel's queues, and ends of a hard chain the
       // first only.
-      const again = setInterval(() => this.#cancelAll(), CANCEL_AGAIN_MS)
+      const again = setInterval(() => this.#intake.cancelAll(this.#slots.inUse()), CANCEL_AGAIN_MS)
       await new Promise<void>(resolve => {
         this.#idle = resolve
       })

@@ -158,4 +158,9 @@ export class Intake {
   cancel(index: number): void {
     this.#outbox.place(() => prepareCancel(this.#queue, index, 0, NOBODY))
   }
+
+  /** Asks for the end of each, as far as there is room. One by one: kernels before 5.19 know no other way. */
+  cancelAll(slots: readonly Slot[]): void {
+    for (const slot of slots) if (!this.#outbox.blocked) this.cancel(slot.index)
+  }
 }
