@@ -34,13 +34,14 @@ const PACKAGES = [
  * A user without rights, and a place from which that user can run the tests: the checkout, or a readable copy
  * where it or Node stands below a private folder such as root's home.
  *
+ * @param {string} node that runs them
  * @returns {{ uid: number, gid: number, root: string, node: string }} a `root` other than the checkout's is the
  *   caller's to remove
  */
-export function ordinaryUser() {
+export function ordinaryUser(node) {
   const parts = [...PARTS, ...withDependencies(PACKAGES)].filter(part => existsSync(join(root, part)))
-  if (canRead(parts)) return { ...IDENTITY, root, node: process.execPath }
-  return { ...IDENTITY, ...copyOf(parts) }
+  if (canRead(node, parts)) return { ...IDENTITY, root, node }
+  return { ...IDENTITY, ...copyOf(node, parts) }
 }
 
 /** Folders of packages and of all that they depend on; what lies inside one of them comes with it. */
@@ -58,7 +59,7 @@ function withDependencies(names) {
   return [...folders]
 }
 
-function canRead(parts) {
+function canRead(node, parts) {
   const program = `
     const walk = path => {
       if (!fs.statSync(path).isDirectory()) return fs.accessSync(path, fs.constants.R_OK)
@@ -66,18 +67,18 @@ function canRead(parts) {
     }
     process.argv.slice(1).forEach(walk)`
   const args = ['-e', program, ...parts.map(part => join(root, part))]
-  return spawnSync(process.execPath, args, { cwd: '/', stdio: 'ignore', ...IDENTITY }).status === 0
+  return spawnSync(node, args, { cwd: '/', stdio: 'ignore', ...IDENTITY }).status === 0
 }
 
-function copyOf(parts) {
+function copyOf(node, parts) {
   const before = process.umask(0o022)
   try {
     const copy = mkdtempSync(join(tmpdir(), 'sluice-copy-'))
     chmodSync(copy, 0o755)
     for (const part of parts) copyReadable(join(root, part), join(copy, part))
-    const node = join(copy, 'node')
-    copyReadable(process.execPath, node)
-    return { root: copy, node }
+    const copied = join(copy, 'node')
+    copyReadable(node, copied)
+    return { root: copy, node: copied }
   } finally {
     process.umask(before)
   }

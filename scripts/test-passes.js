@@ -20,7 +20,7 @@ import { ensureModules } from './setup.js'
  * @property {(file: string) => boolean} takes whether it runs a test file
  */
 
-/** Where coverage is gathered, by the first pass. */
+/** Where coverage is gathered, by the first pass, on request. */
 export const COVERAGE = join(root, 'coverage/tmp')
 
 /** Suites that read the sources, run the scripts, or boot a machine of its own: once is enough. */
@@ -28,6 +28,10 @@ const isHouse = file => /^build\/test\/(tidy|scripts|guests)\//.test(file)
 /** Suites in which a browser looks at a page: it looks the same whoever serves it. */
 const isPage = file => file.startsWith('build/test/pages/')
 const isBelowEngine = file => /^(dist|build\/test)\/(kernel|memory|observe|probe|ring|device)\//.test(file)
+/** Suites that are long by trying everything, kills, prefixes of a log, rows of the lab: no user is another to them. */
+const isExhaustive = file =>
+  /^build\/test\/(crash\/|http\/serve-storm|ring\/worker-wait)/.test(file) ||
+  /^dist\/(engine\/soak|file\/append-log\/recovery|lab\/lab|ring\/threads)\.test/.test(file)
 
 /**
  * What a pass after the first sets: tests that are long by repeating themselves (kills, operations of a soak, rows of
@@ -53,55 +57,60 @@ const ALSO_SANITIZED = /^(dist|build\/test)\/(paging|device)\//
 const reachesNative = file => [...Object.values(SANITIZED), ALSO_SANITIZED].some(tests => tests.test(file))
 
 /**
- * The passes of the whole suite, in order. `make` resolves to what sets the pass apart, or to the reason why
- * this machine cannot run it.
+ * The passes of the whole suite, in order. Two at a time of what can be different, user and Node, driver and Node,
+ * are so in one pass: what fails there and not in the first is looked into with either alone.
+ *
+ * `make` resolves to what sets the pass apart, or to the reason why this machine cannot run it.
  *
  * @type {{ name: string, make: () => Promise<Partial<Pass> | string> }[]}
  */
 export const PASSES = [
-  { name: 'here', make: async () => ({ env: { NODE_V8_COVERAGE: COVERAGE }, takes: () => true }) },
-  {
-    name: 'ordinary user',
-    make: async () => {
-      if (process.getuid() !== 0) return 'this already is one'
-      // Nobody's home: no settings are read, no cache is written.
-      const env = { ...BRIEF, HOME: '/nonexistent', XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined }
-      return { ...ordinaryUser(), env, takes: takesAgain }
-    },
-  },
-  // Any release of a line behaves as the others; the oldest that we support is just that one.
-  { name: 'newest LTS', make: () => withNode('node-lts', version => version.split('.')[0]) },
-  { name: 'oldest Node', make: () => withNode('node-oldest', version => version) },
-  {
-    name: 'epoll driver',
-    make: async () => ({
-      env: { ...BRIEF, SLUICE_DRIVER: 'epoll' },
-      takes: file => takesAgain(file) && !isBelowEngine(file),
-    }),
-  },
+  { name: 'here', make: async () => ({ takes: () => true }) },
+  { name: 'ordinary user', make: ordinary },
+  { name: 'epoll driver', make: epoll },
   { name: 'sanitizers', make: sanitized },
 ]
 
-/** What a pass runs in which only user, Node or driver is another. */
+/** An ordinary user, on the newest LTS of Node. */
+async function ordinary() {
+  const node = await otherNode('node-lts', version => version.split('.')[0])
+  const isRoot = process.getuid() === 0
+  if (!isRoot && node === process.execPath) return `this is one already, on Node ${process.versions.node}`
+  const takes = file => takesAgain(file) && !isExhaustive(file)
+  if (!isRoot) return { node, env: BRIEF, takes }
+  // Nobody's home: no settings are read, no cache is written.
+  const env = { ...BRIEF, HOME: '/nonexistent', XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined }
+  return { ...ordinaryUser(node), env, takes }
+}
+
+/** The driver that does without io_uring, on the oldest Node that we support. */
+async function epoll() {
+  return {
+    node: await otherNode('node-oldest', version => version),
+    env: { ...BRIEF, SLUICE_DRIVER: 'epoll' },
+    takes: file => takesAgain(file) && !(isExhaustive(file) && isBelowEngine(file)),
+  }
+}
+
+/** What a pass runs in which user, Node or driver is another. */
 function takesAgain(file) {
   return !isHouse(file) && !isPage(file)
 }
 
 /**
- * Another Node, unless ours is alike. Kept out of the package's own modules: a `node` in node_modules/.bin would hide the
- * user's from npm scripts.
+ * The Node that a folder of test/ names; ours, where it is alike. Kept out of the package's own modules: a `node` in
+ * node_modules/.bin would hide the user's from npm scripts.
  *
- * @param {string} name of the folder in test/ that says which
+ * @param {string} name
  * @param {(version: string) => string} kind what two versions share that are alike
  */
-async function withNode(name, kind) {
+async function otherNode(name, kind) {
   const folder = join(root, 'test', name)
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   const [version] = Object.values(manifest.optionalDependencies)
-  if (kind(version) === kind(process.versions.node)) return `this is Node ${process.versions.node} already`
+  if (kind(version) === kind(process.versions.node)) return process.execPath
   await ensureModules(folder)
-  const node = join(folder, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
-  return { node, env: BRIEF, takes: takesAgain }
+  return join(folder, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
 }
 
 async function sanitized() {

@@ -78,6 +78,20 @@ export function printSkips(runs) {
 }
 
 /**
+ * Prints what failed, with its pass, once more at the end: whoever sees only the end of a long run sees this.
+ *
+ * @param {{ pass: string, results: import('./test-file.js').FileResult[] }[]} runs
+ */
+export function printFailures(runs) {
+  for (const { pass, results } of runs) {
+    for (const result of results.filter(hasFailed)) {
+      print(`\nFailed [${pass}]:`)
+      printFile(result, false)
+    }
+  }
+}
+
+/**
  * Prints the files that took longest, over all passes: where to look when the suite has become slow.
  *
  * @param {{ pass: string, results: import('./test-file.js').FileResult[] }[]} runs

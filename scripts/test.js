@@ -8,12 +8,21 @@ import { build, listFiles } from './build.js'
 import { fail, root } from './run.js'
 import { runTestFile } from './test-file.js'
 import { COVERAGE, disposePass, PASSES, preparePass } from './test-passes.js'
-import { countResults, print, printFile, printSkips, printSlowest, styled } from './test-print.js'
+import {
+  countResults,
+  print,
+  printFailures,
+  printFile,
+  printSkips,
+  printSlowest,
+  styled,
+} from './test-print.js'
 
-const HELP = `npm test -- [--quick] [--pass NAME]… [--verbose] [--no-build] [PATTERN]…
+const HELP = `npm test -- [--quick] [--pass NAME]… [--coverage] [--verbose] [--no-build] [PATTERN]…
 
 PATTERN     only test files whose path has one of these in it
 --quick     only the first pass: this user, this Node, io_uring where the kernel has it
+--coverage  have the first pass say what of src/ it ran, in coverage/; it takes longer then
 --pass NAME only this pass: ${PASSES.map(pass => `"${pass.name}"`).join(', ')}
 --verbose   print every test of every pass; otherwise the later ones print what failed
 --no-build  run what was built before`
@@ -50,6 +59,7 @@ function parseArguments() {
       options: {
         quick: { type: 'boolean' },
         pass: { type: 'string', multiple: true },
+        coverage: { type: 'boolean' },
         verbose: { type: 'boolean' },
         'no-build': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -85,11 +95,13 @@ async function runPass(definition) {
   }
   const dispose = () => disposePass(pass)
   process.once('exit', dispose) // An interrupt ends us through it too.
-  const coverage = pass.env.NODE_V8_COVERAGE !== undefined
-  if (coverage) rmSync(COVERAGE, { recursive: true, force: true })
+  const coverage = options.coverage && definition === PASSES[0]
+  if (coverage) {
+    rmSync(COVERAGE, { recursive: true, force: true })
+    pass.env.NODE_V8_COVERAGE = COVERAGE
+  }
   const results = await runFiles(pass, options.verbose || definition === PASSES[0])
-  // Of a part of the suite it would say nothing.
-  if (coverage && patterns.length === 0) reportCoverage()
+  if (coverage) reportCoverage()
   process.off('exit', dispose)
   dispose()
   const { pass: passed, fail: failed, cancelled, skipped } = countResults(results)
@@ -163,6 +175,7 @@ function reportCoverage() {
 function report() {
   printSkips(runs)
   printSlowest(runs)
+  printFailures(runs)
   const unable = runs.filter(run => run.reason !== undefined)
   for (const { pass, reason } of unable) print(`\nPass "${pass}" not run: ${reason}`)
   const total = countResults(runs.flatMap(run => run.results))

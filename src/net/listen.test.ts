@@ -308,12 +308,12 @@ for (const driver of ['ring', 'epoll'] as const) {
 }
 
 /**
- * Fifty thousand on request, as the soak; and on each driver in one pass of the suite: on the ring where coverage is
- * measured, on epoll where that is the driver of all.
+ * Fifty thousand on request, as the soak; and on each driver in one pass of the suite: on the ring where no test is
+ * brief, on epoll where that is the driver of all.
  */
 function coming(driver: DriverName): number {
-  const { SLUICE_SOAK = 0, SLUICE_DRIVER, NODE_V8_COVERAGE } = process.env
-  const inThisPass = driver === 'epoll' ? SLUICE_DRIVER === 'epoll' : NODE_V8_COVERAGE !== undefined
+  const { SLUICE_SOAK = 0, SLUICE_DRIVER, SLUICE_TEST_BRIEF } = process.env
+  const inThisPass = driver === 'epoll' ? SLUICE_DRIVER === 'epoll' : SLUICE_TEST_BRIEF === undefined
   return Number(SLUICE_SOAK) > 0 || inThisPass ? 50_000 : 2000
 }
 const AT_ONCE = 50
