@@ -108,6 +108,29 @@ test('a part of a file is sent, by whatever stands for the file', async () => {
   closeSync(fd)
 })
 
+test('a head that was made by writeHead() goes before what it tells of', async () => {
+  await using file = await open(path)
+  const head = { 'Content-Length': bytes.length, 'X-Made': 'before' }
+  const ways = [
+    sendFile,
+    async (response: ServerResponse) => {
+      await transfer(file, response, { offset: 0 })
+      response.end()
+    },
+  ]
+  for (const way of ways) {
+    await withServer(
+      (_request, response) => way(response.writeHead(200, head), file),
+      async (port, failures) => {
+        const { headers, body } = await fetchOnce(port)
+        assert.equal(headers['x-made'], 'before')
+        assert.ok(body.equals(bytes))
+        assert.deepEqual(failures, [])
+      },
+    )
+  }
+})
+
 test('pipelined requests are answered in order and whole', async () => {
   await using file = await open(path)
   let answered = 0

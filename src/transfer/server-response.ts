@@ -92,7 +92,8 @@ export async function borrowResponse(
   const { headersSent } = response
   const told = headersSent || response.hasHeader('content-length') || response.hasHeader('transfer-encoding')
   if (!told && Number.isFinite(length)) response.setHeader('Content-Length', length)
-  if (!headersSent) response.flushHeaders()
+  // Node says so of a head that was only made, by writeHead(), as well. One that is sent already costs an empty write.
+  response.flushHeaders()
   await assigned(response, signal)
   if (isWrapped(response)) return asWrapped(response)
   if (!isPlain(response) || response.socket === null) return asStream(response)
