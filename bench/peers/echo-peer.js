@@ -4,7 +4,7 @@
  *   node bench/peers/echo-peer.js '{"server": …, "parameters": …, "context": …, "seconds": …}'
  */
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -44,12 +44,12 @@ function command() {
 }
 
 async function measure(port) {
-  const peak = await load(port, WARM_UP_SECONDS, 0)
+  const peak = load(port, WARM_UP_SECONDS, 0)
   const rate = open ? Math.round((await peakOfC(peak)) / 2) : 0
-  if (open) await settle(port, rate)
+  if (open) settle(port, rate)
   if (counted) await ask('begin')
   const before = cpuSeconds()
-  const result = await load(port, seconds, rate)
+  const result = load(port, seconds, rate)
   const took = cpuSeconds() - before
   const { echoes, seconds: elapsed, p50Us, p99Us } = result
   const figures = { 'CPU µs an echo': (took * 1e6) / echoes, 'p50 µs': p50Us, 'p99 µs': p99Us }
@@ -62,9 +62,9 @@ async function measure(port) {
  * A compiler that optimizes as it goes has only seen large batches so far, and compiles anew for small ones and for
  * connections that come and go: the slowest per cent would be its, not the sockets'.
  */
-async function settle(port, rate) {
-  for (let wave = 0; wave < WAVES; wave++) await load(port, WAVE_SECONDS, rate)
-  await load(port, SETTLING_SECONDS, rate)
+function settle(port, rate) {
+  for (let wave = 0; wave < WAVES; wave++) load(port, WAVE_SECONDS, rate)
+  load(port, SETTLING_SECONDS, rate)
 }
 
 /** Everybody is loaded alike: by half of what the program in C reaches. */
@@ -72,21 +72,20 @@ async function peakOfC(own) {
   if (server === 'C') return own.echoes / own.seconds
   const peer = spawn('taskset', ['-c', SERVER_CORE, context.server], { stdio: ['pipe', 'pipe', 'inherit'] })
   const [line] = await once(peer.stdout, 'data')
-  const { echoes, seconds: elapsed } = await load(String(line).trim(), WARM_UP_SECONDS, 0)
+  const { echoes, seconds: elapsed } = load(String(line).trim(), WARM_UP_SECONDS, 0)
   peer.kill('SIGKILL')
   return echoes / elapsed
 }
 
-async function load(port, duration, rate) {
+/** Blocks meanwhile: left to itself, this process tidies its own heap, now and then on the server's core. */
+function load(port, duration, rate) {
   const args = ['-c', LOAD_CORE, context.load, port, connections, bytes, duration, rate].map(String)
-  const running = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let output = ''
-  running.stdout.setEncoding('utf8').on('data', text => {
-    output += text
+  const { status, stdout } = spawnSync('taskset', args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const [code] = await once(running, 'close')
-  if (code !== 0) throw new Error(`the load ended with ${code}`)
-  return JSON.parse(output)
+  if (status !== 0) throw new Error(`the load ended with ${status}`)
+  return JSON.parse(stdout)
 }
 
 /** CPU time of the server's main thread, in seconds. */

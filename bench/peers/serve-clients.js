@@ -1,6 +1,6 @@
 /** What loads a server for bench/serve.js, and what a process has taken meanwhile. */
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -35,10 +35,20 @@ export async function evict(folder) {
   }
 }
 
-/** One of bench/peers/http-load.c. @returns what it prints */
-export async function httpLoad(program, args, condition) {
+/**
+ * One of bench/peers/http-load.c. It blocks meanwhile: left to itself, this process tidies its own heap, now and then on the
+ * server's core.
+ *
+ * @returns what it prints
+ */
+export function httpLoad(program, args, condition) {
   const fields = condition === undefined ? [] : [condition]
-  return JSON.parse(await client(program, [...args.map(String), ...fields]))
+  const { status, stdout } = spawnSync('taskset', ['-c', CORE, program, ...args.map(String), ...fields], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stdout}`)
+  return JSON.parse(stdout)
 }
 
 /** @returns what http-load does, but for percentiles */
@@ -47,13 +57,10 @@ export async function wrk(url, connections, seconds, condition) {
   // It takes whole seconds alone.
   const whole = `${Math.max(1, Math.round(seconds))}s`
   let share = 0
-  const output = await client(
-    'wrk',
-    ['-t1', '--timeout', '10s', `-c${connections}`, `-d${whole}`, ...fields, url],
-    seen => {
-      share = seen
-    },
-  )
+  const args = ['-t1', '--timeout', '10s', `-c${connections}`, `-d${whole}`, ...fields, url]
+  const output = await watchedWrk(args, seen => {
+    share = seen
+  })
   const errors = /Socket errors.*|Non-2xx.*/.exec(output)
   if (errors !== null) throw new Error(errors[0])
   const [, operations, took, unit] = /(\d+) requests in ([\d.]+)(m?s)/.exec(output)
@@ -62,16 +69,16 @@ export async function wrk(url, connections, seconds, condition) {
 }
 
 /** @param onShare told again and again how much of a core it has taken so far */
-async function client(program, args, onShare) {
-  const running = spawn('taskset', ['-c', CORE, program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+async function watchedWrk(args, onShare) {
+  const running = spawn('taskset', ['-c', CORE, 'wrk', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   running.stdout.setEncoding('utf8').on('data', text => {
     output += text
   })
-  const stop = onShare === undefined ? () => {} : watchShare(running.pid, onShare)
+  const stop = watchShare(running.pid, onShare)
   const [code] = await once(running, 'close')
   stop()
-  if (code !== 0) throw new Error(`${program} ended with ${code}: ${output}`)
+  if (code !== 0) throw new Error(`wrk ended with ${code}: ${output}`)
   return output
 }
 
