@@ -18,15 +18,9 @@ import type { Driver, DriverName } from './driver.js'
 import { Handles } from './handles.js'
 import { Intake } from './intake.js'
 import type { Multishot } from './multishot.js'
-import type {
-  ChainedOperation,
-  EngineStats,
-  Move,
-  OperationOptions,
-  Prepare,
-  PrepareMove,
-} from './operation.js'
+import type { ChainedOperation, EngineStats, Move, OperationOptions } from './operation.js'
 import { Outbox } from './outbox.js'
+import type { Prepare, PrepareMove } from './prepare.js'
 import { type EngineOptions, selectDriver } from './select-driver.js'
 import { Settlement } from './settlement.js'
 import { type Completion, type Finish, type Slot, SlotTable } from './slot.js'
@@ -75,7 +69,7 @@ export class Engine {
     this.#slots = new SlotTable(maxInFlight)
     this.#outbox = new Outbox(driver, maxInFlight * 2, look => this.#reap(look))
     this.handles = new Handles(driver, this.#outbox)
-    this.#settlement = new Settlement(this.#slots, this.handles)
+    this.#settlement = new Settlement(this.#slots, this.handles, slot => this.#intake.placeAgain(slot))
     this.#waiting = new WaitingLine(maxWaiting)
     this.#intake = new Intake(this.#queue, this.#outbox, this.#settlement)
     try {
@@ -204,7 +198,7 @@ export class Engine {
     slot.held = view
     slot.finish = finish
     slot.syscall = syscall
-    slot.moves = true
+    slot.moving(prepare, fd, address, length, position)
     if (usage !== undefined) {
       slot.usage = usage
       usage.inFlight++
@@ -229,7 +223,7 @@ export class Engine {
   /**
    * Any operation, as a promise.
    *
-   * @param prepare writes its entry; called once, or again later when the queue was full
+   * @param prepare writes its entry; called once, or again later when the queue was full or the kernel had no thread for it
    * @returns what `finish` makes of the result; rejects with the system error, or `AbortError` after an abort once
    *   the kernel has let go
    */

@@ -2,8 +2,9 @@ import { pin, type Region } from '../memory/index.js'
 import { prepareCancel, type SubmissionQueue } from '../ring/index.js'
 import { NOBODY } from './handles.js'
 import { type Multishot, MultishotOperation } from './multishot.js'
-import type { OperationOptions, Prepare, PrepareMove } from './operation.js'
+import type { OperationOptions } from './operation.js'
 import type { Outbox } from './outbox.js'
+import type { Prepare, PrepareMove } from './prepare.js'
 import type { Settlement } from './settlement.js'
 import type { Completion, Slot } from './slot.js'
 
@@ -54,7 +55,7 @@ export class Intake {
     held: unknown,
     background: boolean,
   ): Multishot {
-    const operation = new MultishotOperation(completion, () => this.cancel(slot.index))
+    const operation = new MultishotOperation(completion, () => this.cancel(slot))
     slot.prepare = prepare
     slot.held = held
     slot.background = background
@@ -90,13 +91,14 @@ export class Intake {
   }
 
   #listen(slot: Slot, signal: AbortSignal): void {
-    slot.onAbort = () => this.cancel(slot.index)
+    slot.onAbort = () => this.cancel(slot)
     signal.addEventListener('abort', slot.onAbort, { once: true })
     slot.signal = signal
   }
 
-  /** Has the entries of slots written, now or when there is room. @param write as of `Outbox.place()`; may throw */
+  /** Has the entries of a chain written, now or when there is room. @param write as of `Outbox.place()`; may throw */
   place(slots: readonly Slot[], write: () => boolean): void {
+    for (const slot of slots) slot.expectsCancel = true
     this.#outbox.place(() => this.#write(slots, write))
   }
 
@@ -121,6 +123,13 @@ export class Intake {
     index: number,
   ): void {
     this.#outbox.place(() => prepare(this.#queue, fd, address, length, position, index))
+  }
+
+  /** Has the entry of an operation on its own written once more. */
+  placeAgain(slot: Slot): void {
+    const { move, fd, address, length, position, index } = slot
+    if (move !== undefined) this.placeMove(move, fd, address, length, position, index)
+    else this.placeOne(slot, slot.prepare as Prepare)
   }
 
   /** Writes entries. Where that throws, none is written, and it is the failure of the operations. */
@@ -154,13 +163,15 @@ export class Intake {
     reject(error as Error)
   }
 
-  /** Asks for an operation's end; its completion still comes. */
-  cancel(index: number): void {
-    this.#outbox.place(() => prepareCancel(this.#queue, index, 0, NOBODY))
+  /** Asks for an operation's end; its completion still comes. One that the kernel does not have has ended with this. */
+  cancel(slot: Slot): void {
+    slot.expectsCancel = true
+    if (this.#settlement.interrupt(slot)) this.#outbox.schedule()
+    else this.#outbox.place(() => prepareCancel(this.#queue, slot.index, 0, NOBODY))
   }
 
   /** Asks for the end of each, as far as there is room. One by one: kernels before 5.19 know no other way. */
   cancelAll(slots: readonly Slot[]): void {
-    for (const slot of slots) if (!this.#outbox.blocked) this.cancel(slot.index)
+    for (const slot of slots) if (!this.#outbox.blocked) this.cancel(slot)
   }
 }

@@ -1,22 +1,9 @@
 import type { SystemErrorDetails } from '../kernel/index.js'
 import type { Region } from '../memory/index.js'
-import type { SubmissionQueue } from '../ring/index.js'
 import type { DriverName } from './driver.js'
+import type { Prepare, PrepareMove } from './prepare.js'
 import type { Finish } from './slot.js'
 import type { Usage } from './usage.js'
-
-/** Writes one entry. @returns false when the queue is full */
-export type Prepare = (queue: SubmissionQueue, userData: number) => boolean
-
-/** Writes the entry of a read, write, receive or send. */
-export type PrepareMove = (
-  queue: SubmissionQueue,
-  fd: number,
-  address: number,
-  length: number,
-  position: number,
-  userData: number,
-) => boolean
 
 /** A read or write that has been through all checks, and has to wait. */
 export interface Move {

@@ -5,10 +5,13 @@ import type { CompletionCallback } from '../ring/index.js'
 import { settleAborted } from './abort.js'
 import { Handles, NOBODY } from './handles.js'
 import type { Completion, Slot, SlotTable } from './slot.js'
+import { outOfThreads, ThreadShortage } from './thread-shortage.js'
 import { endUse } from './usage.js'
 
 const { MORE, NOTIF } = IORING_CQE_F
 
+const EAGAIN = -errnoOf('EAGAIN')
+const ECANCELED = -errnoOf('ECANCELED')
 const EINTR = -errnoOf('EINTR')
 /** What the kernel says to itself of an interrupted call (ERESTARTSYS and on), and a cancelled splice lets out. */
 const RESTARTS = { FIRST: -512, LAST: -516 } as const
@@ -23,15 +26,18 @@ export class Settlement {
   background = 0
   readonly #slots: SlotTable
   readonly #handles: Handles
+  readonly #shortage: ThreadShortage
   /** Sees each completion of the driver. */
   readonly complete: CompletionCallback = (userData, result, flags) => {
     const restarts = result <= RESTARTS.FIRST && result >= RESTARTS.LAST
     this.#settle(userData, restarts ? EINTR : result, flags)
   }
 
-  constructor(slots: SlotTable, handles: Handles) {
+  /** @param ask has the entry of an operation written once more */
+  constructor(slots: SlotTable, handles: Handles, ask: (slot: Slot) => void) {
     this.#slots = slots
     this.#handles = handles
+    this.#shortage = new ThreadShortage(ask)
   }
 
   #settle(userData: number, result: number, flags: number): void {
@@ -49,15 +55,20 @@ export class Settlement {
       this.#settleZeroCopy(slot, result, flags)
       return
     }
+    if (result === ECANCELED && !slot.expectsCancel) {
+      this.#settleUnbegun(slot)
+      return
+    }
     this.#settlePromise(slot, result)
     this.release(slot)
   }
 
-  #settlePromise(slot: Slot, result: number): void {
+  /** @param error what it fails with, where that is not just the system error */
+  #settlePromise(slot: Slot, result: number, error?: Error): void {
     if (operations.hasSubscribers) operations.publish({ syscall: slot.syscall, result, ...slot.details })
     if (slot.signal !== undefined && settleAborted(slot, slot.signal, result)) return
     if (result < 0) {
-      slot.reject(systemError(result, slot.syscall, slot.details))
+      slot.reject(error ?? systemError(result, slot.syscall, slot.details))
       return
     }
     if (slot.moves) this.bytes += result
@@ -72,6 +83,21 @@ export class Settlement {
     } catch (error) {
       slot.reject(error as Error)
     }
+  }
+
+  /** One that was cancelled and by nobody. */
+  #settleUnbegun(slot: Slot): void {
+    if (this.#shortage.postpone(slot)) return
+    this.#settlePromise(slot, EAGAIN, outOfThreads(slot))
+    this.release(slot)
+  }
+
+  /** Ends an operation that is to be asked for anew. @returns false where it is not: the kernel has it */
+  interrupt(slot: Slot): boolean {
+    if (!this.#shortage.interrupt(slot)) return false
+    this.#settlePromise(slot, ECANCELED)
+    this.release(slot)
+    return true
   }
 
   #settleMultishot(slot: Slot, result: number, flags: number): void {

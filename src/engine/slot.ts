@@ -1,5 +1,6 @@
 import type { SystemErrorDetails } from '../kernel/index.js'
 import type { Region } from '../memory/index.js'
+import type { Prepare, PrepareMove } from './prepare.js'
 import type { Usage } from './usage.js'
 
 /** Turns a result into what the promise gives. @param held what the operation was given to keep alive */
@@ -30,7 +31,13 @@ export class Slot {
   /** Memory and whatever else the kernel may still touch. */
   held: unknown = undefined
   /** What wrote the entry, and with it what only the entry points to: on `epoll`, a path is read late. */
-  prepare: unknown = undefined
+  prepare: Prepare | undefined = undefined
+  /** The same of a read or write, and the numbers it takes. */
+  move: PrepareMove | undefined = undefined
+  fd = 0
+  address = 0
+  length = 0
+  position = 0
   /** What must stay mapped: one piece on the hot path, several elsewhere. */
   region: Region | undefined = undefined
   regions: readonly Region[] | undefined = undefined
@@ -49,11 +56,27 @@ export class Slot {
   moves = false
   /** It does not keep the process alive. */
   background = false
+  /** `ECANCELED` is its own end: somebody has asked for that, or another of its chain may bring it about. */
+  expectsCancel = false
+  /** How often it was asked for anew. */
+  asked = 0
+  /** Until when it will be; the kernel knows nothing of it meanwhile. */
+  pause: NodeJS.Timeout | undefined = undefined
   /** What counts it as in flight. */
   usage: Usage | undefined = undefined
 
   constructor(index: number) {
     this.index = index
+  }
+
+  /** It is a read or write. */
+  moving(move: PrepareMove, fd: number, address: number, length: number, position: number): void {
+    this.moves = true
+    this.move = move
+    this.fd = fd
+    this.address = address
+    this.length = length
+    this.position = position
   }
 
   /** A promise that this slot's `resolve` and `reject` settle. */
@@ -70,6 +93,7 @@ export class Slot {
     this.reject = nothing
     this.held = undefined
     this.prepare = undefined
+    this.move = undefined
     this.region = undefined
     this.regions = undefined
     this.finish = undefined
@@ -81,6 +105,8 @@ export class Slot {
     this.settled = false
     this.moves = false
     this.background = false
+    this.expectsCancel = false
+    this.asked = 0
     this.usage = undefined
   }
 }

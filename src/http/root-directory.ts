@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs'
-import { engine } from '../engine/index.js'
+import { engine, isOutOfThreads } from '../engine/index.js'
 import {
   AT,
   errnoName,
@@ -131,23 +131,25 @@ export class RootDirectory {
 
   async #openBelow(bytes: Uint8Array): Promise<OpenedFile | number> {
     for (let attempt = 0; attempt < RETRIES; attempt++) {
-      const fd = await this.#openOnce(bytes)
+      const opened = await this.#openOnce(bytes)
+      if (typeof opened === 'number') return describe(opened)
+      const { errno = 0 } = opened
       // A rename somewhere in the tree while `..` was resolved: the kernel asks to try again.
-      if (fd >= 0) return describe(fd)
+      const again = errno === EAGAIN && !isOutOfThreads(opened)
       // Nor does a file that is kept open stand in the way of one that is asked for.
-      if (fd !== EAGAIN && !keptDescriptors.yield(fd)) return fd
+      if (!again && !keptDescriptors.yield(errno)) return errno
     }
     return EAGAIN
   }
 
-  #openOnce(bytes: Uint8Array): Promise<number> {
+  #openOnce(bytes: Uint8Array): Promise<number | NodeJS.ErrnoException> {
     const prepare = (queue: Parameters<typeof prepareOpenAt2>[0], userData: number) =>
       prepareOpenAt2(queue, this.#fd, bytes, this.#how, userData)
     return engine()
       .run(prepare, { syscall: 'open', held: [bytes, this.#how] })
       .catch((error: NodeJS.ErrnoException) => {
         if (error.errno === undefined) throw error
-        return error.errno
+        return error
       })
   }
 

@@ -85,15 +85,18 @@ function message(code: string, text: string, syscall: string, details: SystemErr
  * `port` where there is one.
  *
  * @param errno of either sign
+ * @param hint what led to it and mends it, where that is known
  */
 export function systemError(
   errno: number,
   syscall: string,
   details: SystemErrorDetails = {},
+  hint?: string,
 ): NodeJS.ErrnoException {
   const negative = -Math.abs(errno)
   const [code, text] = names.get(negative) ?? [errnoName(negative), errnoName(negative)]
-  const error: NodeJS.ErrnoException = new Error(message(code, text, syscall, details))
+  const told = message(code, text, syscall, details)
+  const error: NodeJS.ErrnoException = new Error(hint === undefined ? told : `${told}: ${hint}`)
   error.errno = negative
   error.code = code
   error.syscall = syscall

@@ -1,4 +1,4 @@
-import { engine } from '../engine/index.js'
+import { engine, isOutOfThreads } from '../engine/index.js'
 import { errnoOf, SPLICE_F, syscall } from '../kernel/index.js'
 import { prepareSplice } from '../ring/index.js'
 import { type Endpoint, setOffset } from './endpoint.js'
@@ -59,7 +59,7 @@ export async function spliceElsewhere(from: Side, to: Side, length: number): Pro
       { syscall: 'splice' },
     )
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).errno === EAGAIN) return -1
+    if ((error as NodeJS.ErrnoException).errno === EAGAIN && !isOutOfThreads(error)) return -1
     return rejected(error)
   }
 }

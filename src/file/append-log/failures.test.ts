@@ -75,6 +75,25 @@ test('a failed write is told to its batch alone, and leaves nothing behind', asy
   assert.deepEqual(await contents(directory), expected)
 })
 
+test('a write or a sync that the kernel gave up before it began is asked for by itself', async t => {
+  const { failing, directory, log } = await failingLog(t)
+  failing.commits.push({ write: 'ECANCELED' })
+  assert.ok((await appendAll(log, 0, 5)).every(position => typeof position === 'number'))
+  failing.commits.push({ sync: 'ECANCELED' })
+  assert.ok((await appendAll(log, 5, 10)).every(position => typeof position === 'number'))
+  assert.equal(failing.commits.length, 0)
+  failing.commits.push({ write: 'ECANCELED' })
+  failing.others.set('write', 'ENOSPC')
+  assert.deepEqual(await appendAll(log, 10, 12), ['ENOSPC', 'ENOSPC'])
+  assert.equal(log.stats().failed, false)
+  failing.commits.push({ sync: 'ECANCELED' })
+  failing.others.set('fdatasync', 'EIO')
+  assert.deepEqual(await appendAll(log, 10, 12), ['EIO', 'EIO'])
+  assert.equal(log.stats().failed, true)
+  await log.close()
+  assert.deepEqual(await contents(directory), samples(0, 10))
+})
+
 test('of a write that stops half-way the whole records are kept, and only the others reject', async t => {
   for (const bytes of [1, 24, 250, 600]) {
     const { failing, directory, log } = await failingLog(t)

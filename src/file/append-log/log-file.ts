@@ -1,8 +1,10 @@
 import { close, fstat, ftruncate, open } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Engine } from '../../engine/index.js'
-import { IOSQE, POSIX_FADV } from '../../kernel/index.js'
+import { errnoOf, IOSQE, POSIX_FADV } from '../../kernel/index.js'
 import { prepareFadvise, prepareFallocate, prepareFdatasync, prepareWrite } from '../../ring/index.js'
+
+const ECANCELED = -errnoOf('ECANCELED')
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
@@ -94,11 +96,32 @@ export class LogFile {
       IOSQE.IO_LINK,
     )
     const [written, synced] = await Promise.allSettled([write, sync])
-    if (written.status === 'rejected') return { written: 0, writeError: written.reason }
+    if (written.status === 'rejected') {
+      const { reason } = written
+      return isUnbegun(reason) ? this.#writeApart(buffer, position) : { written: 0, writeError: reason }
+    }
     const bytes = written.value as number
     // The sync behind a short write is cancelled, which is no failure of it.
     if (bytes < buffer.length || synced.status === 'fulfilled') return { written: bytes }
-    return { written: bytes, syncError: synced.reason }
+    return isUnbegun(synced.reason) ? this.#syncApart(bytes) : { written: bytes, syncError: synced.reason }
+  }
+
+  async #writeApart(buffer: Uint8Array, position: number): Promise<Commit> {
+    try {
+      const bytes = (await this.#engine().write(this.#fd, buffer, 0, buffer.length, position)) as number
+      return bytes < buffer.length ? { written: bytes } : await this.#syncApart(bytes)
+    } catch (error) {
+      return { written: 0, writeError: error as Error }
+    }
+  }
+
+  async #syncApart(written: number): Promise<Commit> {
+    try {
+      await this.sync()
+      return { written }
+    } catch (error) {
+      return { written, syncError: error as Error }
+    }
   }
 
   /** Makes the file's contents and size durable. */
@@ -135,4 +158,12 @@ export class LogFile {
   close(): Promise<void> {
     return closeFile(this.#fd)
   }
+}
+
+/**
+ * Whether the kernel gave an operation of a chain up because it had no thread to begin it with. The engine asks anew only
+ * for what stands by itself.
+ */
+function isUnbegun(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).errno === ECANCELED
 }

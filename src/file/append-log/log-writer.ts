@@ -1,3 +1,4 @@
+import { isOutOfThreads } from '../../engine/index.js'
 import { errnoOf, SluiceError, systemError } from '../../kernel/index.js'
 import type { Batch } from './batch.js'
 import { SEGMENT } from './format.js'
@@ -256,5 +257,5 @@ export class LogWriter {
 }
 
 function isTransient(error: Error): boolean {
-  return TRANSIENT.has((error as NodeJS.ErrnoException).code ?? '')
+  return TRANSIENT.has((error as NodeJS.ErrnoException).code ?? '') && !isOutOfThreads(error)
 }
