@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import fs from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { defineCommand, UsageError } from './command.js'
@@ -174,4 +175,15 @@ test('a reader that goes away ends it quietly', async () => {
   })
   const [status, signal] = await once(child, 'close')
   assert.deepEqual([status, signal, errors], [0, null, ''])
+})
+
+test('output that cannot be written is told in a line, with status 1', () => {
+  const full = fs.openSync('/dev/full', 'w')
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, '--version'], {
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+  })
+  fs.closeSync(full)
+  assert.equal(status, 1)
+  assert.match(stderr, /^sluice: standard output cannot be written: ENOSPC[^\n]*\n$/)
 })

@@ -288,3 +288,29 @@ test('SIGHUP has the log opened anew', { timeout: 30_000 }, async () => {
   await once(child, 'exit')
   assert.match(fs.readFileSync(log, 'utf8'), /^[^\n]*hello\.txt[^\n]*\n$/)
 })
+
+test('a server outlives whoever reads its standard error, and a full disk beneath that', {
+  timeout: 30_000,
+}, async () => {
+  const full = fs.openSync('/dev/full', 'w')
+  for (const err of ['pipe', full] as const) {
+    const log = path.join(folder, `outlived-${err}.log`)
+    const args = [MAIN, 'serve', '--port', '0', '--json', '--access-log', log, folder]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', err] })
+    child.stderr?.destroy()
+    const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data')
+    for (let turn = 0; turn < 2; turn++) {
+      fs.rmSync(log)
+      child.kill('SIGHUP')
+      while (child.exitCode === null && !fs.existsSync(log))
+        await new Promise(resolve => setTimeout(resolve, 10))
+    }
+    assert.equal(
+      await (await fetch(`http://127.0.0.1:${JSON.parse(String(line)).port}/hello.txt`)).text(),
+      'hello',
+    )
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'exit'), [0, null])
+  }
+  fs.closeSync(full)
+})

@@ -25,7 +25,8 @@ const NARROWEST = 40
 /**
  * This process's standard streams.
  *
- * A reader that goes away (`sluice probe | head`) ends the process quietly, as it does for any filter.
+ * A reader that goes away (`sluice probe | head`) ends the process quietly, as it does for any filter; one of notes ends
+ * nothing.
  */
 export function standardTerminal(): StandardTerminal {
   return new StandardTerminal()
@@ -34,6 +35,7 @@ export function standardTerminal(): StandardTerminal {
 /** The terminal that a process has been given. */
 export class StandardTerminal implements Terminal {
   #stdout: NodeJS.WriteStream | undefined
+  #stderr: NodeJS.WriteStream | undefined
   #unwritten = 0
   readonly #written = () => {
     this.#unwritten--
@@ -49,11 +51,21 @@ export class StandardTerminal implements Terminal {
     if (this.#stdout === undefined) {
       this.#stdout = process.stdout
       this.#stdout.on('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EPIPE') throw error
-        process.exit(process.exitCode ?? 0)
+        if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
+        this.note(`sluice: standard output cannot be written: ${error.message}\n`)
+        process.exit(1)
       })
     }
     return this.#stdout
+  }
+
+  get #err(): NodeJS.WriteStream {
+    if (this.#stderr === undefined) {
+      this.#stderr = process.stderr
+      // There is nobody left to be told, and what runs goes on: a server outlives whoever collects its notes.
+      this.#stderr.on('error', () => {})
+    }
+    return this.#stderr
   }
 
   get columns(): number {
@@ -71,7 +83,7 @@ export class StandardTerminal implements Terminal {
 
   note(text: string): void {
     this.#unwritten++
-    process.stderr.write(text, this.#written)
+    this.#err.write(text, this.#written)
   }
 
   paint(style: Style, text: string): string {
