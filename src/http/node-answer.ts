@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
-import { sendFile as sendDescriptor, transfer } from '../transfer/index.js'
+import { sendLent, transfer } from '../transfer/index.js'
 import type { Answer } from './answer.js'
 import { withPartType } from './multipart.js'
 import type { SiteRequest } from './site.js'
@@ -104,7 +104,7 @@ export async function sendAnswer(
   }
   if (body.kind === 'parts') return sendParts(response, body)
   const { start, length } = body
-  return (await sendDescriptor(response, body.file.fd, { offset: start, length })).bytes
+  return (await sendLent(response, body.file.lent, { offset: start, length })).bytes
 }
 
 /** Part by part; on plain HTTP/1.1 the kernel moves each one's bytes behind its head. */

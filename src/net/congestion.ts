@@ -1,5 +1,6 @@
 import { SOL, syscall, systemError, TCP } from '../kernel/index.js'
-import { isLocal } from './local-peer.js'
+import { isLocal, isLoopback } from './local-peer.js'
+import { socketAddress } from './socket-address.js'
 
 /** TCP_CA_NAME_MAX: the longest name, with its end. */
 const NAME_BYTES = 16
@@ -36,4 +37,13 @@ export function unpace(fd: number): void {
 /** As `unpace()`, if the socket's peer is on this machine. */
 export function unpaceLocal(fd: number): void {
   if (isLocal(fd)) unpace(fd)
+}
+
+/**
+ * As `unpace()`, for the connections that will come to a listening socket, if they can come from this machine alone. One that
+ * began with pacing keeps a timer of it, whatever its congestion control is afterwards: the kernel takes that back from none.
+ */
+export function unpaceLocalListener(fd: number): void {
+  const own = socketAddress(fd, 'getsockname')
+  if (own !== undefined && 'address' in own && isLoopback(own.address)) unpace(fd)
 }

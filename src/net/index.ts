@@ -1,6 +1,6 @@
 export { adopt } from './adopt.js'
 export { type BindOptions, bind } from './bind.js'
-export { unpaceLocal } from './congestion.js'
+export { unpaceLocal, unpaceLocalListener } from './congestion.js'
 export { type ConnectOptions, connect } from './connect.js'
 export { Connection, type ReadOptions } from './connection.js'
 export type { ConnectionOptions } from './connection-options.js'

@@ -18,7 +18,7 @@ export class Cork {
   #tried = false
   #isIn = false
 
-  constructor(sink: Endpoint) {
+  constructor(sink: Pick<Endpoint, 'fd' | 'kind'>) {
     this.#fd = sink.fd
     this.#tried = sink.kind !== 'socket'
   }

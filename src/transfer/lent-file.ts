@@ -22,13 +22,14 @@ let nowhere: Uint8Array | undefined
  * is looked at once for all of them, and a response takes two system calls.
  */
 export class LentFile {
-  readonly #source: Endpoint
-  readonly #residency: Residency
+  /** What is known of it: what it had when it was first lent. */
+  readonly source: Endpoint
+  readonly residency: Residency
 
   /** @param fd of a regular file, which stays the caller's */
   constructor(fd: number) {
-    this.#source = new Endpoint(fd)
-    this.#residency = new Residency(this.#source)
+    this.source = new Endpoint(fd)
+    this.residency = new Residency(this.source)
   }
 
   /**
@@ -38,7 +39,7 @@ export class LentFile {
    * @returns undefined where it was there already, or is too large to hold up its beginning
    */
   fetch(offset: number, length: number): Promise<void> | undefined {
-    if (length > FETCH_BYTES || this.#residency.knows(offset, length)) return undefined
+    if (length > FETCH_BYTES || this.residency.knows(offset, length)) return undefined
     return this.#fetch(offset, length)
   }
 
@@ -46,16 +47,16 @@ export class LentFile {
     nowhere ??= new Uint8Array(new ArrayBuffer(READ_BYTES))
     let read = 0
     if (length <= READ_BYTES) {
-      read = (await engine().read(this.#source.fd, nowhere, 0, length, offset)) as number
+      read = (await engine().read(this.source.fd, nowhere, 0, length, offset)) as number
     } else {
       const reads: Promise<unknown>[] = []
       for (let at = 0; at < length; at += READ_BYTES) {
-        reads.push(engine().read(this.#source.fd, nowhere, 0, Math.min(READ_BYTES, length - at), offset + at))
+        reads.push(engine().read(this.source.fd, nowhere, 0, Math.min(READ_BYTES, length - at), offset + at))
       }
       for (const count of await Promise.all(reads)) read += count as number
     }
     // A file that has become shorter is `send()`'s to find out.
-    if (read === length) this.#residency.learn(offset, offset + length)
+    if (read === length) this.residency.learn(offset, offset + length)
   }
 
   /**
@@ -87,7 +88,7 @@ export class LentFile {
     const done = await this.#sendWarm(connection, offset, length)
     if (done === length) return 'sendfile'
     const rest = { offset: offset + done, length: length - done }
-    return (await transfer(this.#source.fd, connection, rest)).via
+    return (await transfer(this.source.fd, connection, rest)).via
   }
 
   async #sendWarm(connection: Connection, offset: number, length: number): Promise<number> {
@@ -124,21 +125,21 @@ export class LentFile {
 
   /** How many bytes from an offset on are in memory. What comes behind is looked at with them: others ask for it next. */
   #warm(offset: number, length: number): number {
-    this.#residency.expire()
-    return this.#residency.warm(offset, length, Math.max(length, this.#source.size - offset))
+    this.residency.expire()
+    return this.residency.warm(offset, length, Math.max(length, this.source.size - offset))
   }
 
   /** @returns as `lendFile()`; a result of 0 where nothing is in memory */
   #lend(socket: number, offset: number, warm: number): LentRun {
     const run = lendFile(
-      this.#source.fd,
+      this.source.fd,
       socket,
       offset,
       Math.min(warm, Math.max(LEAST_BYTES, allowance())),
       warm,
     )
     if (run.moved > 0) spend(run.moved)
-    if (run.result <= 0 && run.result !== EAGAIN) this.#residency.forget()
+    if (run.result <= 0 && run.result !== EAGAIN) this.residency.forget()
     return run
   }
 }

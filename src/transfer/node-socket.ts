@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import type { ServerResponse } from 'node:http'
+import type { Server, Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { AbortError, F, syscall, systemError } from '../kernel/index.js'
-import { unpaceLocal } from '../net/index.js'
+import { unpaceLocal, unpaceLocalListener } from '../net/index.js'
 import { type Backing, Endpoint, goneError } from './endpoint.js'
 import { isExhaustion } from './mechanism.js'
 import { refuseText } from './readable.js'
@@ -18,7 +19,7 @@ interface StreamHandle {
 /** How often a socket's time-out is told that bytes move. */
 const TOUCH_MS = 1000
 
-function handleOf(socket: Socket): StreamHandle | undefined {
+function handleOf(socket: Socket | Server): StreamHandle | undefined {
   return (socket as unknown as { _handle?: StreamHandle | null })._handle ?? undefined
 }
 
@@ -75,6 +76,13 @@ export async function drained(socket: Writable, signal: AbortSignal | undefined)
   }
 }
 
+/** Whether everything written to a stream so far is the kernel's, and what is written next will be at once. */
+export function isWritten(stream: Writable | ServerResponse): boolean {
+  return (
+    !stream.destroyed && !stream.writableEnded && stream.writableLength === 0 && stream.writableCorked === 0
+  )
+}
+
 /**
  * Corks a stream. Corks of its owner's have been undone before: an `uncork()` that balances one of them must not undo this.
  *
@@ -92,6 +100,25 @@ export function corkFirmly(stream: Writable): () => void {
     else Object.defineProperty(stream, 'uncork', own)
     stream.uncork()
   }
+}
+
+/** Handles of sockets that have been asked not to pace. */
+const asked = new WeakSet<object>()
+
+function isFirst(handle: StreamHandle | undefined): handle is StreamHandle {
+  if (handle === undefined || asked.has(handle)) return false
+  asked.add(handle)
+  return true
+}
+
+/** As `unpaceLocal()`, once for each connection; and has those that come to its server's loopback address begin so. */
+export function unpaceOnce(socket: Socket, fd: number): void {
+  if (!isFirst(handleOf(socket))) return
+  unpaceLocal(fd)
+  const { server } = socket as { server?: Server | null }
+  const listener = server ? handleOf(server) : undefined
+  if (isFirst(listener) && typeof listener.fd === 'number' && listener.fd >= 0)
+    unpaceLocalListener(listener.fd)
 }
 
 /** What both directions of a Node socket have in common. */
@@ -139,7 +166,7 @@ export async function borrowSink(socket: Socket, signal: AbortSignal | undefined
   const uncork = corkFirmly(socket)
   return new Endpoint(fd, {
     ...backing,
-    unpace: () => unpaceLocal(fd),
+    unpace: () => unpaceOnce(socket, fd),
     release() {
       backing.end()
       uncork()

@@ -44,6 +44,11 @@ export async function queueUp(
   }
 }
 
+/** Whether a transfer to an object is under way, or waits for another. */
+export function isQueuedFor(sink: object): boolean {
+  return sinks.has(sink)
+}
+
 /** Puts itself at the end of a queue. @returns when those before are over */
 function follow(tails: Tails, key: unknown, over: Promise<void>): Promise<void> | undefined {
   if (typeof key !== 'object' || key === null) return undefined

@@ -15,10 +15,14 @@ import { measuredCosts } from './calibration/index.js'
 import { type Endpoint, goneError } from './endpoint.js'
 import { type HasDescriptor, openSource } from './ends.js'
 import { Job } from './job.js'
+import { lendTo } from './lent-answer.js'
+import type { LentFile } from './lent-file.js'
 import { readPiece } from './memory-step.js'
 import { checkSignal, failure, type TransferFailure } from './plan.js'
-import { assigned, hasNoBody } from './server-response.js'
+import { Residency } from './residency.js'
+import { assigned, hasNoBody, isDirect } from './server-response.js'
 import { type TransferOptions, type TransferResult, transfer } from './transfer.js'
+import { allowance, nextTurn, PIECE_BYTES } from './turns.js'
 import { isWrapped, wrappedWriter } from './wrapped-response.js'
 
 /** What of a file is sent, and how. */
@@ -64,26 +68,49 @@ export async function sendFile(
     throw invalidArgType('options', 'of type object', options)
   if (!isResponse(response))
     throw invalidArgType('response', 'an instance of ServerResponse or Http2ServerResponse', response)
-  const { signal, via } = options
+  const { signal } = options
   checkSignal(signal)
   if (signal?.aborted) throw failure(new AbortError(signal), 0, [])
   const source = await openSource(file, signal)
   try {
-    const { offset, length } = rangeOf(source, options)
+    return await answer(response, source, new Residency(source), options)
+  } finally {
+    source.backing.release?.(undefined)
+  }
+}
+
+/** As `sendFile()`, of a file that is sent again and again: what is known of it is not asked for anew, but how long it is. */
+export async function sendLent(
+  response: ServerResponse | Http2ServerResponse,
+  file: LentFile,
+  options: SendFileOptions,
+): Promise<TransferResult> {
+  const { source, residency } = file
+  return answer(response, source, residency, options, source.sizeNow())
+}
+
+async function answer(
+  response: ServerResponse | Http2ServerResponse,
+  source: Endpoint,
+  residency: Residency,
+  options: SendFileOptions,
+  size?: number,
+): Promise<TransferResult> {
+  const { signal, via } = options
+  try {
+    const { offset, length } = rangeOf(source, options, size)
     if (response.writableEnded || response.destroyed) throw goneError(response, 'response')
     announce(response, length)
     if (response instanceof ServerResponse) await assigned(response, signal)
     if (hasNoBody(response)) return await withoutBody(response, signal)
     const small = length <= Math.max(LEAST_LENT, measuredCosts().copiedBytes)
     if (via === undefined && small) return await atOnce(response, source, offset, length, signal)
-    return await moved(response, source, { offset, length, signal, via })
+    return await moved(response, source, residency, { offset, length, signal, via })
   } catch (error) {
     const { bytes = 0 } = error as Partial<TransferFailure>
     const reason = failure(error as Error, bytes, [])
     abandon(response, reason)
     throw reason
-  } finally {
-    source.backing.release?.(undefined)
   }
 }
 
@@ -93,10 +120,14 @@ function isResponse(value: unknown): boolean {
   )
 }
 
-function rangeOf(source: Endpoint, options: SendFileOptions): { offset: number; length: number } {
+function rangeOf(
+  source: Endpoint,
+  options: SendFileOptions,
+  sizeNow: number | undefined,
+): { offset: number; length: number } {
   if (!source.seekable) throw invalidArgType('file', 'a regular file', source.kind)
   const { offset = 0, length } = options
-  const size = source.length()
+  const size = sizeNow ?? source.length()
   checkInteger(offset, 'options.offset', 0, size)
   if (length !== undefined) checkInteger(length, 'options.length', 0)
   if (length !== undefined && length > size - offset) {
@@ -211,10 +242,11 @@ function readNow(source: Endpoint, body: Uint8Array, offset: number, length: num
 async function moved(
   response: ServerResponse | Http2ServerResponse,
   source: Endpoint,
-  options: TransferOptions,
+  residency: Residency,
+  options: TransferOptions & { offset: number; length: number },
 ): Promise<TransferResult> {
   if (response instanceof ServerResponse) {
-    const result = await transfer(source.fd, response, options)
+    const result = await movedPlain(response, source, residency, options)
     response.end()
     return result
   }
@@ -225,6 +257,31 @@ async function moved(
     : await transfer(source.fd, response.stream, options)
   response.end()
   return result
+}
+
+/** What goes at once goes first, and in one piece where others have used this turn up; what is left goes when the client takes it. */
+async function movedPlain(
+  response: ServerResponse,
+  source: Endpoint,
+  residency: Residency,
+  options: TransferOptions & { offset: number; length: number },
+): Promise<TransferResult> {
+  const { offset, length, signal, via } = options
+  if (via !== undefined || !isDirect(response)) return transfer(source.fd, response, options)
+  if (allowance() < Math.min(length, PIECE_BYTES)) await nextTurn()
+  const done = signal?.aborted ? 0 : lendTo(response, source, residency, offset, length)
+  if (done === length) return { bytes: done, via: 'sendfile' }
+  try {
+    const rest = await transfer(source.fd, response, {
+      offset: offset + done,
+      length: length - done,
+      signal,
+    })
+    return { bytes: done + rest.bytes, via: rest.via }
+  } catch (error) {
+    ;(error as TransferFailure).bytes += done
+    throw error
+  }
 }
 
 async function throughWrapped(

@@ -30,6 +30,12 @@ function isPlain(response: ServerResponse): boolean {
   return !response.chunkedEncoding && !response.strictContentLength && !hasNoBody(response)
 }
 
+/** Whether bytes can be sent by the descriptor of Node's own socket, as far as can be told before the head is made. */
+export function isDirect(response: ServerResponse): boolean {
+  const { socket } = response
+  return socket !== null && !isDuplex(socket) && !isWrapped(response) && isPlain(response)
+}
+
 /** Who waits for the end of a connection. */
 const waiting = new WeakMap<Duplex, Set<() => void>>()
 

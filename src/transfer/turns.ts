@@ -5,6 +5,8 @@ import { SluiceError } from '../kernel/index.js'
 const TURN_BYTES = 2 ** 23
 /** No transfer is given less at once, so that calls stay worth their price. */
 export const LEAST_BYTES = 2 ** 17
+/** What each of those who have waited is given at least: to come back for the rest of a file costs more than it does others to wait. */
+export const PIECE_BYTES = 2 ** 20
 const MAX_WAITING = 2 ** 20
 
 let left = TURN_BYTES
@@ -16,7 +18,7 @@ const waiting = new Fifo<() => void>(MAX_WAITING)
 function newTurn(): void {
   scheduled = undefined
   left = TURN_BYTES
-  const woken = Math.min(waiting.length, TURN_BYTES / LEAST_BYTES)
+  const woken = Math.min(waiting.length, TURN_BYTES / PIECE_BYTES)
   share = TURN_BYTES / Math.max(1, woken)
   for (let count = 0; count < woken; count++) waiting.shift()?.()
   if (waiting.length > 0) schedule()
