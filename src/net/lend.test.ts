@@ -170,3 +170,20 @@ testOnBoth('both halves may have ended while what had come is lent', async (_, d
     assert.equal(near.error, undefined)
   })
 })
+
+testOnBoth('a connection that is reset while it is lent never tells its peer of an end', async () => {
+  for (const direction of ['read', 'write'] as const) {
+    await withPair(async (near, far) => {
+      await near.write('cut sh')
+      const loan = await near.lend(direction)
+      assert.equal((await readExactly(far, 6)).toString(), 'cut sh')
+      const outcome = far.read().catch(error => error.code)
+      const resetting = near.reset()
+      assert.equal(loan.gone.aborted, true)
+      const heard = await outcome
+      loan.release()
+      await resetting
+      assert.equal(heard, 'ECONNRESET')
+    })
+  }
+})

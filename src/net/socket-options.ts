@@ -20,6 +20,8 @@ export const MAX_KEEP_ALIVE = 32767000
 
 const pair = new Int32Array(new ArrayBuffer(16))
 const single = pair.subarray(0, 1)
+/** `struct sockaddr` of AF_UNSPEC. */
+const nowhere = new Uint16Array(new ArrayBuffer(16))
 /** `struct tcp_info`, as far as it is of interest, and where in it a 64-bit count of acknowledged bytes is. */
 const tcpInfo = new Uint32Array(new ArrayBuffer(128))
 const TCPI_BYTES_ACKED = 120
@@ -87,6 +89,11 @@ export function setLinger(fd: number): void {
   pair[0] = 1
   pair[1] = 0
   syscall('setsockopt', fd, SOL.SOCKET, SO.LINGER, pair, 8)
+}
+
+/** Resets a TCP connection at once, whoever waits on it; on a Unix socket it does nothing. @see connect(2), AF_UNSPEC */
+export function disconnect(fd: number): void {
+  syscall('connect', fd, nowhere, nowhere.byteLength)
 }
 
 /**

@@ -10,7 +10,7 @@ import { type NetResources, netResources } from './resources.js'
 import { RingReceiver } from './ring-receiver.js'
 import { Sender } from './sender.js'
 import type { SenderOwner } from './sender-owner.js'
-import { setLinger, takenByPeer, unacknowledgedBytes, unreadBytes } from './socket-options.js'
+import { disconnect, setLinger, takenByPeer, unacknowledgedBytes, unreadBytes } from './socket-options.js'
 
 /** How long a connection that cannot send any more is kept for a reader of what had come. */
 const PATIENCE_MS = 1000
@@ -238,6 +238,8 @@ export class StreamSocket implements Handle, ReceiverOwner, SenderOwner {
   reset(error: Error): void {
     if (this.#state !== 'open') return
     setLinger(this.fd)
+    // What ends the waits of borrowers would tell the peer of an end first: it has to hear of the reset before.
+    if (this.#loans > 0) disconnect(this.fd)
     this.destroy(error, false)
   }
 
