@@ -57,6 +57,7 @@ export class Accepting implements Handle, ConnectionKeeper {
   #accepted = 0
   #pauses = 0
   #closing: Promise<void> | undefined
+  #isClosed = false
   #descriptorClosed: (() => void) | undefined
   #lastClosed: (() => void) | undefined
 
@@ -244,7 +245,7 @@ export class Accepting implements Handle, ConnectionKeeper {
     const closed = new Promise<void>(resolve => {
       this.#descriptorClosed = resolve
     })
-    // After this turn, so that `#closing` is set by then.
+    // After this turn, so that `#closing` is set by then; the accept may have ended in it, and the descriptor with it.
     await undefined
     if (this.#armed) this.#disarm()
     else this.#closeDescriptor()
@@ -254,6 +255,8 @@ export class Accepting implements Handle, ConnectionKeeper {
   }
 
   #closeDescriptor(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     unmarkDescriptor(this.#fd)
     const { handles } = this.#resources
     const data = Handles.userData(this.#number, KIND.CLOSE)

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import type { DriverName } from '../engine/index.js'
+import { type DriverName, engine } from '../engine/index.js'
 import { AF, encodeSocketAddress, errnoOf, MSG, SOCK, syscall, systemError } from '../kernel/index.js'
 import { connect } from './connect.js'
 import type { Connection } from './connection.js'
@@ -252,6 +252,29 @@ testOnBoth('close lets connections finish, and ends those that do not in time', 
   await closing
   assert.equal(server.connections.size, 0)
   await slow.close()
+})
+
+testOnBoth('a listener that is closed while it takes a connection closes its descriptor once', async () => {
+  let taken: Connection | undefined
+  let closing: Promise<void> | undefined
+  // One at a time is accepted, so that the accept has ended when the handler runs.
+  const server: Listener = await serve(
+    connection => {
+      taken = connection
+      closing = server.close()
+    },
+    { maxConnections: 10 },
+  )
+  await settled(() => false, 5)
+  const { submissions } = engine().stats()
+  const client = createConnection(server.port, '127.0.0.1')
+  await settled(() => closing !== undefined)
+  await settled(() => false, 5)
+  assert.equal(engine().stats().submissions - submissions, 1)
+  await taken?.destroy()
+  await closing
+  client.destroy()
+  await once(client, 'close')
 })
 
 testOnBoth('where descriptors are exhausted accepting pauses, says so, and goes on later', async () => {
