@@ -45,6 +45,14 @@ export class DatagramInbox {
     })
   }
 
+  /** Takes back what was given last and is not wanted: it comes first again. */
+  giveBack(rest: readonly Datagram[]): void {
+    if (rest.length === 0) return
+    this.#queue = [...rest, ...this.#queue]
+    for (const { bytes } of rest) this.queued += bytes.length
+    this.serve()
+  }
+
   #take(most: number): Datagram[] {
     const batch = this.#queue.length <= most ? this.#queue : this.#queue.slice(0, most)
     this.#queue = batch === this.#queue ? [] : this.#queue.slice(most)

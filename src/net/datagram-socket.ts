@@ -101,7 +101,7 @@ export class DatagramSocket implements AsyncIterable<Datagram>, AsyncDisposable 
     }
   }
 
-  /** The datagrams, one by one, until the socket is closed. */
+  /** The datagrams, one by one, until the socket is closed. Leaving the loop early leaves the others to the next call. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Datagram, undefined> {
     while (this.#endpoint.isOpen) {
       let batch: Datagram[]
@@ -111,7 +111,11 @@ export class DatagramSocket implements AsyncIterable<Datagram>, AsyncDisposable 
         if ((error as { code?: string }).code === 'ERR_SLUICE_CLOSED') return
         throw error
       }
-      yield* batch
+      try {
+        for (let next = batch.shift(); next !== undefined; next = batch.shift()) yield next
+      } finally {
+        this.#endpoint.inbox.giveBack(batch)
+      }
     }
   }
 

@@ -196,6 +196,23 @@ testOnBoth('an iteration ends when the socket is closed', async () => {
   await assert.rejects(server.send(Buffer.from('x')), { code: 'ERR_SLUICE_CLOSED' })
 })
 
+testOnBoth('an iteration that is left early leaves the datagrams behind to the next call', async () => {
+  await using socket = await bind(here)
+  for (const text of ['one', 'two', 'three']) await socket.send(Buffer.from(text), addressOf(socket))
+  await settled(() => false, 5)
+  const seen: string[] = []
+  for await (const { bytes } of socket) {
+    seen.push(Buffer.from(bytes).toString())
+    if (seen.length === 2) break
+  }
+  await socket.send(Buffer.from('four'), addressOf(socket))
+  while (seen.length < 4) {
+    const batch = await socket.receive(4, { signal: AbortSignal.timeout(5000) })
+    seen.push(...batch.map(({ bytes }) => Buffer.from(bytes).toString()))
+  }
+  assert.deepEqual(seen, ['one', 'two', 'three', 'four'])
+})
+
 testOnBoth('an aborted receive loses nothing, and the next one gets what comes', async () => {
   await using socket = await bind(here)
   const controller = new AbortController()
