@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { SO, SOL } from '../kernel/index.js'
 import { connect } from './connect.js'
 import { listen } from './listen.js'
-import { readAll, settled } from './net.test.support.js'
+import { exhaustDescriptors, readAll, settled } from './net.test.support.js'
 import { getOption } from './socket-options.js'
 
 /** A module that says which thread serves, and does as it is told. */
@@ -223,6 +223,57 @@ test('a thread that crashes leaves no descriptor, and its clients hear of it', {
   for (const client of clients) await client.destroy()
   await settled(() => sockets() === before)
   assert.equal(sockets(), before)
+})
+
+test('a thread whose end fails, or that fails beside another, leaves neither descriptor nor name', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'socket')
+  const before = sockets()
+  const options = { path, workers: 2, onError: () => {} }
+  const failing = moduleFile(
+    t,
+    `
+    export default () => {}
+    export const start = (_, thread) => new Promise((_, reject) => setTimeout(reject, thread * 200, new Error('cannot')))`,
+  )
+  await assert.rejects(listen({ ...options, module: failing }), { message: 'cannot' })
+  assert.deepEqual([sockets(), readdirSync(folder)], [before, []])
+  const unending = moduleFile(
+    t,
+    `
+    export default () => {}
+    export const closing = () => { throw new Error('no end') }`,
+  )
+  const errors: string[] = []
+  const onError = (error: Error) => errors.push(error.message)
+  const listener = await listen({ ...options, onError, module: unending })
+  await listener.close()
+  assert.deepEqual(errors, ['no end', 'no end'])
+  assert.deepEqual([sockets(), readdirSync(folder)], [before, []])
+})
+
+test('a thread that cannot be replaced for want of descriptors is replaced later', {
+  timeout: 60_000,
+}, async t => {
+  const errors: NodeJS.ErrnoException[] = []
+  const onError = (error: Error) => errors.push(error)
+  const options = { host: '127.0.0.1', workers: 1, module: moduleFile(t), share: 'socket', onError } as const
+  await using listener = await listen(options)
+  const connection = await connect({ host: '127.0.0.1', port: listener.port })
+  await connection.read()
+  await connection.write('exit')
+  await settled(() => errors.length > 0)
+  await connection.destroy()
+  const giveBack = exhaustDescriptors(0)
+  try {
+    await settled(() => errors.length > 1)
+  } finally {
+    giveBack()
+  }
+  assert.equal(errors[1].code, 'EMFILE')
+  await settled(() => listener.workers === 1)
+  assert.match(await visit({ port: listener.port }), /^\d+$/)
 })
 
 test('unref lets the process end although threads listen', t => {

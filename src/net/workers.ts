@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import {
   checkInteger,
@@ -110,7 +109,7 @@ export class WorkerListener implements AsyncDisposable {
     const fd = options.fd ?? (await open())
     const listener = new WorkerListener(options, fd)
     try {
-      await Promise.all(Array.from({ length: options.workers }, (_, thread) => listener.#start(thread)))
+      await Promise.all(Array.from({ length: options.workers }, async (_, thread) => listener.#start(thread)))
       return listener
     } catch (error) {
       await listener.close({ timeout: 0 })
@@ -174,18 +173,9 @@ export class WorkerListener implements AsyncDisposable {
     worker.postMessage(request)
   }
 
-  /** @returns once the thread listens */
-  async #start(thread: number): Promise<void> {
-    const main = new URL('./worker-main.js', import.meta.url)
-    const task = this.#task(thread)
-    let worker: Worker
-    try {
-      worker = new Worker(main, { workerData: task })
-    } catch (error) {
-      // What cannot be cloned. The descriptor was for the thread.
-      if (isShared(this.#options)) syscall('close', task.options.fd ?? -1)
-      throw error
-    }
+  /** @returns once the thread listens. @throws what keeps it from being made */
+  #start(thread: number): Promise<void> {
+    const worker = this.#make(this.#task(thread))
     if (this.#background) worker.unref()
     this.#workers.add(worker)
     let failure: Error | undefined
@@ -199,11 +189,24 @@ export class WorkerListener implements AsyncDisposable {
     worker.on('exit', code => {
       this.#workers.delete(worker)
       this.#serving.delete(worker)
-      this.#ended(thread, code, failure)
+      if (this.#closing !== undefined) return
+      if (failure === undefined) this.#report(ended(code))
+      this.#startAgain(thread)
     })
-    const listening = await reportOf(worker, report => (report.kind === 'listening' ? true : undefined))
-    if (listening === undefined) throw failure ?? ended(0)
-    this.#serving.add(worker)
+    return reportOf(worker, report => (report.kind === 'listening' ? true : undefined)).then(listening => {
+      if (listening === undefined) throw failure ?? ended(0)
+      this.#serving.add(worker)
+    })
+  }
+
+  #make(task: WorkerTask): Worker {
+    try {
+      return new Worker(new URL('./worker-main.js', import.meta.url), { workerData: task })
+    } catch (error) {
+      // What cannot be cloned. The descriptor was for the thread.
+      if (isShared(this.#options)) syscall('close', task.options.fd ?? -1)
+      throw error
+    }
   }
 
   #task(thread: number): WorkerTask {
@@ -222,13 +225,17 @@ export class WorkerListener implements AsyncDisposable {
     return { ...task, options: { ...options, fd, shared: true } }
   }
 
-  #ended(thread: number, code: number, failure: Error | undefined): void {
-    if (this.#closing !== undefined) return
-    if (failure === undefined) this.#report(ended(code))
+  #startAgain(thread: number): void {
     const timer = setTimeout(() => {
       this.#restarts.delete(timer)
-      // What keeps it from starting is reported by its own events.
-      this.#start(thread).catch(() => {})
+      try {
+        // What keeps it from listening is reported by its own events.
+        this.#start(thread).catch(() => {})
+      } catch (error) {
+        // For want of a descriptor, for one.
+        this.#report(error as Error)
+        this.#startAgain(thread)
+      }
     }, RESTART_MS)
     if (this.#background) timer.unref()
     this.#restarts.add(timer)
@@ -249,7 +256,6 @@ export class WorkerListener implements AsyncDisposable {
   }
 
   #report(error: Error): void {
-    if (this.#closing !== undefined) return
     if (this.#options.onError === undefined) process.emitWarning(error)
     else this.#options.onError(error)
   }
@@ -271,7 +277,7 @@ export class WorkerListener implements AsyncDisposable {
     // Whoever waits for the end is not to be left by the process.
     this.ref()
     for (const timer of this.#restarts) clearTimeout(timer)
-    const exits = [...this.#workers].map(worker => once(worker, 'exit'))
+    const exits = [...this.#workers].map(exited)
     for (const worker of this.#workers) this.#tell(worker, { kind: 'close', timeout })
     const terminate = () => {
       for (const worker of this.#workers) void worker.terminate()
@@ -306,6 +312,11 @@ function reportOf<T>(worker: Worker, pick: (report: WorkerReport) => T | undefin
     worker.on('message', onMessage)
     worker.on('exit', onExit)
   })
+}
+
+/** @returns when the thread has ended, also by an error */
+function exited(worker: Worker): Promise<void> {
+  return new Promise(resolve => worker.once('exit', () => resolve()))
 }
 
 /** What of a whole a thread has: the first ones have what is left over. */
