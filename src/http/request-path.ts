@@ -42,7 +42,9 @@ export function parseTarget(target: string): RequestPath | undefined {
   if (rest.includes('#') || (raw !== '' && !raw.startsWith('/'))) return undefined
   const path = decodePath(raw)
   if (path === undefined) return undefined
-  return { ...path, raw: raw || '/', query: mark < 0 ? '' : rest.slice(mark) }
+  // Not `...path`: V8 makes what a spread is followed by one at a time, for ten times as long.
+  const { segments, directory } = path
+  return { segments, directory, raw: raw || '/', query: mark < 0 ? '' : rest.slice(mark) }
 }
 
 /** A dot segment means the same however it is spelled: behind an encoded one, too, there is a directory. */

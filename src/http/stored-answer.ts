@@ -24,7 +24,8 @@ export function notFoundAnswer(resource: Resource): Answer {
 /** An answer to whoever has it already. */
 export function unchangedAnswer(stored: StoredResource): Answer {
   const { file, resource } = stored
-  return { ...bareAnswer(304, resource.cacheFields(file)), path: resource.path, found: file, stored }
+  const { fields, body } = bareAnswer(304, resource.cacheFields(file))
+  return { status: 304, fields, body, path: resource.path, found: file, stored }
 }
 
 /** An answer with pieces of it, retained. */
