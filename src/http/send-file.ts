@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { checkObject, invalidArgType, invalidArgValue } from '../kernel/index.js'
 import { type Answer, fileOf } from './answer.js'
+import { closeWhenCalledOff, isClientGone } from './called-off.js'
 import { errorOf, httpError } from './http-error.js'
 import { withSite } from './kept-sites.js'
 import { type FileOptions, siteOptionsOf } from './middleware-options.js'
@@ -56,6 +57,9 @@ async function look(response: NodeResponse, path: string, options: SendFileOptio
   }
 }
 
+const aborted = (cause?: unknown) =>
+  Object.assign(new Error('Request aborted', { cause }), { code: 'ECONNABORTED' })
+
 async function send(response: NodeResponse, path: string, options: SendFileOptions): Promise<number> {
   if (typeof response?.setHeader !== 'function')
     throw invalidArgType('response', 'an instance of ServerResponse or Http2ServerResponse', response)
@@ -65,11 +69,11 @@ async function send(response: NodeResponse, path: string, options: SendFileOptio
   try {
     if (response.headersSent) throw httpError(500, 'ERR_HTTP_HEADERS_SENT', 'The head has been sent already')
     for (const [name, value] of Object.entries(options.headers ?? {})) response.setHeader(name, value)
+    if (closeWhenCalledOff(response)) throw aborted()
     await sendAnswer(request, response, answer)
     return response.statusCode
   } catch (error) {
-    if (!response.destroyed && !response.req.destroyed) throw error
-    throw Object.assign(new Error('Request aborted', { cause: error }), { code: 'ECONNABORTED' })
+    throw isClientGone(response, error) ? aborted(error) : error
   } finally {
     fileOf(answer)?.release()
   }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { checkObject, invalidArgType } from '../kernel/index.js'
 import { type Answer, fileOf } from './answer.js'
+import { closeWhenCalledOff } from './called-off.js'
 import { errorOf, type HttpError, httpError } from './http-error.js'
 import { type FileOptions, siteOptionsOf } from './middleware-options.js'
 import { type NodeRequest, type NodeResponse, sendAnswer, siteRequest } from './node-answer.js'
@@ -94,7 +95,7 @@ class StaticFiles {
       if (answer.found !== undefined && answer.path !== undefined && this.#setHeaders !== undefined) {
         this.#setHeaders(response, resolve(this.#root, answer.path), statsOf(answer.found))
       }
-      await sendAnswer(request, response, answer)
+      if (!closeWhenCalledOff(response)) await sendAnswer(request, response, answer)
       return undefined
     } finally {
       fileOf(answer)?.release()
