@@ -172,6 +172,20 @@ test('where to listen is said in one way, and by whatever wins over the rest', a
   assert.deepEqual(await read({ file, environment, flags: { fd: '7' } }), { root: '.', fd: 7 })
 })
 
+test('a port that takes the place of another way to listen is one of this machine alone', async () => {
+  const expected = { root: '.', host: '127.0.0.1', port: 80 }
+  for (const [option, variable] of [
+    ['{"path":"s"}', { SLUICE_SERVE_PATH: 's' }],
+    ['{"fd":3}', { SLUICE_SERVE_FD: '3' }],
+  ] as const) {
+    assert.deepEqual(await read({ file: option, flags: { port: '80' } }), expected)
+    assert.deepEqual(await read({ environment: variable, flags: { port: '80' } }), expected)
+    assert.deepEqual(await read({ file: option, environment: { SLUICE_SERVE_PORT: '80' } }), expected)
+    const named = await read({ file: '{"host":"a"}', environment: variable, flags: { port: '80' } })
+    assert.deepEqual(named, expected)
+  }
+})
+
 test('what says nothing without another option is told where it was given', async () => {
   const refused: [Parameters<typeof read>[0], RegExp][] = [
     [{ flags: { 'status-allow': ['all'] } }, /^--status-allow needs --status$/],

@@ -59,8 +59,11 @@ export class MergedOptions {
     const [name, other] = given
     if (name !== undefined && other !== undefined)
       throw new UsageError(`${told(source, other)} cannot stand beside ${source.spell(name)}`)
-    if (name !== undefined)
+    if (name !== undefined) {
       for (const dropped of WAYS.filter(way => !way.includes(name)).flat()) delete this.found[dropped]
+      // It went with the address that a path took the place of: a port alone is not to be one of every interface.
+      if (WAYS[0].includes(name)) this.found.host ??= this.#defaults.found.host
+    }
     Object.assign(this.found, source.found)
     for (const key of Object.keys(source.found)) this.#sources.set(key, source)
   }
