@@ -181,10 +181,15 @@ export class Connection implements AsyncIterable<Uint8Array> {
 
   async #abortable<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
     checkSignal(signal)
-    const abort = () => this.#receiver.abortWait(new AbortError(signal))
+    const receiver = this.#receiver
+    const wasWaiting = receiver.waiting
+    const reading = start()
+    // Refused, or settled already: the wait that there is, if any, is another's.
+    if (wasWaiting || !receiver.waiting) return reading
+    const abort = () => receiver.abortWait(new AbortError(signal))
     signal.addEventListener('abort', abort, { once: true })
     try {
-      return await start()
+      return await reading
     } finally {
       signal.removeEventListener('abort', abort)
     }

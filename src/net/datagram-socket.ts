@@ -92,10 +92,14 @@ export class DatagramSocket implements AsyncIterable<Datagram>, AsyncDisposable 
     const signal = options?.signal
     if (signal === undefined) return inbox.receive(most)
     checkSignal(signal)
+    const wasWaiting = inbox.waiting
+    const receiving = inbox.receive(most)
+    // Refused, or settled already: the wait that there is, if any, is another's.
+    if (wasWaiting || !inbox.waiting) return receiving
     const abort = () => inbox.abort(new AbortError(signal))
     signal.addEventListener('abort', abort, { once: true })
     try {
-      return await inbox.receive(most)
+      return await receiving
     } finally {
       signal.removeEventListener('abort', abort)
     }

@@ -224,6 +224,17 @@ testOnBoth('an aborted receive loses nothing, and the next one gets what comes',
   assert.equal((await socket.receive(1, { signal: new AbortController().signal }))[0].bytes.length, 1)
 })
 
+testOnBoth('an abort ends the wait of its own call alone', async () => {
+  await using socket = await bind(here)
+  const controller = new AbortController()
+  const waiting = socket.receive()
+  const second = assert.rejects(socket.receive(1, controller), { code: 'ERR_SLUICE_BUSY' })
+  controller.abort()
+  await second
+  await socket.send(Buffer.from('x'), addressOf(socket))
+  assert.equal((await waiting).length, 1)
+})
+
 testOnBoth('a batch with what is no datagram is refused before anything is sent', async () => {
   await using socket = await bind(here)
   const to = addressOf(socket)

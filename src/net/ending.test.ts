@@ -223,6 +223,26 @@ testOnBoth('a read that waits too long fails', async () => {
   )
 })
 
+testOnBoth('an abort ends the wait of its own read alone', async () => {
+  await withPair(async (near, far) => {
+    const [refused, served] = [new AbortController(), new AbortController()]
+    const waiting = near.read()
+    const second = assert.rejects(near.read({ signal: refused.signal }), { code: 'ERR_SLUICE_BUSY' })
+    refused.abort()
+    await far.write('ab')
+    assert.equal((await waiting)?.length, 2)
+    await second
+    const loan = await near.lend('read')
+    loan.release([Buffer.from('c')])
+    const first = near.read({ signal: served.signal })
+    const next = near.read()
+    served.abort()
+    assert.equal((await first)?.length, 1)
+    await far.write('e')
+    assert.equal((await next)?.length, 1)
+  })
+})
+
 testOnBoth('a read that follows an aborted one has the whole time', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   await withPair(
