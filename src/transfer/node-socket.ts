@@ -161,14 +161,16 @@ export async function borrowSink(socket: Socket, signal: AbortSignal | undefined
   if (original >= 0) await drained(socket, signal)
   if (isGone()) throw goneError(socket, 'socket')
   const fd = original < 0 ? -1 : duplicateIfAny(original)
-  const backing = backingOf(socket, isGone, 'socket')
-  if (fd < 0) return new Endpoint(-1, { ...backing, writable: socket, release: backing.end })
+  const { gone, check, touch, end } = backingOf(socket, isGone, 'socket')
+  if (fd < 0) return new Endpoint(-1, { gone, check, touch, writable: socket, release: end })
   const uncork = corkFirmly(socket)
   return new Endpoint(fd, {
-    ...backing,
+    gone,
+    check,
+    touch,
     unpace: () => unpaceOnce(socket, fd),
     release() {
-      backing.end()
+      end()
       uncork()
       syscall('close', fd)
     },
@@ -209,12 +211,14 @@ export async function borrowSource(
   refuseText(socket)
   const fd = duplicateIfAny(original)
   if (fd < 0) return undefined
-  const backing = backingOf(socket, isGone, 'socket')
+  const { gone, check, touch, end } = backingOf(socket, isGone, 'socket')
   const flowed = socket.readableFlowing === true
   socket.pause()
   stopReading(socket)
   return new Endpoint(fd, {
-    ...backing,
+    gone,
+    check,
+    touch,
     early(most) {
       const length = Math.min(most, socket.readableLength)
       const bytes: Buffer | null = length > 0 ? socket.read(length) : null
@@ -229,7 +233,7 @@ export async function borrowSource(
       return true
     },
     release() {
-      backing.end()
+      end()
       syscall('close', fd)
       startReading(socket)
       if (flowed) socket.resume()
