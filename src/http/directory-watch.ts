@@ -100,6 +100,8 @@ export class DirectoryWatch {
     try {
       // It was closed meanwhile, and its descriptor may be another's by now.
       if (this.#watcher === undefined) return undefined
+      // What was above it was moved or deleted meanwhile: of what happens to this path now nobody would be told.
+      if (parent !== undefined && !this.#isKnown(parent)) return undefined
       // Somebody else may have come first, meanwhile.
       const known = this.#byPath.get(path)
       if (known !== undefined) {
@@ -147,22 +149,36 @@ export class DirectoryWatch {
     if (--directory.users > 0) return
     this.#idle.add(directory)
     const [oldest] = this.#idle
-    const known = this.#byWatch.get(directory.watch) === directory
-    if (!known) this.#end(directory)
+    if (!this.#isKnown(directory)) this.#end(directory)
     else if (this.#idle.size > MAX_IDLE && oldest !== undefined) this.#end(oldest)
   }
 
   #end(directory: WatchedDirectory): void {
     this.#idle.delete(directory)
-    this.#forget(directory, true)
+    this.#forget(directory)
     if (directory.parent !== undefined) this.release(directory.parent)
   }
 
-  #forget(directory: WatchedDirectory, remove: boolean): void {
-    if (this.#byWatch.get(directory.watch) !== directory) return
+  #isKnown(directory: WatchedDirectory): boolean {
+    return this.#byWatch.get(directory.watch) === directory
+  }
+
+  #forget(directory: WatchedDirectory): void {
+    if (!this.#isKnown(directory)) return
     this.#byWatch.delete(directory.watch)
     this.#byPath.delete(directory.path)
-    if (remove) syscall('inotify_rm_watch', this.#fd, directory.watch)
+    // One that has gone by itself is no error: its number is given to no other.
+    syscall('inotify_rm_watch', this.#fd, directory.watch)
+  }
+
+  /** A directory is no longer where it was, nor is what lies below it: at their paths there may be others by now. */
+  #leave(path: string): void {
+    const prefix = path === '' ? '' : `${path}/`
+    const left = [...this.#byPath.values()].filter(
+      directory => directory.path === path || directory.path.startsWith(prefix),
+    )
+    for (const directory of left) this.#forget(directory)
+    for (const directory of left) if (this.#idle.has(directory)) this.#end(directory)
   }
 
   #read(): void {
@@ -176,6 +192,8 @@ export class DirectoryWatch {
   #see({ watch, mask, name }: InotifyEvent): void {
     if ((mask & IN.Q_OVERFLOW) !== 0) {
       this.epoch++
+      // What was lost may have been that a directory was moved.
+      this.#leave('')
       this.#changed({ path: '', below: true, named: true })
       return
     }
@@ -185,8 +203,7 @@ export class DirectoryWatch {
     this.epoch++
     const { path } = directory
     if ((mask & GONE) !== 0) {
-      this.#forget(directory, (mask & (IN.IGNORED | IN.DELETE_SELF)) === 0)
-      if (this.#idle.has(directory)) this.#end(directory)
+      this.#leave(path)
       this.#changed({ path, below: true, named: true })
     } else if (name === '') {
       this.#changed({ path, below: true, named: false })

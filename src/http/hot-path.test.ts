@@ -131,6 +131,30 @@ test('a file changed under a repeated head is seen once what was known of it is 
   )
 })
 
+test('a file that comes in the place of what a repeated head got is seen, though that was looked at since', async () => {
+  const root = mkdtempSync(join(folder, 'index-'))
+  writeFileSync(join(root, 'index.html'), 'html')
+  const index = ['index.htm', 'index.html']
+  await using server = await serve({ root, host: '127.0.0.1', port: 0, index })
+  const socket = connect(server.port, '127.0.0.1')
+  const received = collect(socket)
+  const send = async (target: string) => {
+    socket.write(get(target))
+    await wait(30)
+  }
+  for (let round = 0; round < 3; round++) await send('')
+  writeFileSync(join(root, 'index.htm'), 'htm')
+  await wait(30)
+  await ask(server, get('index.html'))
+  await send('')
+  socket.end()
+  await once(socket, 'close')
+  assert.deepEqual(
+    responses(received()).map(([, body]) => body),
+    ['html', 'html', 'html', 'htm'],
+  )
+})
+
 test('the last request that is taken is told so, also where it repeats one', async () => {
   await using server = await serve({ root: folder, host: '127.0.0.1', port: 0, maxRequests: 3 })
   const text = await ask(server, get('a'), get('a'), get('a'), get('a'))

@@ -55,6 +55,8 @@ export class HotPath implements Tap {
   #known: KnownHead | undefined
   #stored: StoredResource | undefined
   #resource: Resource | undefined
+  /** When it was to be looked at again, as that head was answered: once it was, the head may lead to another one. */
+  #freshUntil = 0
 
   constructor(connection: Connection, site: Site, stats: ServerStats, left: number) {
     this.#connection = connection
@@ -69,6 +71,7 @@ export class HotPath implements Tap {
     this.#stats.arrive()
     const resource = this.#resource as Resource
     const stored = this.#stored as StoredResource
+    if (resource.freshUntil !== this.#freshUntil) return 0
     resource.wasUsed = true
     // A look at a clock is a number on the heap: one for all of them.
     const now = performance.now()
@@ -131,6 +134,7 @@ export class HotPath implements Tap {
     this.#known = stored.known
     this.#stored = stored
     this.#resource = resource
+    this.#freshUntil = resource.freshUntil
   }
 
   /** @returns the status, 0 where it cannot be done at once */

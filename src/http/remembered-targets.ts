@@ -13,6 +13,11 @@ function keyOf(target: string): string | undefined {
   return mark <= TARGET_BYTES && !target.includes('#', mark) ? target.slice(0, mark) : undefined
 }
 
+/** Whether a target is the name of its file, and not one that may lead to another file some time. */
+function isName(key: string, { path }: Resource): boolean {
+  return key.length === path.length + 1 && key.endsWith(path)
+}
+
 /**
  * Resources by the target that led to them, as it was sent: a shortcut past taking it apart. Each is checked by its
  * resource's own freshness. Bounded in number and bytes; what is forgotten has to be found out anew.
@@ -76,8 +81,12 @@ export class RememberedTargets {
     const keys = this.#keys.get(resource)
     if (keys === undefined) this.#keys.set(resource, new Set([key]))
     else keys.add(key)
-    if (key.length !== resource.path.length + 1 || !key.endsWith(resource.path))
-      this.#indirect.set(key, resource)
+    if (!isName(key, resource)) this.#indirect.set(key, resource)
+  }
+
+  /** A resource was looked at again, which says nothing of what else may stand by now where it stood for something. */
+  forgetIndirect(resource: Resource): void {
+    for (const key of this.#keys.get(resource) ?? []) if (!isName(key, resource)) this.#remove(key, resource)
   }
 
   /** Lets go of a resource that is kept no more. */

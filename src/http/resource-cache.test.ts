@@ -118,6 +118,33 @@ for (const [what, change, expected] of CHANGES) {
   })
 }
 
+/** More than the kernel keeps for who has not read them yet; changes of the same file in a row would be one. */
+function overflow(root: string): void {
+  const most = Number(fs.readFileSync('/proc/sys/fs/inotify/max_queued_events', 'latin1'))
+  for (let count = 0; count <= most; count++) {
+    fs.chmodSync(`${root}/${count % 2 === 0 ? 'top.txt' : 'a'}`, 0o700)
+  }
+}
+
+for (const [what, before] of [
+  ['in the place of another directory', () => {}],
+  ['there while more happened than the kernel keeps', overflow],
+] as const) {
+  test(`a change below a directory that was put ${what} is seen at once`, async () => {
+    await withSite({}, async ({ root, site, ask }) => {
+      assert.equal(await ask('/a/b/file.txt'), 'first')
+      before(root)
+      exchange(root)
+      assert.equal(await ask('/a/b/file.txt'), 'exchanged')
+      assert.equal(await ask('/a/b/file.txt'), 'exchanged')
+      assert.equal(site.cacheStats().watched, 1)
+      replace(root, 'a/b/file.txt', 'later')
+      assert.equal(await ask('/a/b/file.txt'), 'later')
+      assert.equal(site.cacheStats().directories, 3)
+    })
+  })
+}
+
 test('content that changed is told by its entity tag, though size and time are set back; a portable one is that of a copy', async () => {
   const tagOf = async (site: Site, target: string) => {
     await turn()
@@ -163,6 +190,25 @@ test('a file that comes between a path and what stood for it is seen at once', a
     assert.equal(await ask('/page'), 'itself')
   })
 })
+
+for (const options of [{}, { watch: false, cacheMs: 20 }]) {
+  const how = 'watch' in options ? 'after a time where nothing is watched' : 'at once'
+  test(`such a file is seen also where what stood for it is asked for by name first: ${how}`, async () => {
+    const index = ['index.html', 'file.txt']
+    await withSite({ index, cleanUrls: true, ...options }, async ({ root, ask }) => {
+      fs.writeFileSync(`${root}/page.html`, 'page')
+      for (const target of ['/page', '/page.html', '/page']) assert.equal(await ask(target), 'page')
+      for (const target of ['/a/b/', '/a/b/file.txt', '/a/b/']) assert.equal(await ask(target), 'first')
+      fs.writeFileSync(`${root}/a/b/index.html`, 'index')
+      fs.writeFileSync(`${root}/page`, 'itself')
+      if ('watch' in options) await new Promise(resolve => setTimeout(resolve, 21))
+      assert.equal(await ask('/a/b/file.txt'), 'first')
+      assert.equal(await ask('/a/b/'), 'index')
+      assert.equal(await ask('/page.html'), 'page')
+      assert.equal(await ask('/page'), 'itself')
+    })
+  })
+}
 
 test('a coding that comes, changes or goes beside a file is seen at once', async () => {
   await withSite({}, async ({ root, site }) => {

@@ -124,6 +124,7 @@ export class ResourceCache implements DescriptorKeeper {
   /** A resource was seen to be current. */
   trust(resource: Resource, cover: Cover, watchable: boolean): void {
     const now = performance.now()
+    this.#targets.forgetIndirect(resource)
     resource.freshUntil = now + this.#settings.cacheMs
     const { directory, epoch } = cover
     const before = this.#covers.get(resource)
