@@ -14,7 +14,7 @@ import { pipeline } from 'node:stream/promises'
 import tls, { TLSSocket } from 'node:tls'
 import type { Connection } from './connection.js'
 import type { ConnectionDuplex } from './duplex.js'
-import { dial, pattern, serve, settled, testOnBoth, withPair } from './net.test.support.js'
+import { dial, pattern, readAll, serve, settled, testOnBoth, withPair } from './net.test.support.js'
 
 /** A certificate for localhost that lasts as long as the tests; undefined where there is no openssl. */
 function certificate(): { key: string; cert: string } | undefined {
@@ -339,3 +339,28 @@ testOnBoth(
   },
   { skip },
 )
+
+testOnBoth('a stream takes any number of small writes while its peer reads nothing', async () => {
+  await withPair(async (near, far) => {
+    const duplex = near.toDuplex()
+    const errors: Error[] = []
+    duplex.on('error', error => errors.push(error))
+    let length = 0
+    while (near.writableLength < 300_000) {
+      duplex.write(pattern(8000, length))
+      length += 8000
+      await settled(() => false, 1)
+    }
+    duplex.cork()
+    for (let count = 0; count < 20_000; count++) {
+      duplex.write(pattern(100, length))
+      length += 100
+    }
+    duplex.uncork()
+    duplex.end()
+    const all = await readAll(far)
+    assert.deepEqual(errors, [])
+    assert.equal(all.length, length)
+    assert.ok(all.equals(pattern(length)))
+  })
+})

@@ -4,6 +4,8 @@ import { unwatchProgress, type Watched, watchProgress } from './deadlines.js'
 
 /** What setTimeout() takes. */
 const MAX_TIMEOUT = 2 ** 31 - 1
+/** Pieces of one write: a connection refuses to have too many wait, while a stream takes whatever is written to it. */
+const MAX_PIECES = 1024
 
 type Callback = (error?: Error | null) => void
 
@@ -72,7 +74,11 @@ export class ConnectionDuplex extends Duplex {
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
-    this.#connection.writev(chunks.map(({ chunk }) => chunk)).then(() => callback(), callback)
+    const pieces = chunks.map(({ chunk }) => chunk)
+    const connection = this.#connection
+    const written =
+      pieces.length > MAX_PIECES ? connection.write(Buffer.concat(pieces)) : connection.writev(pieces)
+    written.then(() => callback(), callback)
   }
 
   override _final(callback: Callback): void {
