@@ -291,7 +291,8 @@ export class Sender {
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => (error === undefined ? resolve() : reject(error))
       if (this.#segments !== undefined) this.#segments.push(Segment.mark(done))
-      else this.#marks = [...(this.#marks ?? []), done]
+      else if (this.#marks !== undefined) this.#marks.push(done)
+      else this.#marks = [done]
     })
   }
 
