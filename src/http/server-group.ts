@@ -46,7 +46,7 @@ export class ServerGroup implements AsyncDisposable {
     if (options.status !== undefined) checkStatusOptions(options.status, options.host)
     if (options.tls !== undefined) new Certificates(options.tls)
     const memory = { stats: statsMemory(workers), addresses: addressMemory(workers) }
-    const { reusePort: _, ...target } = listenTarget(options, settings)
+    const target = listenTarget(options, settings)
     // The least that a thread's listener takes: a thread that thought it had more would make no room at its bound.
     const share = Math.floor(settings.maxConnections / workers)
     const listener = await listen({

@@ -61,6 +61,14 @@ for (const share of ['port', 'socket'] as const) {
   })
 }
 
+test('a port that other threads have is in use, but for who asks to share it', async t => {
+  const options = { host: '127.0.0.1', workers: 2, module: moduleFile(t) }
+  await using listener = await listen(options)
+  const { port } = listener
+  await assert.rejects(listen({ ...options, port }), { code: 'EADDRINUSE' })
+  await using _another = await listen({ ...options, port, reusePort: true })
+})
+
 test('threads share a Unix socket too, and its name goes with them', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
   t.after(() => rmSync(folder, { recursive: true }))

@@ -6,6 +6,8 @@ import {
   invalidArgValue,
   outOfRange,
   SluiceError,
+  SO,
+  SOL,
   type SocketAddress,
   syscall,
   systemError,
@@ -19,7 +21,7 @@ import {
   type ServingOptions,
 } from './serving-options.js'
 import { socketAddress } from './socket-address.js'
-import type { TcpOptions } from './socket-options.js'
+import { setOption, type TcpOptions } from './socket-options.js'
 import { removeSocketName } from './stale-name.js'
 
 const MAX_WORKERS = 1024
@@ -82,6 +84,21 @@ export interface WorkerTask {
   readonly options: ServingOptions & TcpOptions & AddressOptions & { fd?: number }
 }
 
+/**
+ * Makes the socket that keeps a port for the threads' own. It is bound before it may be shared: a port that another server
+ * shares among its threads is in use, but for who asks to share it.
+ */
+async function keepPort(options: AddressOptions & TcpOptions): Promise<number> {
+  const fd = await bindAddress(options)
+  try {
+    setOption(fd, SOL.SOCKET, SO.REUSEPORT, 1)
+    return fd
+  } catch (error) {
+    syscall('close', fd)
+    throw error
+  }
+}
+
 /** A listener in several threads, each with a ring of its own. It keeps the process alive until it is closed. */
 export class WorkerListener implements AsyncDisposable {
   readonly #options: WorkerListenOptions
@@ -105,8 +122,7 @@ export class WorkerListener implements AsyncDisposable {
   static async start(options: WorkerListenOptions): Promise<WorkerListener> {
     check(options)
     const { onError: _, module: __, data: ___, ...plain } = options
-    const open = () => (isShared(options) ? openListening(plain) : bindAddress({ ...plain, reusePort: true }))
-    const fd = options.fd ?? (await open())
+    const fd = options.fd ?? (await (isShared(options) ? openListening(plain) : keepPort(plain)))
     const listener = new WorkerListener(options, fd)
     try {
       await Promise.all(Array.from({ length: options.workers }, async (_, thread) => listener.#start(thread)))
