@@ -51,6 +51,12 @@ function usable(options: TlsOptions, ticketKeys: Buffer): SecureContextOptions {
   const keyName = nameOf(options.key, 'key')
   const certificate = attempt(`${certName} holds no certificate`, () => new X509Certificate(cert))
   const secret = passphrase === undefined ? {} : { passphrase }
+  // OpenSSL would say "interrupted or cancelled".
+  if (passphrase === undefined && key.includes('ENCRYPTED'))
+    throw new SluiceError(
+      'ERR_SLUICE_CERTIFICATE',
+      `The key in ${keyName} is encrypted, and there is no passphrase`,
+    )
   const privateKey = attempt(`${keyName} holds no private key that can be used`, () =>
     createPrivateKey({ key, ...secret }),
   )

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import http2 from 'node:http2'
@@ -315,6 +316,15 @@ test('a certificate or key that cannot be used is told by its file', { skip }, a
   const certificate = { code: 'ERR_SLUICE_CERTIFICATE' }
   await assert.rejects(start({ cert: junk }), { ...certificate, message: /junk' holds no certificate/ })
   await assert.rejects(start({ key: junk }), { ...certificate, message: /junk' holds no private key/ })
+  const key = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' },
+  }).privateKey
+  await assert.rejects(start({ key: Buffer.from(key) }), {
+    ...certificate,
+    message: /there is no passphrase$/,
+  })
   await assert.rejects(start({ key: second.key }), {
     ...certificate,
     message: /second\.key.*does not belong/,
