@@ -1,5 +1,8 @@
 import type { NodeRequest } from './node-answer.js'
 
+/** Dropped at least, so that a client hears of its refusal before it is not listened to any longer. */
+const LEAST_BYTES = 64 * 1024
+
 /** The body of a request of one of Node's servers, read to nowhere. */
 export class DroppedBody {
   /** 0 once it has come whole, else the status of the refusal. */
@@ -7,7 +10,7 @@ export class DroppedBody {
   readonly #request: NodeRequest
   #settle: ((status: number) => void) | undefined
 
-  /** @param limit in bytes; whoever sends twice as many is not listened to any longer */
+  /** @param limit in bytes; whoever sends twice as many, and 64 KiB more than it, is not listened to any longer */
   constructor(request: NodeRequest, limit: number) {
     this.outcome = new Promise(resolve => {
       this.#settle = resolve
@@ -17,7 +20,7 @@ export class DroppedBody {
     request.on('data', (chunk: Buffer) => {
       left -= chunk.length
       if (left < 0) this.settle(413)
-      if (left < -limit) request.destroy()
+      if (left < -Math.max(limit, LEAST_BYTES)) request.destroy()
     })
     request.once('end', () => this.settle(0))
     request.once('close', () => this.settle(400))

@@ -9,6 +9,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
+import type { SluiceError } from '../kernel/index.js'
 import type { Connection } from '../net/index.js'
 import type { AccessLog } from './access-log.js'
 import { type Answer, emptyAnswer, fileOf, plainAnswer } from './answer.js'
@@ -215,8 +216,9 @@ export class SecureFront {
       bytes = await sendAnswer(request, response, answer)
       if (bytes > 0 && fileOf(answer) !== undefined) this.#context.stats.mechanism('stream')
     } catch (error) {
-      // Nothing but what it was has gone out: the client can tell.
-      if (!response.headersSent && !response.destroyed) this.#fail(response, error as Error)
+      // Nothing but what it was has gone out: the client can tell. One that has gone before its turn is told nothing.
+      const isGone = response.destroyed || (error as SluiceError).code === 'ERR_SLUICE_CLOSED'
+      if (!response.headersSent && !isGone) this.#fail(response, error as Error)
       else response.destroy()
       bytes = (error as { bytes?: number }).bytes ?? 0
     } finally {

@@ -57,6 +57,37 @@ async function ask2(
 
 const POST = 'POST /a.txt HTTP/1.1\r\nHost: x\r\n'
 
+test('a body that comes at once and is many times too long is told of', {
+  skip,
+  timeout: 20_000,
+}, async () => {
+  await withServer({ maxBody: 1000 }, async server => {
+    const counted = `${kept('/a.txt', 'Content-Length: 3000\r\n')}${'x'.repeat(3000)}`
+    assert.match(await exchange(server, counted), /^HTTP\/1\.1 413 .*Connection: close\r\n/s)
+  })
+})
+
+test('who goes before the turn of what was asked for is no failure of the server', {
+  skip,
+  timeout: 20_000,
+}, async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error) => void warnings.push(warning)
+  process.on('warning', onWarning)
+  await withServer({}, async server => {
+    const socket = open(server)
+    await once(socket, 'secureConnect')
+    socket.pause()
+    socket.write(kept('/large').repeat(20) + kept('/a.txt').repeat(5))
+    await until(() => server.stats.requests > 0)
+    socket.destroy()
+    await until(() => server.connections === 0 && server.stats.requests === 25)
+    assert.deepEqual([...server.stats.statuses.keys()], [200])
+  })
+  process.off('warning', onWarning)
+  assert.deepEqual(warnings, [])
+})
+
 test('a body that is too long is told of, however it comes and whatever its sender still sends', {
   skip,
 }, async () => {
