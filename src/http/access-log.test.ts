@@ -269,3 +269,23 @@ test('no control character goes into a line as it is, whatever its format', () =
   const read = JSON.parse(accessLine(record, 'json'))
   assert.deepEqual([read.target, read.referer, read.userAgent], [text, text, text])
 })
+
+test('lines that are left out at the end are counted in the log, too', { timeout: 10_000 }, async () => {
+  const file = newLog()
+  const log = new AccessLog(file, 'common')
+  const asked = { address: '-', time: 0, method: 'GET', target: '/', version: '1.1' }
+  const record = {
+    ...asked,
+    status: 200,
+    bytes: 0,
+    milliseconds: 0,
+    referer: undefined,
+    userAgent: undefined,
+  }
+  const COUNT = 30_000
+  for (let count = 0; count < COUNT; count++) log.write(record)
+  await log.close()
+  const lines = fs.readFileSync(file, 'latin1').trimEnd().split('\n')
+  const left = Number(/^# (\d+) requests/.exec(lines.pop() ?? '')?.[1])
+  assert.equal(lines.length + left, COUNT)
+})

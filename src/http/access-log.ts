@@ -196,6 +196,7 @@ export class AccessLog {
   close(): Promise<void> {
     const stream = this.#stream
     if (this.#failed !== undefined || stream === undefined) return Promise.resolve()
+    if (this.#unreported > 0) this.#report(stream, this.#unreported)
     return new Promise(resolve => {
       const timer = setTimeout(() => {
         const left = stream.writableLength
