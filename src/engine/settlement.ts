@@ -37,7 +37,7 @@ export class Settlement {
   constructor(slots: SlotTable, handles: Handles, ask: (slot: Slot) => void) {
     this.#slots = slots
     this.#handles = handles
-    this.#shortage = new ThreadShortage(ask)
+    this.#shortage = new ThreadShortage(slot => this.#askAnew(slot, ask))
   }
 
   #settle(userData: number, result: number, flags: number): void {
@@ -90,6 +90,16 @@ export class Settlement {
     if (this.#shortage.postpone(slot)) return
     this.#settlePromise(slot, EAGAIN, outOfThreads(slot))
     this.release(slot)
+  }
+
+  /** In a timer, where nobody would catch what it throws: too many entries wait already. */
+  #askAnew(slot: Slot, ask: (slot: Slot) => void): void {
+    try {
+      ask(slot)
+    } catch (error) {
+      this.#settlePromise(slot, EAGAIN, error as Error)
+      this.release(slot)
+    }
   }
 
   /** Ends an operation that is to be asked for anew. @returns false where it is not: the kernel has it */

@@ -1,5 +1,5 @@
 import { release } from 'node:os'
-import { engine, offload, type Usage } from '../engine/index.js'
+import { engine, isOutOfThreads, offload, type Usage } from '../engine/index.js'
 import {
   AT,
   checkInteger,
@@ -225,7 +225,16 @@ function isLater(version: string, least: readonly number[]): boolean {
 
 /** close(2), off this thread where it might block. @returns once it is closed; rejects with `EIO`, `EBADF` … */
 export async function closeDescriptor(fd: number): Promise<void> {
-  if (RING_CLOSES)
+  if (!RING_CLOSES) {
+    await offload('close', [fd])
+    return
+  }
+  try {
     await engine().run((queue, userData) => prepareClose(queue, fd, userData), { syscall: 'close' })
-  else await offload('close', [fd])
+  } catch (error) {
+    if (!isOutOfThreads(error)) throw error
+    // It may block this thread, but nobody else would ever close it.
+    const result = syscall('close', fd)
+    if (result < 0) throw systemError(result, 'close')
+  }
 }

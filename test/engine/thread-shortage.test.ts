@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
@@ -38,8 +39,8 @@ const PRELUDE = `
   }
 `
 
-function short(t: TestContext, program: string): string | undefined {
-  const printed = runChild(PRELUDE + program)
+function short(t: TestContext, program: string, by: readonly string[] = []): string | undefined {
+  const printed = runChild(PRELUDE + program, [], by)
   if (printed !== 'free\n') return printed
   t.skip('io_uring is not to be had, or RLIMIT_NPROC keeps no thread of the kernel from being started here')
   return undefined
@@ -76,4 +77,28 @@ test('a file server for which the kernel can start no thread answers 503 to what
     `,
   )
   if (printed !== undefined) assert.equal(printed, '503 true\n')
+})
+
+test('a file for whose close the kernel can start no thread is closed all the same', t => {
+  // A file system with a flush, which the kernel leaves to its threads, as NFS and FUSE are.
+  const mounted = join(folder, 'queues')
+  mkdirSync(mounted)
+  const by = ['unshare', '--mount', 'sh', '-c', 'mount -t mqueue none "$0" && exec "$@"', mounted]
+  if (spawnSync(by[0], [...by.slice(1), 'true']).status !== 0) {
+    t.skip('nothing may be mounted here')
+    return
+  }
+  const printed = short(
+    t,
+    `
+    const { FileHandle } = await import(${JSON.stringify(import.meta.resolve('#dist/file/index.js'))})
+    const fd = fs.openSync(${JSON.stringify(join(mounted, 'queue'))}, 'w+')
+    const file = FileHandle.from(fd, { own: true })
+    await forbid()
+    console.log(await file.close(), ended.at(-1), kernel.syscall('fcntl', fd, kernel.F.GETFD, 0))
+    await engine.engine().close()
+    `,
+    by,
+  )
+  if (printed !== undefined) assert.equal(printed, 'undefined close -11 -9\n')
 })
