@@ -5,7 +5,7 @@ import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { withServer } from './node-server.test.support.js'
 import { type SendFileOptions, sendFile } from './send-file.js'
-import { exchange, kept, last } from './serve.test.support.js'
+import { exchange, kept, last, until } from './serve.test.support.js'
 import { staticFiles } from './static-files.js'
 
 let root: string
@@ -47,7 +47,8 @@ test('more roots at the same time than are kept open are all served from', { tim
       }
     },
   )
-  assert.ok(openFiles() <= before + 2 * 32 + 5, 'roots beyond those that are kept are closed')
+  // Roots beyond those that are kept are closed, by operations of the engine, which take a moment.
+  await until(() => openFiles() <= before + 2 * 32 + 5)
 })
 
 /** What a call fails with, or the status that was sent. */

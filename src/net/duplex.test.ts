@@ -340,6 +340,20 @@ testOnBoth(
   { skip },
 )
 
+testOnBoth('a burst of many pieces is seen to get on while its peer reads', async () => {
+  await withPair(async (near, far) => {
+    const duplex = near.toDuplex()
+    duplex.cork()
+    for (let count = 0; count < 3000; count++) duplex.write(pattern(10_000, count * 10_000))
+    duplex.uncork()
+    duplex.end()
+    const seen = new Set<number>()
+    for await (const _ of far) seen.add(near.bytesWritten)
+    assert.equal(near.bytesWritten, 30_000_000)
+    assert.ok(seen.size > 2, `written: ${[...seen].join(', ')}`)
+  })
+})
+
 testOnBoth('a stream takes any number of small writes while its peer reads nothing', async () => {
   await withPair(async (near, far) => {
     const duplex = near.toDuplex()

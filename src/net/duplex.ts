@@ -75,10 +75,15 @@ export class ConnectionDuplex extends Duplex {
 
   override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
     const pieces = chunks.map(({ chunk }) => chunk)
-    const connection = this.#connection
-    const written =
-      pieces.length > MAX_PIECES ? connection.write(Buffer.concat(pieces)) : connection.writev(pieces)
+    const written = pieces.length > MAX_PIECES ? this.#writeInParts(pieces) : this.#connection.writev(pieces)
     written.then(() => callback(), callback)
+  }
+
+  /** One after the other, so that a slow peer is seen to get on. */
+  async #writeInParts(pieces: Buffer[]): Promise<void> {
+    for (let at = 0; at < pieces.length; at += MAX_PIECES) {
+      await this.#connection.writev(pieces.slice(at, at + MAX_PIECES))
+    }
   }
 
   override _final(callback: Callback): void {

@@ -245,16 +245,17 @@ test('a thread whose end fails, or that fails beside another, leaves neither des
     export default () => {}
     export const start = (_, thread) => new Promise((_, reject) => setTimeout(reject, thread * 200, new Error('cannot')))`,
   )
-  await assert.rejects(listen({ ...options, module: failing }), { message: 'cannot' })
+  const errors: string[] = []
+  const onError = (error: Error) => errors.push(error.message)
+  await assert.rejects(listen({ ...options, onError, module: failing }), { message: 'cannot' })
   assert.deepEqual([sockets(), readdirSync(folder)], [before, []])
+  assert.deepEqual(errors.splice(0), ['cannot'])
   const unending = moduleFile(
     t,
     `
     export default () => {}
     export const closing = () => { throw new Error('no end') }`,
   )
-  const errors: string[] = []
-  const onError = (error: Error) => errors.push(error.message)
   const listener = await listen({ ...options, onError, module: unending })
   await listener.close()
   assert.deepEqual(errors, ['no end', 'no end'])

@@ -85,8 +85,8 @@ export interface WorkerTask {
 }
 
 /**
- * Makes the socket that keeps a port for the threads' own. It is bound before it may be shared: a port that another server
- * shares among its threads is in use, but for who asks to share it.
+ * Makes the socket that keeps a port for the threads' own. It is bound before it may be shared: a port on which another
+ * server's threads listen is in use, but for who asks to share it. (Two that start at the same moment do not see each other.)
  */
 async function keepPort(options: AddressOptions & TcpOptions): Promise<number> {
   const fd = await bindAddress(options)
@@ -109,6 +109,8 @@ export class WorkerListener implements AsyncDisposable {
   readonly #serving = new Set<Worker>()
   readonly #restarts = new Set<NodeJS.Timeout>()
   #background = false
+  /** It could not be started, of which one failure is enough. */
+  #failed = false
   #closing: Promise<void> | undefined
   #questions = 0
 
@@ -128,6 +130,7 @@ export class WorkerListener implements AsyncDisposable {
       await Promise.all(Array.from({ length: options.workers }, async (_, thread) => listener.#start(thread)))
       return listener
     } catch (error) {
+      listener.#failed = true
       await listener.close({ timeout: 0 })
       throw error
     }
@@ -272,6 +275,7 @@ export class WorkerListener implements AsyncDisposable {
   }
 
   #report(error: Error): void {
+    if (this.#failed) return
     if (this.#options.onError === undefined) process.emitWarning(error)
     else this.#options.onError(error)
   }
