@@ -109,7 +109,8 @@ for (const kind of ['file', 'pipe', 'tcp'] as const) {
     await once(kind, undefined)
     const before = openDescriptors()
     for (const via of VIAS) for (let round = 0; round < 3; round++) await once(kind, via)
-    assert.equal(openDescriptors(), before)
+    // What the first one had open may have been closed since.
+    assert.ok(openDescriptors() <= before, `${openDescriptors()} descriptors, ${before} before`)
     assert.equal(pipePool().stats().open, 0)
     assert.equal(engine().stats().inFlight, 0)
   })
