@@ -17,12 +17,22 @@ export function closeWhenCalledOff(response: NodeResponse): boolean {
   return false
 }
 
-/** What fails a file, not its client, though the response ends with it. */
-const OF_FILE = new Set(['ERR_SLUICE_SHORT', 'EIO', 'ENODATA', 'ENXIO', 'EREMOTEIO', 'ESTALE', 'EUCLEAN'])
+/**
+ * What a connection or a stream fails with that ends before its response: by its client, by the way there, or by what the
+ * client says. Whatever else fails a response is ours, or the file's, though the response is destroyed for it.
+ */
+const OF_CONNECTION = new RegExp(
+  `^(?:${[
+    'EPIPE|ECONNRESET|ENOTCONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPROTO',
+    'ERR_SLUICE_CLOSED|ERR_HTTP_REQUEST_TIMEOUT|HPE_.*|ERR_SSL_.*',
+    'ERR_STREAM_(?:PREMATURE_CLOSE|DESTROYED|WRITE_AFTER_END)',
+    'ERR_HTTP2_(?:STREAM_ERROR|STREAM_CANCEL|INVALID_STREAM|SESSION_ERROR|GOAWAY_SESSION)',
+  ].join('|')})$`,
+)
 
 /** Whether a response failed since its client has gone. */
 export function isClientGone(response: NodeResponse, error: unknown): boolean {
   const isOver =
     'stream' in response ? response.stream.destroyed : response.destroyed || response.req.destroyed
-  return isOver && !OF_FILE.has((error as NodeJS.ErrnoException).code ?? '')
+  return isOver && OF_CONNECTION.test((error as NodeJS.ErrnoException).code ?? '')
 }

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { isClientGone } from './called-off.js'
 import type { NodeResponse } from './node-answer.js'
 import { withServer } from './node-server.test.support.js'
 import { sendFile } from './send-file.js'
@@ -69,7 +70,7 @@ for (const code of [NGHTTP2_CANCEL, NGHTTP2_NO_ERROR]) {
     timeout: 30_000,
   }, async () => {
     for (const name of ['small', 'large']) {
-      const told = new Promise<{ code?: string } | undefined>(resolve => {
+      const told = new Promise<{ code?: string; cause?: unknown } | undefined>(resolve => {
         withHttp2(
           (request, response) => {
             request.once('aborted', () => sendFile(response, name, { root }, resolve))
@@ -82,7 +83,8 @@ for (const code of [NGHTTP2_CANCEL, NGHTTP2_NO_ERROR]) {
           },
         )
       })
-      assert.equal((await told)?.code, 'ECONNABORTED', name)
+      const error = await told
+      assert.deepEqual([error?.code, error?.cause], ['ECONNABORTED', undefined], name)
     }
   })
 
@@ -133,3 +135,34 @@ test('a file that gets shorter is not told of as a client that has gone', { time
   await withHttp2((_, response) => send(response), shrink)
   assert.deepEqual(codes, ['ERR_SLUICE_SHORT', 'ERR_SLUICE_SHORT'])
 })
+
+test('only what fails a connection is told of as a client that has gone', () => {
+  // As it is after any failure in mid-response: the client must be able to tell.
+  const response = { destroyed: true, req: { destroyed: true } } as unknown as NodeResponse
+  const isGone = (code: string) => isClientGone(response, Object.assign(new Error(code), { code }))
+  const ofConnection = ['EPIPE', 'ECONNRESET', 'ERR_SLUICE_CLOSED', 'ERR_STREAM_PREMATURE_CLOSE']
+  const own = ['EAGAIN', 'ENOMEM', 'EACCES', 'EMFILE', 'EIO', 'ERR_SLUICE_SHORT', 'ERR_SLUICE_QUEUE_FULL']
+  assert.deepEqual(ofConnection.filter(isGone), ofConnection)
+  assert.deepEqual(own.filter(isGone), [])
+})
+
+for (const leave of ['destroy', 'resetAndDestroy'] as const) {
+  test(`a client of HTTP/1.1 that has gone is told of: ${leave}()`, { timeout: 30_000 }, async () => {
+    let told = (_?: { code?: string }) => {}
+    const failure = new Promise<{ code?: string } | undefined>(resolve => {
+      told = resolve
+    })
+    await withServer(
+      (_, response) => {
+        sendFile(response, 'large', { root }, error => told(error))
+      },
+      async (_, port) => {
+        const client = connect(port, '127.0.0.1')
+        client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        await once(client, 'readable')
+        client[leave]()
+        assert.equal((await failure)?.code, 'ECONNABORTED')
+      },
+    )
+  })
+}
