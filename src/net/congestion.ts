@@ -6,16 +6,21 @@ import { socketAddress } from './socket-address.js'
 const NAME_BYTES = 16
 /** Algorithms that hold segments back by a timer, for the sake of queues on the way. */
 const PACING = /^bbr/
-/** What every kernel has, and every user may choose. It paces nothing. */
+/** What every kernel has, and every user may choose unless the system allows others only. It paces nothing. */
 const UNPACED = 'reno'
 
 const name = Buffer.from(new ArrayBuffer(NAME_BYTES))
 const length = new Uint32Array(new ArrayBuffer(4))
 
+/** @returns 0, or a negated errno */
+function choose(fd: number, algorithm: string): number {
+  const bytes = name.write(algorithm, 'latin1')
+  return syscall('setsockopt', fd, SOL.TCP, TCP.CONGESTION, name, bytes)
+}
+
 /** Chooses a congestion control by its name. @throws the system error of setsockopt(2): `ENOENT`, `EPERM` */
 export function setCongestion(fd: number, algorithm: string): void {
-  const bytes = name.write(algorithm, 'latin1')
-  const result = syscall('setsockopt', fd, SOL.TCP, TCP.CONGESTION, name, bytes)
+  const result = choose(fd, algorithm)
   if (result < 0) throw systemError(result, 'setsockopt')
 }
 
@@ -28,10 +33,11 @@ export function congestionOf(fd: number): string {
 
 /**
  * Has a socket whose bytes do not leave this machine send without pacing. There are no queues on the way, and a timer for
- * each 64 KiB more than doubles what moving a file costs (docs/internals/net.md). A socket that does not pace stays as it is.
+ * each 64 KiB more than doubles what moving a file costs (docs/internals/net.md). A socket that does not pace stays as it is, and so
+ * does one whose user may not choose (`net.ipv4.tcp_allowed_congestion_control`): it works as well, at its price.
  */
 export function unpace(fd: number): void {
-  if (PACING.test(congestionOf(fd))) setCongestion(fd, UNPACED)
+  if (PACING.test(congestionOf(fd))) choose(fd, UNPACED)
 }
 
 /** As `unpace()`, if the socket's peer is on this machine. */
