@@ -14,6 +14,10 @@ export function closeWhenCalledOff(response: NodeResponse): boolean {
     return true
   }
   stream.once('aborted', () => stream.destroy())
+  // Where the response has been handed over whole, nothing but the end of the request tells of it.
+  stream.once('end', () => {
+    if (stream.closed) stream.destroy()
+  })
   return false
 }
 

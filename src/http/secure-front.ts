@@ -13,6 +13,7 @@ import type { SluiceError } from '../kernel/index.js'
 import type { Connection } from '../net/index.js'
 import type { AccessLog } from './access-log.js'
 import { type Answer, emptyAnswer, fileOf, plainAnswer } from './answer.js'
+import { closeWhenCalledOff, isClientGone } from './called-off.js'
 import type { Certificates } from './certificates.js'
 import { DroppedBody } from './dropped-body.js'
 import { HEADER } from './header-name.js'
@@ -206,6 +207,7 @@ export class SecureFront {
     const started = performance.now()
     response.once('close', () => served.end())
     response.on('error', () => {})
+    closeWhenCalledOff(response)
     let found: Answer | undefined
     let bytes = 0
     try {
@@ -217,7 +219,7 @@ export class SecureFront {
       if (bytes > 0 && fileOf(answer) !== undefined) this.#context.stats.mechanism('stream')
     } catch (error) {
       // Nothing but what it was has gone out: the client can tell. One that has gone before its turn is told nothing.
-      const isGone = response.destroyed || (error as SluiceError).code === 'ERR_SLUICE_CLOSED'
+      const isGone = isClientGone(response, error) || (error as SluiceError).code === 'ERR_SLUICE_CLOSED'
       if (!response.headersSent && !isGone) this.#fail(response, error as Error)
       else response.destroy()
       bytes = (error as { bytes?: number }).bytes ?? 0

@@ -9,7 +9,15 @@ import { after, test } from 'node:test'
 import tls from 'node:tls'
 import { type Identity, makeIdentity } from './certificate.test.support.js'
 import type { FileServer } from './serve.js'
-import { exchange as exchangePlainly, kept, last, serversOf, statusOf, until } from './serve.test.support.js'
+import {
+  exchange as exchangePlainly,
+  kept,
+  last,
+  pause,
+  serversOf,
+  statusOf,
+  until,
+} from './serve.test.support.js'
 
 /* What is refused and bounded without TLS is so with it, over HTTP/1.1 and HTTP/2. */
 
@@ -291,6 +299,43 @@ test('of streams at once there are so many, and one more is refused', { skip }, 
     socket.destroy()
   })
 })
+
+/** As REQUEST, with POST for its method. */
+const POSTED = Buffer.concat([Buffer.from([0x83]), REQUEST.subarray(1)])
+/** A window of no bytes for each stream. @see RFC 9113, section 6.5.2 */
+const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0])
+const DATA = 0
+const END_OF_HEAD = 4
+
+for (const [what, request, flags, body] of [
+  ['while it is sent', REQUEST, END_OF_HEAD | 1, 0],
+  ['while its body comes', REQUEST, END_OF_HEAD, 100],
+  ['with a body that is too long', REQUEST, END_OF_HEAD, 2000],
+  ['that is refused', POSTED, END_OF_HEAD, 0],
+] as const) {
+  test(`a request called off without an error is over, and the server's end does not wait for it: ${what}`, {
+    skip,
+    timeout: 10_000,
+  }, async () => {
+    await withServer({ maxBody: 1000 }, async server => {
+      const socket = open(server, ['h2']).resume()
+      await once(socket, 'secureConnect')
+      const begin = Buffer.concat([
+        Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+        frame(SETTINGS, 0, 0, NO_WINDOW),
+      ])
+      const asked = [begin, frame(HEADERS, flags, 1, request)]
+      if (body > 0) asked.push(frame(DATA, 0, 1, Buffer.alloc(body)))
+      socket.write(Buffer.concat(asked))
+      // The head has been answered or looked at.
+      await pause(100)
+      const noError = Buffer.alloc(4)
+      socket.write(frame(RESET, 0, 1, noError))
+      await until(() => server.stats.requests === 1)
+      await server.close({ timeout: 60_000 })
+    })
+  })
+}
 
 test('the body of a request that is refused anyway is not waited for', { skip }, async () => {
   await withServer({}, async server => {
