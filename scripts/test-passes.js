@@ -33,6 +33,9 @@ const isExhaustive = file =>
   /^build\/test\/(crash\/|http\/serve-storm|ring\/worker-wait)/.test(file) ||
   /^dist\/(engine\/soak|file\/append-log\/recovery|lab\/lab|ring\/threads)\.test/.test(file)
 
+/** Suites that look at the heap: a sanitizer's own is another. */
+const isSoak = file => file === 'dist/engine/soak.test.js'
+
 /**
  * What a pass after the first sets: tests that are long by repeating themselves (kills, operations of a soak, rows of
  * the lab) then do less. The first pass has shown what the repetition shows.
@@ -88,7 +91,7 @@ async function epoll() {
   return {
     node: await otherNode('node-oldest', version => version),
     env: { ...BRIEF, SLUICE_DRIVER: 'epoll' },
-    takes: file => takesAgain(file) && !(isExhaustive(file) && isBelowEngine(file)),
+    takes: file => takesAgain(file) && !isBelowEngine(file),
   }
 }
 
@@ -124,7 +127,7 @@ async function sanitized() {
     ASAN_OPTIONS: 'detect_leaks=0',
     UBSAN_OPTIONS: 'print_stacktrace=1',
   }
-  return { env, takes: reachesNative }
+  return { env, takes: file => reachesNative(file) && !isSoak(file) }
 }
 
 /**
