@@ -209,7 +209,11 @@ export class DirectoryWatch {
       this.#changed({ path, below: true, named: false })
     } else {
       const changed = path === '' ? name : `${path}/${name}`
-      this.#changed({ path: changed, below: (mask & IN.ISDIR) !== 0, named: (mask & NAMED) !== 0 })
+      const below = (mask & IN.ISDIR) !== 0
+      const named = (mask & NAMED) !== 0
+      // One that was deleted tells nothing itself while a file that lay in it is open.
+      if (below && named) this.#leave(changed)
+      this.#changed({ path: changed, below, named })
     }
   }
 

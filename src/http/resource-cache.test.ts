@@ -145,6 +145,21 @@ for (const [what, before] of [
   })
 }
 
+test('a change below a directory that was made anew while a file of the old one is open is seen at once', async () => {
+  await withSite({}, async ({ root, site, ask }) => {
+    const held = fileOf(await site.answer({ ...REQUEST, target: '/a/b/file.txt' }))
+    fs.rmSync(`${root}/a/b`, { recursive: true })
+    fs.mkdirSync(`${root}/a/b`)
+    fs.writeFileSync(`${root}/a/b/file.txt`, 'anew')
+    assert.equal(await ask('/a/b/file.txt'), 'anew')
+    assert.equal(await ask('/a/b/file.txt'), 'anew')
+    replace(root, 'a/b/file.txt', 'later')
+    assert.equal(await ask('/a/b/file.txt'), 'later')
+    assert.equal(site.cacheStats().directories, 3)
+    held?.release()
+  })
+})
+
 test('content that changed is told by its entity tag, though size and time are set back; a portable one is that of a copy', async () => {
   const tagOf = async (site: Site, target: string) => {
     await turn()
