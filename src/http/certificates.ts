@@ -1,4 +1,4 @@
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { invalidArgType, invalidArgValue, SluiceError } from '../kernel/index.js'
@@ -21,6 +21,8 @@ const MIN_VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
 const TICKET_KEY_BYTES = 48
 /** How often the files are looked at, in milliseconds. */
 const LOOK_MS = 1000
+/** How PEM says that a key is encrypted: of PKCS#8, and in the older form. @see RFC 7468, section 11; RFC 1421 */
+const ENCRYPTED = /^(?:-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED)/m
 
 /** @throws the system error of a file that cannot be read, with its path */
 function load(source: string | Uint8Array): Buffer {
@@ -38,6 +40,20 @@ function attempt<T>(message: string, action: () => T): T {
   }
 }
 
+/** @throws `ERR_SLUICE_CERTIFICATE` */
+function privateKeyOf(key: Buffer, passphrase: string | undefined, name: string): KeyObject {
+  try {
+    return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) })
+  } catch (cause) {
+    // OpenSSL would say "interrupted or cancelled".
+    const message =
+      passphrase === undefined && ENCRYPTED.test(key.toString('latin1'))
+        ? `The key in ${name} is encrypted, and there is no passphrase`
+        : `${name} holds no private key that can be used: ${(cause as Error).message}`
+    throw new SluiceError('ERR_SLUICE_CERTIFICATE', message, { cause })
+  }
+}
+
 /**
  * Reads a certificate and its key and sees whether they belong together.
  *
@@ -51,15 +67,7 @@ function usable(options: TlsOptions, ticketKeys: Buffer): SecureContextOptions {
   const keyName = nameOf(options.key, 'key')
   const certificate = attempt(`${certName} holds no certificate`, () => new X509Certificate(cert))
   const secret = passphrase === undefined ? {} : { passphrase }
-  // OpenSSL would say "interrupted or cancelled".
-  if (passphrase === undefined && key.includes('ENCRYPTED'))
-    throw new SluiceError(
-      'ERR_SLUICE_CERTIFICATE',
-      `The key in ${keyName} is encrypted, and there is no passphrase`,
-    )
-  const privateKey = attempt(`${keyName} holds no private key that can be used`, () =>
-    createPrivateKey({ key, ...secret }),
-  )
+  const privateKey = privateKeyOf(key, passphrase, keyName)
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new SluiceError(
       'ERR_SLUICE_CERTIFICATE',

@@ -325,6 +325,9 @@ test('a certificate or key that cannot be used is told by its file', { skip }, a
     ...certificate,
     message: /there is no passphrase$/,
   })
+  // What stands beside a key says nothing of it.
+  const noted = Buffer.concat([Buffer.from('# NOT ENCRYPTED\n'), fs.readFileSync(first.key)])
+  await (await start({ key: noted })).close()
   await assert.rejects(start({ key: second.key }), {
     ...certificate,
     message: /second\.key.*does not belong/,
