@@ -289,3 +289,27 @@ test('lines that are left out at the end are counted in the log, too', { timeout
   const left = Number(/^# (\d+) requests/.exec(lines.pop() ?? '')?.[1])
   assert.equal(lines.length + left, COUNT)
 })
+
+test('what is left out at the end, since nothing can be written, is told by a warning', {
+  timeout: 10_000,
+}, async () => {
+  const warnings: string[] = []
+  const onWarning = (warning: Error) => void warnings.push(warning.message)
+  process.on('warning', onWarning)
+  const log = new AccessLog('/dev/full', 'common')
+  log.write(RECORD)
+  await until(() => log.error !== undefined)
+  for (let count = 0; count < 2; count++) log.write(RECORD)
+  await log.close()
+  // Here it fails only once it is being closed.
+  const late = new AccessLog('/dev/full', 'common')
+  late.write(RECORD)
+  await late.close()
+  await until(() => warnings.length >= 4)
+  process.off('warning', onWarning)
+  const missing = warnings.filter(warning => warning.includes('missing at the end'))
+  assert.deepEqual(missing, [
+    'Of the access log 3 lines are missing at the end',
+    'Of the access log 1 lines are missing at the end',
+  ])
+})

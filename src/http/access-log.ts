@@ -102,7 +102,8 @@ function endsTorn(path: string): boolean {
 
 /**
  * An access log that never holds up a response. What the disk does not take in time is bounded; lines beyond the bound
- * are left out, and the first one that fits again says how many. One that cannot be written is tried again each second.
+ * are left out, and the first one that fits again says how many, or else the end of the log does; where not even that
+ * can be written, a warning. One that cannot be written is tried again each second.
  */
 export class AccessLog {
   /** Lines left out so far; some of those that were under way when writing failed may be there nevertheless. */
@@ -193,9 +194,15 @@ export class AccessLog {
   }
 
   /** Writes what waits, for as long as that may take, and closes the file. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     const stream = this.#stream
-    if (this.#failed !== undefined || stream === undefined) return Promise.resolve()
+    if (this.#failed === undefined && stream !== undefined) await this.#finish(stream)
+    if (this.#unreported === 0) return
+    process.emitWarning(`Of the access log ${this.#unreported} lines are missing at the end`)
+    this.#unreported = 0
+  }
+
+  #finish(stream: Writable): Promise<void> {
     if (this.#unreported > 0) this.#report(stream, this.#unreported)
     return new Promise(resolve => {
       const timer = setTimeout(() => {
