@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { truncateSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createConnection, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { open } from '../file/index.js'
 import { SOL, syscall, TCP } from '../kernel/index.js'
 import { countAfterEach, scratchFile, someBytes } from './ends.test.support.js'
-import { sendFile, type TransferFailure, transfer } from './index.js'
+import { LentFile, sendFile, sendLent, type TransferFailure, transfer } from './index.js'
 import { nextTurn, spend } from './turns.js'
 
 process.env.SLUICE_CALIBRATION = 'off'
@@ -164,6 +165,44 @@ test('what went at once counts in what an abort reports', { timeout: 30_000 }, a
   assert.equal(code, 'ABORT_ERR')
   assert.ok(moved > 0 && moved < TOO_MUCH, `${moved} bytes`)
   assert.equal(moved, received)
+})
+
+test('a file that has become shorter is told of as that, with all that there was of it', {
+  timeout: 30_000,
+}, async () => {
+  const path = scratchFile(Buffer.alloc(TOO_MUCH, bytes))
+  await using file = await open(path)
+  const shorter = scratchFile(Buffer.alloc(MUCH))
+  await using cut = await open(shorter)
+  const lent = new LentFile(cut.fd)
+  truncateSync(shorter, 1000)
+  const before = async (response: ServerResponse) => {
+    for (const offset of [0, 2000]) {
+      const { code, message } = await sendLent(response, lent, { offset, length: MUCH - offset }).catch(
+        error => error,
+      )
+      assert.equal(code, 'ERR_SLUICE_SHORT')
+      assert.match(message, new RegExp(`after ${Math.max(0, 1000 - offset)} of ${MUCH - offset} bytes`))
+    }
+    assert.equal(response.headersSent, false)
+  }
+  const [failed] = await withServer(
+    async (_request, response) => {
+      await before(response)
+      return sendFile(response, file)
+    },
+    async socket => {
+      const came = ask(socket)
+      socket.pause()
+      await once(socket, 'readable')
+      truncateSync(path, TOO_MUCH / 2)
+      await came
+    },
+  )
+  const { code, message, bytes: moved } = failed as TransferFailure & { code: string }
+  assert.equal(code, 'ERR_SLUICE_SHORT')
+  assert.equal(message, `The file ended after ${moved} of ${TOO_MUCH} bytes`)
+  assert.equal(moved, TOO_MUCH / 2)
 })
 
 /** The congestion control of a socket. */

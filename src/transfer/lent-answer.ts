@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { lendFile } from '../kernel/index.js'
+import { errnoOf, lendFile } from '../kernel/index.js'
 import { Cork } from './cork.js'
 import type { Endpoint } from './endpoint.js'
 import { isWritten, socketDescriptor, unpaceOnce } from './node-socket.js'
@@ -8,6 +8,8 @@ import type { Residency } from './residency.js'
 import { isDirect } from './server-response.js'
 import { MUCH_BYTES } from './transfer.js'
 import { allowance, spend } from './turns.js'
+
+const EAGAIN = -errnoOf('EAGAIN')
 
 /**
  * Sends the head of a response and, behind it, as much of a file as is in memory and the socket takes at once. Nothing is waited
@@ -39,7 +41,7 @@ export function lendTo(
     if (length >= MUCH_BYTES) unpaceOnce(socket, fd)
     const { moved, result } = lendFile(source.fd, fd, offset, warm, warm)
     spend(moved)
-    if (result <= 0) residency.forget()
+    if (result <= 0 && result !== EAGAIN) residency.forget()
     return moved
   } finally {
     if (!socket.destroyed) cork.pull()

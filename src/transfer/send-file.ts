@@ -79,7 +79,11 @@ export async function sendFile(
   }
 }
 
-/** As `sendFile()`, of a file that is sent again and again: what is known of it is not asked for anew, but how long it is. */
+/**
+ * As `sendFile()`, of a file that is sent again and again: what is known of it is not asked for anew, but how long it is.
+ *
+ * @throws `ERR_SLUICE_SHORT` also where it has become shorter than what is to be sent
+ */
 export async function sendLent(
   response: ServerResponse | Http2ServerResponse,
   file: LentFile,
@@ -128,6 +132,10 @@ function rangeOf(
   if (!source.seekable) throw invalidArgType('file', 'a regular file', source.kind)
   const { offset = 0, length } = options
   const size = sizeNow ?? source.length()
+  // Who has looked at the file before has told of more than there is now: that is no fault of its caller's.
+  if (sizeNow !== undefined && length !== undefined && offset + length > size) {
+    throw tooShort(Math.max(0, size - offset), length)
+  }
   checkInteger(offset, 'options.offset', 0, size)
   if (length !== undefined) checkInteger(length, 'options.length', 0)
   if (length !== undefined && length > size - offset) {
@@ -279,8 +287,10 @@ async function movedPlain(
     })
     return { bytes: done + rest.bytes, via: rest.via }
   } catch (error) {
-    ;(error as TransferFailure).bytes += done
-    throw error
+    const failed = error as TransferFailure & { code?: string }
+    failed.bytes += done
+    if (failed.code !== 'ERR_SLUICE_SHORT') throw error
+    throw failure(tooShort(failed.bytes, length), failed.bytes, [])
   }
 }
 

@@ -5,7 +5,10 @@ import { SluiceError } from '../kernel/index.js'
 const TURN_BYTES = 2 ** 23
 /** No transfer is given less at once, so that calls stay worth their price. */
 export const LEAST_BYTES = 2 ** 17
-/** What each of those who have waited is given at least: to come back for the rest of a file costs more than it does others to wait. */
+/**
+ * The share of each of those who have waited, no less: to come back for the rest of a file costs more than it does others to
+ * wait. It is no promise: one of them who goes on as its socket empties takes what is left of the turn from those behind it.
+ */
 export const PIECE_BYTES = 2 ** 20
 const MAX_WAITING = 2 ** 20
 
