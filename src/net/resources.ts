@@ -7,8 +7,11 @@ import { SendArena } from './send-arena.js'
 export const RECEIVE_GROUP = 1
 /** Bytes of a block that connections receive into. A chunk that somebody keeps, keeps its block. */
 export const BLOCK_BYTES = 65536
-/** Blocks that wait for data at first: how much can come in one turn before receives must be armed anew. */
-const BLOCKS = 16
+/**
+ * Blocks that wait for data at first: how much can come in one turn before receives must be armed anew. Few, since each
+ * waits for those before it: a block that is old when it is used up is freed by a mark-compact only.
+ */
+const BLOCKS = 4
 /** How many may in the end: each receive that finds none adds one. */
 const MAX_BLOCKS = 128
 
