@@ -27,6 +27,8 @@ export default {
   contestants: {
     sluice: server('sluice'),
     'C with epoll': server('C', ({ counted }) => (counted ? 'not of this case' : undefined)),
+    // What being busy costs by itself: its core is never idle, as that of a runtime rarely is at this rate.
+    'C that never sleeps': server('C', ({ open }) => (open ? undefined : 'not of this case'), { busy: true }),
     'node:net': server('net', ({ counted }) => (counted ? 'not of this case' : undefined)),
   },
   bars: [
@@ -43,12 +45,12 @@ function named(pattern) {
   return ({ name }) => pattern.test(name)
 }
 
-function server(name, skip = () => undefined) {
+function server(name, skip = () => undefined, more = {}) {
   return {
     command: (parameters, context, seconds) => [
       process.execPath,
       join(root, 'bench/peers/echo-peer.js'),
-      JSON.stringify({ server: name, parameters, context, seconds }),
+      JSON.stringify({ server: name, ...more, parameters, context, seconds }),
     ],
     read: output => JSON.parse(output.trim().split('\n').at(-1)),
     skip,

@@ -15,7 +15,7 @@ import { root } from '#scripts/run.js'
 
 const WARM_UP_SECONDS = 1
 /** What the tail is measured after: many short loads, and a long one. */
-const WAVES = 20
+const WAVES = 60
 const WAVE_SECONDS = 0.2
 const SETTLING_SECONDS = 3
 const SERVER_CORE = '0'
@@ -24,7 +24,7 @@ const PAGE_BYTES = 4096
 /** Connections that are opened at a time: no more than the backlog holds. */
 const AT_ONCE = 100
 
-const { server, parameters, context, seconds } = JSON.parse(process.argv[2])
+const { server, busy, parameters, context, seconds } = JSON.parse(process.argv[2])
 const { connections, bytes, open, counted, idle } = parameters
 const child = spawn('taskset', ['-c', SERVER_CORE, ...command()], { stdio: ['pipe', 'pipe', 'inherit'] })
 const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -39,7 +39,7 @@ try {
 process.exit()
 
 function command() {
-  if (server === 'C') return [context.server]
+  if (server === 'C') return [context.server, ...(busy ? ['busy'] : [])]
   return [process.execPath, '--expose-gc', join(root, `bench/peers/echo-${server}.js`)]
 }
 
@@ -67,13 +67,15 @@ function settle(port, rate) {
   load(port, SETTLING_SECONDS, rate)
 }
 
-/** Everybody is loaded alike: by half of what the program in C reaches. */
+/** Everybody is loaded alike: by half of what the program in C reaches, on a core that it has for itself. */
 async function peakOfC(own) {
-  if (server === 'C') return own.echoes / own.seconds
+  if (server === 'C' && !busy) return own.echoes / own.seconds
+  child.kill('SIGSTOP')
   const peer = spawn('taskset', ['-c', SERVER_CORE, context.server], { stdio: ['pipe', 'pipe', 'inherit'] })
   const [line] = await once(peer.stdout, 'data')
   const { echoes, seconds: elapsed } = load(String(line).trim(), WARM_UP_SECONDS, 0)
   peer.kill('SIGKILL')
+  child.kill('SIGCONT')
   return echoes / elapsed
 }
 

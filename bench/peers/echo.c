@@ -1,7 +1,8 @@
 /*
  * An echo server with epoll, as one writes it in C: the peer of our sockets in bench/echo.js.
  *
- *   echo -> prints its port on 127.0.0.1, serves until standard input ends
+ *   echo [busy] -> prints its port on 127.0.0.1, serves until standard input ends
+ *     busy: it never sleeps, but asks for events again and again
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -10,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,7 +67,8 @@ static void echo_once(int fd) {
   }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  int limit = argc > 1 && strcmp(argv[1], "busy") == 0 ? 0 : -1;
   int listener = start_listening();
   int epoll = epoll_create1(0);
   check("epoll_create1", epoll);
@@ -73,7 +76,7 @@ int main(void) {
   watch(epoll, STDIN_FILENO);
   struct epoll_event events[EVENTS];
   while (true) {
-    int count = epoll_wait(epoll, events, EVENTS, -1);
+    int count = epoll_wait(epoll, events, EVENTS, limit);
     for (int index = 0; index < count; index++) {
       int fd = events[index].data.fd;
       if (fd == listener) {
