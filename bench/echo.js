@@ -28,7 +28,7 @@ export default {
     sluice: server('sluice'),
     'C with epoll': server('C', ({ counted }) => (counted ? 'not of this case' : undefined)),
     // What being busy costs by itself: its core is never idle, as that of a runtime rarely is at this rate.
-    'C that never sleeps': server('C', ({ open }) => (open ? undefined : 'not of this case'), { busy: true }),
+    'C that never sleeps': server('C', ({ open }) => (open ? undefined : 'not of this case'), true),
     'node:net': server('net', ({ counted }) => (counted ? 'not of this case' : undefined)),
   },
   bars: [
@@ -45,12 +45,13 @@ function named(pattern) {
   return ({ name }) => pattern.test(name)
 }
 
-function server(name, skip = () => undefined, more = {}) {
+/** @param busy has the program in C never sleep */
+function server(name, skip = () => undefined, busy = false) {
   return {
     command: (parameters, context, seconds) => [
       process.execPath,
       join(root, 'bench/peers/echo-peer.js'),
-      JSON.stringify({ server: name, ...more, parameters, context, seconds }),
+      JSON.stringify({ server: name, busy, parameters, context, seconds }),
     ],
     read: output => JSON.parse(output.trim().split('\n').at(-1)),
     skip,
